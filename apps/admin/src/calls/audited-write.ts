@@ -1,0 +1,115 @@
+/** Every write of the portal goes through here: guarded, noted before it is made, and noted again with what came of it. */
+import { randomUUID } from "node:crypto";
+import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import { GmqError } from "@gmq/protocol";
+import {
+  AdminServiceDescribeGroupResponseSchema,
+  AdminServiceDescribeTopicResponseSchema,
+} from "@gmq/protocol/messages";
+import { fromConnectError } from "@gmq/transport";
+import type { AuditLog } from "../audit/audit-log.js";
+import type { BrokerClients, Brokers } from "./brokers.js";
+import type { RequestGuard } from "./request-guard.js";
+
+/** A write as its caller asked for it. */
+export interface Write<Input extends DescMessage, Output> {
+  /** The call's name, for example "DeleteTopic". */
+  readonly action: string;
+  readonly input: Input;
+  readonly request: MessageShape<Input>;
+  readonly topic: string;
+  readonly group: string;
+  /** True: topic and group are described before and after, for the audit. */
+  readonly compared: boolean;
+  run(clients: BrokerClients): Promise<Output>;
+}
+
+/** The one way to write. Both reject with what the guard, the audit or the broker refuse a write with. */
+export interface AuditedWrites {
+  write<Input extends DescMessage, Output>(write: Write<Input, Output>, context: HandlerContext): Promise<Output>;
+  /** A write that tells of its progress; it has ended when its reader went away, too, and the audit says so. */
+  writeStream<Input extends DescMessage, Output>(
+    write: Write<Input, AsyncIterable<Output>>,
+    context: HandlerContext,
+  ): AsyncGenerator<Output>;
+}
+
+/** Makes the one way to write. */
+export function createAuditedWrites(brokers: Brokers, guard: RequestGuard, audit: AuditLog): AuditedWrites {
+  async function describe(topic: string, group: string): Promise<string> {
+    try {
+      if (group !== "") {
+        const answer = await brokers.read(({ admin }) => admin.describeGroup({ group }));
+        return JSON.stringify(toJson(AdminServiceDescribeGroupResponseSchema, answer));
+      }
+      if (topic === "") return "";
+      const answer = await brokers.read(({ admin }) => admin.describeTopic({ topic }));
+      return JSON.stringify(toJson(AdminServiceDescribeTopicResponseSchema, answer));
+    } catch (error) {
+      // It is not there, or nobody can say: the write itself tells which.
+      return JSON.stringify({ notDescribed: GmqError.from(error).code });
+    }
+  }
+
+  async function begin<Input extends DescMessage, Output>(write: Write<Input, Output>, context: HandlerContext) {
+    guard.checkWrite(context);
+    const { action, topic, group, compared } = write;
+    const { actor, requestId } = guard.callerOf(context, randomUUID());
+    context.responseHeader.set("x-request-id", requestId);
+    const end = await audit.begin({
+      requestId,
+      actor,
+      action,
+      target: targetOf(topic, group),
+      requestJson: JSON.stringify(toJson(write.input, write.request)),
+      beforeJson: compared ? await describe(topic, group) : "",
+    });
+    return {
+      async done(): Promise<void> {
+        await end({ outcome: "done", problem: "", afterJson: compared ? await describe(topic, group) : "" });
+      },
+      async failed(error: GmqError): Promise<void> {
+        const outcome = unknownOutcomes.has(error.code) ? "unknown" : "refused";
+        await end({ outcome, problem: `${error.code}: ${error.message}`, afterJson: "" });
+      },
+    };
+  }
+
+  return {
+    async write(write, context) {
+      const { done, failed } = await begin(write, context);
+      try {
+        const output = await brokers.write((clients) => write.run(clients));
+        await done();
+        return output;
+      } catch (thrown) {
+        const error = GmqError.from(thrown);
+        await failed(error);
+        throw error;
+      }
+    },
+    async *writeStream(write, context) {
+      const { done, failed } = await begin(write, context);
+      let problem = new GmqError("cancelled", "the reader went away before the end");
+      let ended = false;
+      try {
+        yield* await brokers.write((clients) => write.run(clients));
+        ended = true;
+      } catch (thrown) {
+        problem = fromConnectError(thrown, context.signal);
+        throw problem;
+      } finally {
+        if (ended) await done();
+        else await failed(problem);
+      }
+    },
+  };
+}
+
+/** After these nobody knows how much of it was done. */
+const unknownOutcomes: ReadonlySet<string> = new Set(["deadline_exceeded", "unknown_outcome", "cancelled"]);
+
+function targetOf(topic: string, group: string): string {
+  return [...(group === "" ? [] : [`group ${group}`]), ...(topic === "" ? [] : [`topic ${topic}`])].join(", ");
+}

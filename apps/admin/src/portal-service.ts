@@ -1,0 +1,121 @@
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { GmqError } from "@gmq/protocol";
+import {
+  type PortalFacts,
+  type PortalService,
+  type PortalServiceListAuditRequest,
+  PortalServiceProduceRequestSchema,
+} from "@gmq/protocol/messages";
+import type { AuditLog } from "./audit/audit-log.js";
+import type { AuditedWrites } from "./calls/audited-write.js";
+import type { Brokers } from "./calls/brokers.js";
+import type { RequestGuard } from "./calls/request-guard.js";
+import type { ClusterSampler } from "./cluster/cluster-sampler.js";
+import { watch } from "./cluster/watch.js";
+import { inspectRecord } from "./scan/inspect-record.js";
+import { search } from "./scan/search.js";
+import { tail } from "./scan/tail.js";
+
+/** What the service is made of. */
+export interface PortalParts {
+  readonly brokers: Brokers;
+  readonly sampler: ClusterSampler;
+  readonly audit: AuditLog;
+  readonly guard: RequestGuard;
+  readonly auditedWrites: AuditedWrites;
+  readonly facts: PortalFacts;
+}
+
+const searchesMax = 8;
+const tailsMax = 32;
+const watchesMax = 256;
+const auditPageDefault = 100;
+const auditPageMax = 500;
+const auditRequestValueBytes = 512;
+
+/** Makes PortalService. */
+export function createPortalService(parts: PortalParts): ServiceImpl<typeof PortalService> {
+  const { brokers, sampler, audit, guard, auditedWrites, facts } = parts;
+  const searches = createSlots("searches", searchesMax);
+  const tails = createSlots("tails", tailsMax);
+  const watches = createSlots("watches", watchesMax);
+
+  return {
+    async *watch(_request, context) {
+      guard.check(context);
+      watches.take(context);
+      yield* watch(sampler, audit, facts, context.signal);
+    },
+    async search(request, context) {
+      guard.check(context);
+      searches.take(context);
+      return await search(brokers, request, context.signal);
+    },
+    async *tail(request, context) {
+      guard.check(context);
+      tails.take(context);
+      yield* tail(brokers, request, context.signal);
+    },
+    async inspectRecord(request, context) {
+      guard.check(context);
+      return await inspectRecord(brokers, request, context.signal);
+    },
+    async produce(request, context) {
+      const { topic, key, value, headers, partition } = request;
+      const shown = { ...request, value: value.subarray(0, auditRequestValueBytes) };
+      const stored = await auditedWrites.write(
+        {
+          action: "Produce",
+          input: PortalServiceProduceRequestSchema,
+          request: shown,
+          topic,
+          group: "",
+          compared: false,
+          run: ({ broker }) => broker.publish({ topic, keyBytes: key, value, headers, partition }),
+        },
+        context,
+      );
+      return { partition: stored.partition, offset: stored.offset };
+    },
+    async listAudit(request, context) {
+      guard.check(context);
+      return auditPage(audit, request);
+    },
+  };
+}
+
+function auditPage(audit: AuditLog, { limit, before, text }: PortalServiceListAuditRequest) {
+  if (limit > auditPageMax) {
+    throw new GmqError("invalid_argument", `limit is ${limit}`, { field: "limit", limit: `1 to ${auditPageMax}` });
+  }
+  const wanted = text.toLowerCase();
+  const found = audit
+    .entries()
+    .filter(({ sequence }) => before === 0n || sequence < before)
+    .filter(
+      ({ actor, action, target, outcome, problem, requestJson }) =>
+        wanted === "" ||
+        `${actor}\n${action}\n${target}\n${outcome}\n${problem}\n${requestJson}`.toLowerCase().includes(wanted),
+    );
+  const size = limit === 0 ? auditPageDefault : limit;
+  return { entries: found.slice(0, size), more: found.length > size };
+}
+
+interface Slots {
+  /** Holds a slot until the call ends. @throws GmqError `resource_exhausted` */
+  take(context: HandlerContext): void;
+}
+
+function createSlots(what: string, max: number): Slots {
+  let taken = 0;
+  return {
+    take({ signal }) {
+      if (taken >= max) {
+        throw new GmqError("resource_exhausted", `the portal is busy with other ${what}`, { limit: `${max} ${what}` });
+      }
+      taken++;
+      // Connect fires the signal when a call has ended, however it did.
+      signal.addEventListener("abort", () => taken--, { once: true });
+    },
+  };
+}

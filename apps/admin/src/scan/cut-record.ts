@@ -1,0 +1,24 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type BrowsedRecord, type PortalRecord, PortalRecordSchema } from "@gmq/protocol/messages";
+
+const headersShown = 64;
+
+/** A record as pages show it: key, value and each header cut to `bytesMax`. */
+export function cutRecord({ partition, offset, record, appendTimeMs }: BrowsedRecord, bytesMax: number): PortalRecord {
+  const { key, value = new Uint8Array(), headers = [], timestampMs = 0n } = record ?? {};
+  const message: MessageInitShape<typeof PortalRecordSchema> = {
+    partition,
+    offset,
+    value: value.subarray(0, bytesMax),
+    keyBytes: key?.length ?? 0,
+    valueBytes: value.length,
+    headers: headers.slice(0, headersShown).map((header) => ({
+      key: header.key,
+      value: header.value.subarray(0, bytesMax),
+    })),
+    timestampMs,
+    appendTimeMs,
+  };
+  if (key !== undefined) message.key = key.subarray(0, bytesMax);
+  return create(PortalRecordSchema, message);
+}

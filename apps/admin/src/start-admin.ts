@@ -1,0 +1,95 @@
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "@gmq/log";
+import { PortalFactsSchema, PortalService } from "@gmq/protocol/messages";
+import {
+  createClosers,
+  createHealth,
+  healthPages,
+  healthRoutes,
+  listen,
+  originsOf,
+  packageVersion,
+  parseAddress,
+  type RunningService,
+  watchReadiness,
+} from "@gmq/service";
+import { openAuditLog } from "./audit/audit-log.js";
+import { addAdminRoutes } from "./calls/admin-routes.js";
+import { createAuditedWrites } from "./calls/audited-write.js";
+import { type Brokers, createBrokers } from "./calls/brokers.js";
+import { createRequestGuard } from "./calls/request-guard.js";
+import { createClusterSampler } from "./cluster/cluster-sampler.js";
+import type { AdminConfig } from "./config.js";
+import { createPortalService } from "./portal-service.js";
+import { createWebFiles } from "./web-files.js";
+
+/** A portal that listens. */
+export interface RunningAdmin extends RunningService {
+  readonly url: string;
+}
+
+/** What a portal goes by. */
+export type AdminOptions = Omit<AdminConfig, "logLevel" | "drainTimeoutMs">;
+
+/** Runs the portal over brokers: it asks them, never the store. @throws GmqError when the port or the data folder cannot be had */
+export async function startAdmin(options: AdminOptions, logger: Logger): Promise<RunningAdmin> {
+  const closers = createClosers();
+  const health = createHealth();
+  const brokers = createBrokers(originsOf(options.brokers));
+  const address = parseAddress(options.addr);
+  try {
+    const webFiles = await createWebFiles();
+    const audit = await openAuditLog(options.data, logger);
+    closers.add(audit.close);
+    const sampler = createClusterSampler(brokers, logger);
+    closers.add(sampler.close);
+    closers.add(await watchReadiness(health, "brokers", () => brokersProblem(brokers)));
+    const guard = createRequestGuard({ ...options, onLoopback: isLoopback(address.host) });
+    const auditedWrites = createAuditedWrites(brokers, guard, audit);
+    const facts = create(PortalFactsSchema, {
+      version: packageVersion(new URL("../package.json", import.meta.url)),
+      environment: options.environment,
+      environmentColor: options.environmentColor,
+      readOnly: options.readOnly,
+      auditKept: audit.kept,
+      brokerUrl: brokers.urls[0] ?? "",
+    });
+    const service = createPortalService({ brokers, sampler, audit, guard, auditedWrites, facts });
+    const healthPage = healthPages(health);
+    const addHealthRoutes = healthRoutes(health, [PortalService]);
+    const listener = await listen({
+      ...address,
+      routes: (router) => {
+        router.service(PortalService, service);
+        addAdminRoutes(router, brokers, guard, auditedWrites);
+        addHealthRoutes(router);
+      },
+      plainHttp: (request, response) => healthPage(request, response) || webFiles(request, response),
+      logger,
+    });
+    closers.add(() => listener.close({ drainMs: 1_000 }));
+    health.report("start", undefined);
+    logger.info("portal listens", { url: listener.url });
+    return {
+      url: listener.url,
+      async drain() {
+        health.drain();
+      },
+      close: closers.close,
+    };
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+/** Undefined when some broker answers and its store can serve. */
+async function brokersProblem(brokers: Brokers): Promise<string | undefined> {
+  const answers = await brokers.statuses();
+  const serving = answers.some((answer) => "status" in answer && answer.status.storeReady);
+  return serving ? undefined : "no broker with a ready store answers";
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}

@@ -1,0 +1,150 @@
+import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
+import { useLive } from "../live/live-store.js";
+import { Button } from "../parts/button.js";
+import { Dialog } from "../parts/dialog.js";
+import { Field, Select } from "../parts/field.js";
+import { Freshness } from "../parts/freshness.js";
+import { Badge } from "../parts/panel.js";
+import { Toasts } from "../parts/toasts.js";
+import { type MainPath, shortcuts, useShortcuts } from "./shortcuts.js";
+import { currentTheme, setTheme, type Theme } from "./theme.js";
+
+const CommandPalette = lazy(async () => ({ default: (await import("./command-palette.js")).CommandPalette }));
+
+/** What is around every page. */
+export function Shell(): ReactNode {
+  const live = useLive();
+  const navigate = useNavigate();
+  const [open, setOpen] = useState<"palette" | "help">();
+  const acts = useMemo(
+    () => ({
+      openPalette: () => setOpen("palette"),
+      openHelp: () => setOpen("help"),
+      goTo: (to: MainPath) => void navigate({ to }),
+    }),
+    [navigate],
+  );
+  useShortcuts(acts);
+  const { facts } = live;
+
+  return (
+    <div className="flex min-h-dvh flex-col">
+      <a
+        href="#main"
+        className="sr-only focus:not-sr-only focus:absolute focus:z-50 focus:m-2 focus:rounded focus:bg-panel focus:p-2"
+      >
+        Skip to content
+      </a>
+      {facts !== undefined && facts.environment !== "" && (
+        <div aria-hidden="true" className={`h-1 ${environmentFill[facts.environmentColor] ?? "bg-strong-line"}`} />
+      )}
+      <header className="sticky top-0 z-30 border-b border-line bg-panel/95 backdrop-blur">
+        <div className="mx-auto flex max-w-[1400px] flex-wrap items-center gap-x-5 gap-y-1 px-4 py-2 sm:px-6">
+          <Link
+            to="/"
+            className="flex items-center gap-2 text-[15px] font-semibold tracking-tight text-ink no-underline"
+          >
+            <img src="/icon.svg" alt="" className="size-6" />
+            GMQ
+          </Link>
+          {facts !== undefined && facts.environment !== "" && (
+            <span className="inline-flex max-w-40 items-center gap-1.5 truncate rounded-md border border-line px-2 py-0.5 text-xs font-medium">
+              <span
+                aria-hidden="true"
+                className={`size-2 shrink-0 rounded-full ${environmentFill[facts.environmentColor] ?? "bg-strong-line"}`}
+              />
+              <span className="truncate">{facts.environment}</span>
+            </span>
+          )}
+          {facts?.readOnly === true && <Badge tone="warn">read-only</Badge>}
+          <nav aria-label="Main" className="order-last flex w-full gap-1 overflow-x-auto md:order-none md:w-auto">
+            <NavLink to="/" name="Overview" />
+            <NavLink to="/topics" name="Topics" />
+            <NavLink to="/groups" name="Groups" />
+            <NavLink to="/dead-letters" name="Dead letters" />
+            <NavLink to="/audit" name="Audit" />
+          </nav>
+          <div className="ml-auto flex items-center gap-2">
+            <Freshness live={live} />
+            <Button look="plain" className="max-sm:hidden text-muted" onClick={acts.openPalette}>
+              Find <kbd className="rounded bg-raised px-1 font-mono text-[11px]">Ctrl K</kbd>
+            </Button>
+            <Button look="quiet" aria-label="Help" className="w-8 px-0" onClick={acts.openHelp}>
+              ?
+            </Button>
+          </div>
+        </div>
+      </header>
+      <main id="main" tabIndex={-1} className="mx-auto w-full max-w-[1400px] flex-1 px-4 py-5 outline-none sm:px-6">
+        <Outlet />
+      </main>
+      <Toasts />
+      {open === "palette" && (
+        <Suspense>
+          <CommandPalette onClose={() => setOpen(undefined)} />
+        </Suspense>
+      )}
+      {open === "help" && <Help version={facts?.version} onClose={() => setOpen(undefined)} />}
+    </div>
+  );
+}
+
+function NavLink({ to, name }: { readonly to: MainPath; readonly name: string }): ReactNode {
+  return (
+    <Link
+      to={to}
+      activeOptions={{ exact: to === "/", includeSearch: false }}
+      className="rounded-md px-2.5 py-1 text-[13px] font-medium text-muted no-underline hover:bg-raised hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:text-accent"
+    >
+      {name}
+    </Link>
+  );
+}
+
+function Help({ version, onClose }: { readonly version: string | undefined; readonly onClose: () => void }): ReactNode {
+  const [theme, choose] = useState(currentTheme);
+  return (
+    <Dialog title="Help" onClose={onClose}>
+      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[13px]">
+        {shortcuts.map(([keys, act]) => (
+          <div key={keys} className="contents">
+            <dt>
+              <kbd className="rounded border border-line bg-raised px-1.5 py-0.5 font-mono text-xs">{keys}</kbd>
+            </dt>
+            <dd className="m-0">{act}</dd>
+          </div>
+        ))}
+      </dl>
+      <div className="mt-5 border-t border-line pt-4">
+        <Field label="Colours">
+          {(ids) => (
+            <Select<Theme>
+              {...ids}
+              options={[
+                ["system", "as the system"],
+                ["light", "light"],
+                ["dark", "dark"],
+              ]}
+              value={theme}
+              onChange={(value) => {
+                setTheme(value);
+                choose(value);
+              }}
+            />
+          )}
+        </Field>
+      </div>
+      <p className="mt-4 text-xs text-muted">GMQ portal {version ?? ""}</p>
+    </Dialog>
+  );
+}
+
+const environmentFill: Readonly<Record<string, string>> = {
+  gray: "bg-strong-line",
+  blue: "bg-blue-600",
+  green: "bg-green-600",
+  amber: "bg-amber-500",
+  red: "bg-red-600",
+  violet: "bg-violet-600",
+};

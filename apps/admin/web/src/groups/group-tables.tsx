@@ -1,0 +1,174 @@
+import type { AdminServiceDescribeGroupResponse, GroupMember } from "@gmq/protocol/messages";
+import { Link } from "@tanstack/react-router";
+import type { Column } from "../parts/data-table.js";
+import { TopicLink } from "../parts/entity-links.js";
+import { formatAgo, formatCount, formatDuration } from "../parts/format.js";
+import { Badge } from "../parts/panel.js";
+
+/** One partition as the group stands to it. */
+export interface PartitionRow {
+  readonly topic: string;
+  readonly partition: number;
+  readonly owner: string;
+  readonly nextOwner: string;
+  readonly epoch: bigint;
+  /** Why nobody may own it for now: "paused" or "reset"; "" when anybody may. */
+  readonly hold: string;
+  readonly position: bigint;
+  readonly endOffset: bigint;
+  readonly unsettledRecords: bigint;
+  readonly lagRecords: bigint;
+  readonly lagMs: bigint;
+}
+
+/** A group's partitions with who owns them. */
+export function partitionRows({ group, partitions }: AdminServiceDescribeGroupResponse): PartitionRow[] {
+  const owners = new Map(group?.partitions.map((owned) => [`${owned.topic}/${owned.partition}`, owned]));
+  return partitions.map((offsets) => {
+    const owned = owners.get(`${offsets.topic}/${offsets.partition}`);
+    return {
+      ...offsets,
+      owner: owned?.memberId ?? "",
+      nextOwner: owned?.nextMemberId ?? "",
+      epoch: owned?.epoch ?? 0n,
+      hold: owned?.hold ?? "",
+    };
+  });
+}
+
+/** Columns of a group's partitions; `explain` asks why one does not move on. */
+export function partitionColumns(group: string, explain: (row: PartitionRow) => void): readonly Column<PartitionRow>[] {
+  return [
+    {
+      id: "place",
+      header: "Partition",
+      sortBy: ({ topic, partition }) => `${topic}/${String(partition).padStart(5, "0")}`,
+      cell: ({ topic, partition }) => (
+        <span className="whitespace-nowrap">
+          <TopicLink topic={topic} /> <span className="text-muted">/</span> {partition}
+        </span>
+      ),
+    },
+    {
+      id: "lag",
+      header: "Lag",
+      numeric: true,
+      sortBy: ({ lagRecords }) => lagRecords,
+      cell: ({ lagRecords }) => formatCount(lagRecords),
+    },
+    {
+      id: "age",
+      header: "Oldest",
+      numeric: true,
+      sortBy: ({ lagMs }) => lagMs,
+      cell: ({ lagMs }) => (lagMs === 0n ? "–" : formatDuration(lagMs)),
+    },
+    {
+      id: "unsettled",
+      header: "Handed out",
+      numeric: true,
+      from: "sm",
+      sortBy: ({ unsettledRecords }) => unsettledRecords,
+      cell: ({ topic, partition, unsettledRecords }) =>
+        unsettledRecords === 0n ? (
+          "0"
+        ) : (
+          <Link
+            to="/groups/$group/pending/$topic/$partition"
+            params={{ group, topic, partition: String(partition) }}
+            className="text-accent"
+          >
+            {formatCount(unsettledRecords)}
+            <span className="sr-only"> pending in partition {partition}</span>
+          </Link>
+        ),
+    },
+    { id: "position", header: "Position", numeric: true, from: "md", cell: ({ position }) => formatCount(position) },
+    { id: "end", header: "End", numeric: true, from: "md", cell: ({ endOffset }) => formatCount(endOffset) },
+    { id: "epoch", header: "Epoch", numeric: true, from: "lg", cell: ({ epoch }) => String(epoch) },
+    {
+      id: "owner",
+      header: "Owner",
+      grow: true,
+      from: "sm",
+      sortBy: ({ owner }) => owner,
+      cell: ({ owner, nextOwner, hold }) => (
+        <>
+          {owner === "" ? (
+            <span className="text-muted">nobody</span>
+          ) : (
+            <span className="font-mono text-xs">{owner}</span>
+          )}
+          {hold !== "" && <Badge tone="warn">{hold}</Badge>}
+          {nextOwner !== "" && nextOwner !== "/held" && (
+            <span className="ml-2 text-xs text-warn">passing to {nextOwner}</span>
+          )}
+        </>
+      ),
+    },
+    {
+      id: "why",
+      header: "Why",
+      cell: (row) => (
+        <button type="button" className="min-h-6 text-accent hover:underline" onClick={() => explain(row)}>
+          why
+          <span className="sr-only">
+            {" "}
+            is partition {row.partition} of {row.topic} where it is
+          </span>
+        </button>
+      ),
+    },
+  ];
+}
+
+/** Columns of a group's members. */
+export function memberColumns(rows: readonly PartitionRow[], nowMs: number): readonly Column<GroupMember>[] {
+  const ownedBy = (memberId: string): readonly PartitionRow[] => rows.filter(({ owner }) => owner === memberId);
+  return [
+    {
+      id: "member",
+      header: "Member",
+      grow: true,
+      cell: ({ memberId, staticMember }) => (
+        <>
+          <span className="font-mono text-xs">{memberId}</span> {staticMember && <Badge>static</Badge>}
+        </>
+      ),
+    },
+    { id: "client", header: "Client", from: "sm", cell: ({ clientId }) => clientId },
+    {
+      id: "version",
+      header: "Version",
+      from: "md",
+      cell: ({ clientVersion }) => <span className="text-muted">{clientVersion}</span>,
+    },
+    {
+      id: "broker",
+      header: "Broker",
+      from: "lg",
+      cell: ({ brokerId }) => <span className="text-muted">{brokerId}</span>,
+    },
+    { id: "owned", header: "Partitions", numeric: true, cell: ({ memberId }) => ownedBy(memberId).length },
+    {
+      id: "lag",
+      header: "Lag",
+      numeric: true,
+      cell: ({ memberId }) => formatCount(ownedBy(memberId).reduce((sum, { lagRecords }) => sum + lagRecords, 0n)),
+    },
+    {
+      id: "timeout",
+      header: "Session",
+      numeric: true,
+      from: "lg",
+      cell: ({ sessionTimeoutMs }) => formatDuration(sessionTimeoutMs),
+    },
+    {
+      id: "joined",
+      header: "Joined",
+      numeric: true,
+      from: "sm",
+      cell: ({ joinedAtMs }) => <span className="text-muted">{formatAgo(joinedAtMs, nowMs)}</span>,
+    },
+  ];
+}

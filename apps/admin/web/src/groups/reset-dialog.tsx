@@ -1,0 +1,189 @@
+import type { AdminServiceResetGroupResponse, GroupMove, StartPosition } from "@gmq/protocol/messages";
+import { useMutation } from "@tanstack/react-query";
+import { type ReactNode, useState } from "react";
+import { Button } from "../parts/button.js";
+import { type Column, DataTable } from "../parts/data-table.js";
+import { Dialog } from "../parts/dialog.js";
+import { Field, inputLook, Select } from "../parts/field.js";
+import { counted, formatCount } from "../parts/format.js";
+import { Empty, ProblemNotice } from "../parts/notice.js";
+import { say } from "../parts/toasts.js";
+import { TypedName } from "../parts/typed-name.js";
+import { admin, problemOf } from "../rpc.js";
+
+interface ResetDialogProps {
+  readonly group: string;
+  readonly topics: readonly string[];
+  readonly onClose: () => void;
+}
+
+type Target = "earliest" | "latest" | "offset" | "time";
+
+const targets: readonly (readonly [Target, string])[] = [
+  ["earliest", "the first record kept"],
+  ["latest", "the end"],
+  ["offset", "an offset"],
+  ["time", "a time"],
+];
+
+/**
+ * Moves a group to another place in a topic. First it is only asked what that would mean; the move is made for the version of the group that answered, so
+ * that it is refused when members or owners changed meanwhile.
+ */
+export function ResetDialog({ group, topics, onClose }: ResetDialogProps): ReactNode {
+  const [topic, setTopic] = useState(topics[0] ?? "");
+  const [target, setTarget] = useState<Target>("earliest");
+  const [at, setAt] = useState("");
+  const [typed, setTyped] = useState("");
+  const position = positionOf(target, at);
+  const request = { group, topic, ...(position === undefined ? {} : { to: { position } }) };
+  const preview = useMutation({ mutationFn: () => admin.resetGroup({ ...request, dryRun: true }) });
+  const move = useMutation({
+    mutationFn: (expectedVersion: bigint) => admin.resetGroup({ ...request, expectedVersion }),
+    onSuccess: ({ partitions }) => {
+      say(`Moved ${group} in ${counted(partitions.length, "partition")}`);
+      onClose();
+    },
+  });
+  // What is shown belongs to what was asked: another target needs another preview.
+  const change = <Value,>(set: (value: Value) => void) => {
+    return (value: Value): void => {
+      set(value);
+      preview.reset();
+      move.reset();
+    };
+  };
+  const skipped = sum(preview.data, ({ skippedRecords }) => skippedRecords);
+  const isConflict = move.error !== null && problemOf(move.error).code === "conflict";
+
+  return (
+    <Dialog title={`Move ${group} to another place`} onClose={onClose} wide>
+      <form
+        className="flex flex-col gap-4"
+        onSubmit={(event) => {
+          event.preventDefault();
+          move.reset();
+          preview.mutate();
+        }}
+      >
+        <div className="flex flex-wrap items-start gap-4">
+          {topics.length > 1 && (
+            <Field label="Topic">
+              {(ids) => (
+                <Select
+                  {...ids}
+                  options={topics.map((name) => [name, name] as const)}
+                  value={topic}
+                  onChange={change(setTopic)}
+                />
+              )}
+            </Field>
+          )}
+          <Field label="To">
+            {(ids) => <Select<Target> {...ids} options={targets} value={target} onChange={change(setTarget)} />}
+          </Field>
+          {target === "offset" && (
+            <Field label="Offset" hint="In every partition">
+              {(ids) => (
+                <input
+                  {...ids}
+                  required
+                  inputMode="numeric"
+                  pattern="[0-9]{1,19}"
+                  className={inputLook("w-40")}
+                  value={at}
+                  onChange={(event) => change(setAt)(event.target.value)}
+                />
+              )}
+            </Field>
+          )}
+          {target === "time" && (
+            <Field label="Time" hint="The first record appended then or later">
+              {(ids) => (
+                <input
+                  {...ids}
+                  required
+                  type="datetime-local"
+                  step="1"
+                  className={inputLook("w-56")}
+                  value={at}
+                  onChange={(event) => change(setAt)(event.target.value)}
+                />
+              )}
+            </Field>
+          )}
+        </div>
+        <div>
+          <Button type="submit" disabled={preview.isPending || position === undefined}>
+            {preview.isPending ? "Asking…" : preview.data === undefined ? "Show what it means" : "Ask again"}
+          </Button>
+        </div>
+        {preview.error !== null && <ProblemNotice error={preview.error} />}
+      </form>
+      {preview.data !== undefined && (
+        <div className="mt-4 flex flex-col gap-4">
+          <p role="status" className="text-[13px]">
+            <span className="font-medium">
+              {counted(
+                sum(preview.data, ({ rereadRecords }) => rereadRecords),
+                "record",
+              )}
+            </span>{" "}
+            would be delivered again,{" "}
+            <span className={skipped > 0n ? "font-medium text-bad" : "font-medium"}>{formatCount(skipped)}</span> would
+            never be delivered.
+          </p>
+          <div className="overflow-hidden rounded-lg border border-line">
+            <DataTable
+              caption="What the move means"
+              columns={columns}
+              rows={preview.data.partitions}
+              rowKey={({ partition }) => String(partition)}
+              tall={preview.data.partitions.length > 12}
+              empty={<Empty title="Nothing would move" />}
+            />
+          </div>
+          {skipped > 0n && <TypedName name={group} hint="Records would be skipped" value={typed} onChange={setTyped} />}
+          {move.error !== null && <ProblemNotice error={move.error} />}
+          <div className="flex justify-end gap-2">
+            <Button onClick={onClose}>Cancel</Button>
+            <Button
+              look="danger"
+              disabled={move.isPending || isConflict || (skipped > 0n && typed !== group)}
+              onClick={() => preview.data !== undefined && move.mutate(preview.data.version)}
+            >
+              {move.isPending ? "Moving…" : "Move the group"}
+            </Button>
+          </div>
+        </div>
+      )}
+    </Dialog>
+  );
+}
+
+function positionOf(target: Target, at: string): StartPosition["position"] | undefined {
+  if (target === "earliest") return { case: "earliest", value: true };
+  if (target === "latest") return { case: "latest", value: true };
+  if (target === "offset") return /^\d{1,19}$/.test(at) ? { case: "offset", value: BigInt(at) } : undefined;
+  const ms = new Date(at).getTime();
+  return Number.isNaN(ms) ? undefined : { case: "timestampMs", value: BigInt(ms) };
+}
+
+function sum(answer: AdminServiceResetGroupResponse | undefined, of: (move: GroupMove) => bigint): bigint {
+  return (answer?.partitions ?? []).reduce((total, move) => total + of(move), 0n);
+}
+
+const columns: readonly Column<GroupMove>[] = [
+  { id: "partition", header: "Partition", cell: ({ partition }) => partition },
+  { id: "before", header: "Before", numeric: true, cell: ({ before }) => formatCount(before) },
+  { id: "after", header: "After", numeric: true, cell: ({ after }) => formatCount(after) },
+  { id: "reread", header: "Delivered again", numeric: true, cell: ({ rereadRecords }) => formatCount(rereadRecords) },
+  {
+    id: "skipped",
+    header: "Never delivered",
+    numeric: true,
+    cell: ({ skippedRecords }) => (
+      <span className={skippedRecords > 0n ? "font-medium text-bad" : ""}>{formatCount(skippedRecords)}</span>
+    ),
+  },
+];

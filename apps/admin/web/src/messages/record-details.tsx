@@ -1,0 +1,143 @@
+import { type RecordInGroup, RecordState } from "@gmq/protocol/messages";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import type { DecoderName } from "../decode/decoders.js";
+import { looseTextOf } from "../decode/decoders.js";
+import { ValueView } from "../decode/value-view.js";
+import { useLive } from "../live/live-store.js";
+import { buttonLook } from "../parts/button.js";
+import { CopyAs, CopyButton, curlOf } from "../parts/copy-as.js";
+import { GroupLink } from "../parts/entity-links.js";
+import { counted, formatCount, formatDuration, formatTime } from "../parts/format.js";
+import { Loading, ProblemNotice } from "../parts/notice.js";
+import { Badge } from "../parts/panel.js";
+import { portal } from "../rpc.js";
+
+interface RecordDetailsProps {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly decoder: DecoderName;
+  readonly onDecoder: (decoder: DecoderName) => void;
+}
+
+/** One record whole: key, value, headers, and where each group stands to it. */
+export function RecordDetails({ topic, partition, offset, decoder, onDecoder }: RecordDetailsProps): ReactNode {
+  const { facts } = useLive();
+  const request = { topic, partition, offset };
+  const inspected = useQuery({
+    queryKey: ["record", topic, partition, String(offset)],
+    queryFn: ({ signal }) => portal.inspectRecord(request, { signal }),
+  });
+  if (inspected.error !== null) return <ProblemNotice error={inspected.error} />;
+  const record = inspected.data?.record;
+  if (record === undefined) return <Loading what="the record" />;
+  const link = `${location.origin}/topics/${encodeURIComponent(topic)}/records/${partition}/${offset}`;
+  return (
+    <div className="flex min-w-0 flex-col gap-4">
+      <dl className="m-0 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 text-[13px]">
+        <dt className="text-muted">Place</dt>
+        <dd className="m-0 font-mono text-xs leading-5">
+          {topic} / {partition} @ {String(offset)}
+        </dd>
+        <dt className="text-muted">Appended</dt>
+        <dd className="m-0 tabular-nums">{formatTime(record.appendTimeMs)}</dd>
+        <dt className="text-muted">Timestamp</dt>
+        <dd className="m-0 tabular-nums">{formatTime(record.timestampMs)}</dd>
+        <dt className="text-muted">Key</dt>
+        <dd className="m-0 font-mono text-xs leading-5 wrap-anywhere">
+          {record.key === undefined ? <span className="font-sans text-muted">none</span> : looseTextOf(record.key)}
+        </dd>
+      </dl>
+      <div className="flex flex-wrap gap-2">
+        <Link
+          to="/topics/$topic/records/$partition/$offset"
+          params={{ topic, partition: String(partition), offset: String(offset) }}
+          className={buttonLook("plain")}
+        >
+          Permalink
+        </Link>
+        <CopyButton text={link} what="link" />
+        {facts?.readOnly !== true && (
+          <Link
+            to="/topics/$topic/produce"
+            params={{ topic }}
+            search={{ of: `${partition}-${offset}` }}
+            className={buttonLook("plain")}
+          >
+            Produce again…
+          </Link>
+        )}
+        <CopyAs curl={curlOf("PortalService/InspectRecord", { topic, partition, offset: String(offset) })} />
+      </div>
+      <ValueView
+        name="Value"
+        bytes={record.value}
+        bytesWhole={record.valueBytes}
+        decoder={decoder}
+        onDecoder={onDecoder}
+      />
+      <Headers headers={record.headers} />
+      <Groups groups={inspected.data?.groups ?? []} />
+    </div>
+  );
+}
+
+function Headers({
+  headers,
+}: {
+  readonly headers: readonly { readonly key: string; readonly value: Uint8Array }[];
+}): ReactNode {
+  if (headers.length === 0) return <p className="text-[13px] text-muted">No headers.</p>;
+  return (
+    <section>
+      <h3 className="mb-1.5 text-xs font-medium text-muted">Headers</h3>
+      <dl className="m-0 grid grid-cols-[minmax(6rem,auto)_1fr] gap-x-4 gap-y-1 font-mono text-xs">
+        {headers.map(({ key, value }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: names of headers may repeat, and their order does not change.
+          <div key={index} className="contents">
+            <dt className="text-muted wrap-anywhere">{key}</dt>
+            <dd className="m-0 wrap-anywhere">{looseTextOf(value)}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Groups({ groups }: { readonly groups: readonly RecordInGroup[] }): ReactNode {
+  return (
+    <section>
+      <h3 className="mb-1.5 text-xs font-medium text-muted">In the groups of this topic</h3>
+      {groups.length === 0 && <p className="text-[13px] text-muted">No group reads this partition.</p>}
+      <ul className="m-0 flex list-none flex-col gap-1.5 p-0 text-[13px]">
+        {groups.map((one) => (
+          <li key={one.group} className="flex flex-wrap items-center gap-2">
+            <StateBadge state={one.state} />
+            <GroupLink group={one.group} />
+            <span className="text-xs text-muted">{explain(one)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function StateBadge({ state }: { readonly state: RecordState }): ReactNode {
+  if (state === RecordState.SETTLED) return <Badge tone="good">settled</Badge>;
+  if (state === RecordState.NOT_REACHED) return <Badge>not reached</Badge>;
+  return <Badge tone="warn">{state === RecordState.PENDING ? "pending" : "handed out"}</Badge>;
+}
+
+function explain({ state, position, unsettledRecords, owner, attempts, dueInMs }: RecordInGroup): string {
+  if (state === RecordState.NOT_REACHED) return `the group is at ${formatCount(position)}`;
+  if (state === RecordState.SETTLED) return "";
+  const by = owner === "" ? "nobody owns the partition" : `at ${owner}`;
+  if (state === RecordState.HANDED_OUT) {
+    return `perhaps not settled: ${formatCount(unsettledRecords)} of this partition are pending, ${by}`;
+  }
+  const failed = attempts === 0 ? "" : `, ${counted(attempts, "failed attempt")}`;
+  const due = dueInMs === 0 ? "" : `, again in ${formatDuration(dueInMs)}`;
+  return `${by}${failed}${due}`;
+}

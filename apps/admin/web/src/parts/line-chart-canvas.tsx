@@ -1,0 +1,73 @@
+import { type ReactNode, useEffect, useRef } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { formatShort, formatTime } from "./format.js";
+import type { LineChartProps } from "./line-chart.js";
+
+const heightPx = 160;
+
+/** Draws; everything else about a chart is in `LineChart`. */
+export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const shape = series.map(({ label, color }) => `${color}:${label}`).join("|");
+
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    const draw = (): void => {
+      plot.current?.destroy();
+      plot.current = new uPlot(options(element, shape), [[], ...shape.split("|").map(() => [])], element);
+    };
+    draw();
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: heightPx }));
+    resized.observe(element);
+    // Colours are read when a chart is made: another scheme needs another chart.
+    const recolored = new MutationObserver(draw);
+    recolored.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    return () => {
+      resized.disconnect();
+      recolored.disconnect();
+      plot.current?.destroy();
+      plot.current = undefined;
+    };
+  }, [shape]);
+
+  useEffect(() => {
+    plot.current?.setData([[...times], ...series.map(({ values }) => [...values])]);
+  });
+
+  return <div ref={box} className="h-40 w-full" />;
+}
+
+function options(element: HTMLElement, shape: string): uPlot.Options {
+  const style = getComputedStyle(element);
+  const color = (name: string): string => style.getPropertyValue(`--${name}`).trim();
+  const font = "11px 'Inter Variable', system-ui, sans-serif";
+  const axis = { stroke: color("muted"), font, ticks: { show: false }, grid: { stroke: color("line"), width: 1 } };
+  return {
+    width: element.clientWidth,
+    height: heightPx,
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [8, 28, 0, 0],
+    scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.1)] } },
+    axes: [
+      {
+        ...axis,
+        grid: { show: false },
+        space: 90,
+        size: 30,
+        values: (_plot, splits) => splits.map((split) => formatTime(split * 1_000).slice(11, 19)),
+      },
+      { ...axis, size: 52, values: (_plot, splits) => splits.map((split) => formatShort(Math.round(split))) },
+    ],
+    series: [
+      {},
+      ...shape.split("|").map((one) => {
+        const name = one.slice(0, one.indexOf(":"));
+        return { stroke: color(name), fill: `${color(name)}18`, width: 1.75, points: { show: false } };
+      }),
+    ],
+  };
+}

@@ -1,0 +1,35 @@
+/** The two services that the portal offers its pages, and what their errors mean. */
+import { type Client, ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { AdminService, ErrorSchema, PortalService } from "@gmq/protocol/messages";
+
+const transport = createConnectTransport({ baseUrl: globalThis.location.origin, useBinaryFormat: true });
+
+export const admin: Client<typeof AdminService> = createClient(AdminService, transport);
+export const portal: Client<typeof PortalService> = createClient(PortalService, transport);
+
+/** A failed call, for people. */
+export interface Problem {
+  /** A code of docs/errors.md, or "unreachable" when the portal itself does not answer. */
+  readonly code: string;
+  readonly message: string;
+  /** The refused field, "" when none. */
+  readonly field: string;
+  readonly limit: string;
+}
+
+/** What to say of a failure. */
+export function problemOf(error: unknown): Problem {
+  const connectError = ConnectError.from(error);
+  const detail = connectError.findDetails(ErrorSchema)[0];
+  if (detail !== undefined) {
+    const { code, message, field, limit } = detail;
+    return { code, message, field, limit };
+  }
+  return {
+    code: "unreachable",
+    message: `The portal does not answer (${connectError.rawMessage}).`,
+    field: "",
+    limit: "",
+  };
+}

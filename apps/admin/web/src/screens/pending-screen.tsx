@@ -1,0 +1,117 @@
+import type { PendingRecord } from "@gmq/protocol/messages";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { CopyAs, curlOf } from "../parts/copy-as.js";
+import { type Column, DataTable } from "../parts/data-table.js";
+import { formatAgo, formatCount, formatDuration } from "../parts/format.js";
+import { useSecond } from "../parts/freshness.js";
+import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
+import { PageHeader } from "../parts/page-header.js";
+import { Badge, Panel } from "../parts/panel.js";
+import { admin } from "../rpc.js";
+
+const route = getRouteApi("/groups/$group/pending/$topic/$partition");
+const recordsMax = 1_000;
+const refreshMs = 2_000;
+
+/** Screen 7: what a group was given in a partition and has not settled, record by record. */
+export function PendingScreen(): ReactNode {
+  const { group, topic, partition } = route.useParams();
+  const { sort } = route.useSearch();
+  const navigate = route.useNavigate();
+  const now = useSecond();
+  const request = { group, topic, partition: Number(partition), limit: recordsMax };
+  const pending = useQuery({
+    queryKey: ["pending", group, topic, partition],
+    queryFn: ({ signal }) => admin.listPending(request, { signal }),
+    refetchInterval: refreshMs,
+  });
+  const { data } = pending;
+  const waiting = data?.records.filter(({ dueInMs }) => dueInMs > 0).length ?? 0;
+  return (
+    <>
+      <PageHeader
+        title={`Pending in ${topic} / ${partition}`}
+        above={
+          <Link to="/groups/$group" params={{ group }} className="text-muted">
+            {group}
+          </Link>
+        }
+        note={
+          data === undefined ? undefined : data.memberId === "" ? "nobody owns the partition" : `at ${data.memberId}`
+        }
+      >
+        <CopyAs curl={curlOf("AdminService/ListPending", request)} />
+      </PageHeader>
+      {pending.error !== null && <ProblemNotice error={pending.error} />}
+      {data === undefined && pending.error === null && <Loading what="pending records" />}
+      {data !== undefined && (
+        <Panel
+          title={`${formatCount(data.unsettledRecords)} handed out and not settled`}
+          note={`${waiting > 0 ? `${formatCount(waiting)} wait for a retry · ` : ""}as of ${formatAgo(pending.dataUpdatedAt, now)}`}
+        >
+          {data.unsettledRecords > BigInt(data.records.length) && (
+            <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
+              Only the first {formatCount(data.records.length)} are listed.
+            </p>
+          )}
+          <DataTable
+            caption="Pending records"
+            columns={columns(topic, partition, data.memberId !== "")}
+            rows={data.records}
+            rowKey={({ offset }) => String(offset)}
+            sort={sort ?? "offset"}
+            onSort={(next) => void navigate({ search: { sort: next }, replace: true })}
+            tall
+            empty={<Empty title="Nothing is pending">Everything that was handed out has been settled.</Empty>}
+          />
+        </Panel>
+      )}
+    </>
+  );
+}
+
+function columns(topic: string, partition: string, owned: boolean): readonly Column<PendingRecord>[] {
+  return [
+    {
+      id: "offset",
+      header: "Offset",
+      sortBy: ({ offset }) => offset,
+      cell: ({ offset }) => (
+        <Link
+          to="/topics/$topic/records/$partition/$offset"
+          params={{ topic, partition, offset: String(offset) }}
+          className="font-mono text-xs text-accent"
+        >
+          {String(offset)}
+        </Link>
+      ),
+    },
+    {
+      id: "state",
+      header: "State",
+      grow: true,
+      cell: ({ dueInMs }) =>
+        dueInMs > 0 ? (
+          <Badge tone="warn">waits for its retry</Badge>
+        ) : (
+          <Badge>{owned ? "at the consumer" : "waits for a consumer"}</Badge>
+        ),
+    },
+    {
+      id: "attempts",
+      header: "Failed attempts",
+      numeric: true,
+      sortBy: ({ attempts }) => attempts,
+      cell: ({ attempts }) => formatCount(attempts),
+    },
+    {
+      id: "due",
+      header: "Again in",
+      numeric: true,
+      sortBy: ({ dueInMs }) => dueInMs,
+      cell: ({ dueInMs }) => (dueInMs === 0 ? "–" : formatDuration(dueInMs)),
+    },
+  ];
+}

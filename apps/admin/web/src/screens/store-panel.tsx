@@ -1,0 +1,40 @@
+import type { PortalBroker } from "@gmq/protocol/messages";
+import type { ReactNode } from "react";
+import { Badge, Panel } from "../parts/panel.js";
+
+const losses: Readonly<Record<string, string>> = {
+  disk: "A crash of the store loses nothing that was acknowledged.",
+  "about 1 s": "A crash of the store may lose about the last second.",
+  memory: "A crash of the store loses everything: it is in memory only.",
+};
+
+/** The store beneath the brokers, as the first that answers tells. */
+export function StorePanel({ brokers }: { readonly brokers: readonly PortalBroker[] }): ReactNode {
+  const broker = brokers.find(({ problem }) => problem === "");
+  if (broker === undefined) return null;
+  const { storeEngine, storeReady, storeReason, durability, storeDetails } = broker;
+  const details = Object.entries(storeDetails)
+    .filter(([name]) => name !== "store")
+    .sort(([left], [right]) => left.localeCompare(right));
+  return (
+    <Panel
+      title="Store"
+      note={storeDetails["store"] ?? storeEngine}
+      actions={<Badge tone={storeReady ? "good" : "bad"}>{storeReady ? "ready" : "not ready"}</Badge>}
+      padded
+    >
+      {!storeReady && <p className="mb-3 text-[13px] font-medium text-bad wrap-anywhere">{storeReason}</p>}
+      <p className="mb-3 text-[13px]">{losses[durability] ?? `What a crash loses: ${durability}.`}</p>
+      <dl className="m-0 grid gap-x-8 gap-y-1.5 text-[13px] sm:grid-cols-2 lg:grid-cols-3">
+        {details.map(([name, value]) => (
+          <div key={name} className="flex min-w-0 justify-between gap-4 border-b border-line pb-1">
+            <dt className="text-muted">{name}</dt>
+            <dd className="m-0 truncate font-mono text-xs leading-5" title={value}>
+              {value}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </Panel>
+  );
+}

@@ -1,0 +1,103 @@
+import { getRouteApi, Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { type ReactNode, useState } from "react";
+import { useLive } from "../live/live-store.js";
+import { Button } from "../parts/button.js";
+import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
+import { counted, formatCount } from "../parts/format.js";
+import { PageHeader } from "../parts/page-header.js";
+import { say } from "../parts/toasts.js";
+import { TypedConfirm } from "../parts/typed-confirm.js";
+import { admin } from "../rpc.js";
+
+const route = getRouteApi("/topics/$topic");
+
+/** What is around every page of one topic: its name, its acts and its tabs. */
+export function TopicLayout(): ReactNode {
+  const { topic } = route.useParams();
+  const navigate = useNavigate();
+  const live = useLive();
+  const [deleting, setDeleting] = useState(false);
+  const readers = [...live.groups.values()].filter(({ topics }) => topics.includes(topic));
+  const row = live.topics.get(topic);
+  const readOnly = live.facts?.readOnly === true;
+
+  return (
+    <>
+      <PageHeader
+        title={topic}
+        above={
+          <Link to="/topics" className="text-muted">
+            Topics
+          </Link>
+        }
+      >
+        <CopyAs
+          gmq={`gmq topics describe ${quote(topic)} --broker ${live.facts?.brokerUrl ?? ""}\ngmq consume ${quote(topic)} --no-follow --broker ${live.facts?.brokerUrl ?? ""}`}
+          curl={curlOf("AdminService/DescribeTopic", { topic })}
+        />
+        {!readOnly && <Button onClick={() => setDeleting(true)}>Delete…</Button>}
+      </PageHeader>
+      <nav aria-label="Topic" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+        <Tab to="/topics/$topic" topic={topic} name="Partitions and groups" />
+        <Tab to="/topics/$topic/messages" topic={topic} name="Messages" />
+        {!readOnly && <Tab to="/topics/$topic/produce" topic={topic} name="Produce" />}
+      </nav>
+      <Outlet />
+      {deleting && (
+        <TypedConfirm
+          title={`Delete topic ${topic}`}
+          name={topic}
+          act="Delete the topic"
+          run={() => admin.deleteTopic({ topic })}
+          onClose={() => setDeleting(false)}
+          onDone={() => {
+            say(`Deleted topic ${topic}`);
+            void navigate({ to: "/topics" });
+          }}
+        >
+          <p>This cannot be undone. It deletes:</p>
+          <ul className="my-2 list-disc pl-5">
+            <li>
+              {row === undefined ? "every record" : counted(row.records, "record")} in{" "}
+              {row === undefined ? "every partition" : counted(row.partitions, "partition")}
+            </li>
+            <li>
+              {readers.length === 0
+                ? "no group's state: no group has read this topic"
+                : `what ${counted(readers.length, "group")} (${readers
+                    .slice(0, 5)
+                    .map(({ name }) => name)
+                    .join(", ")}${readers.length > 5 ? ", …" : ""}) has settled of it`}
+            </li>
+          </ul>
+          {readers.some(({ members }) => members > 0) && (
+            <p className="font-medium text-warn">
+              {formatCount(readers.reduce((sum, { members }) => sum + members, 0))} consumers are reading it now.
+            </p>
+          )}
+        </TypedConfirm>
+      )}
+    </>
+  );
+}
+
+function Tab({
+  to,
+  topic,
+  name,
+}: {
+  readonly to: "/topics/$topic" | "/topics/$topic/messages" | "/topics/$topic/produce";
+  readonly topic: string;
+  readonly name: string;
+}): ReactNode {
+  return (
+    <Link
+      to={to}
+      params={{ topic }}
+      activeOptions={{ exact: true, includeSearch: false }}
+      className="-mb-px border-b-2 border-transparent px-3 py-2 text-[13px] font-medium whitespace-nowrap text-muted no-underline hover:text-ink aria-[current=page]:border-accent aria-[current=page]:text-accent"
+    >
+      {name}
+    </Link>
+  );
+}

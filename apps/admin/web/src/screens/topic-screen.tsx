@@ -1,0 +1,171 @@
+import type { PartitionStats, PortalGroup } from "@gmq/protocol/messages";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { useLive } from "../live/live-store.js";
+import { type Column, DataTable } from "../parts/data-table.js";
+import { GroupLink } from "../parts/entity-links.js";
+import {
+  counted,
+  formatAgo,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRate,
+  formatShort,
+  formatTime,
+} from "../parts/format.js";
+import { useSecond } from "../parts/freshness.js";
+import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
+import { Badge, Figure, Panel } from "../parts/panel.js";
+import { admin } from "../rpc.js";
+import { TopicConfigPanel } from "../topics/topic-config-panel.js";
+
+const route = getRouteApi("/topics/$topic");
+const refreshMs = 2_000;
+
+/** Screen 3: a topic's partitions, the groups that read it, and its configuration. */
+export function TopicScreen(): ReactNode {
+  const { topic } = route.useParams();
+  const live = useLive();
+  const now = useSecond();
+  const described = useQuery({
+    queryKey: ["topic", topic],
+    queryFn: ({ signal }) => admin.describeTopic({ topic }, { signal }),
+    refetchInterval: refreshMs,
+  });
+  const readers = [...live.groups.values()].filter(({ topics }) => topics.includes(topic));
+  const { data } = described;
+  if (data === undefined) {
+    return described.error === null ? <Loading what="the topic" /> : <ProblemNotice error={described.error} />;
+  }
+  const records = data.partitions.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0n);
+  const last = data.partitions.reduce(
+    (latest, { lastAppendMs }) => (lastAppendMs > latest ? lastAppendMs : latest),
+    0n,
+  );
+  return (
+    <div className="flex flex-col gap-5">
+      {described.error !== null && <ProblemNotice error={described.error} />}
+      <section
+        aria-label="Figures"
+        className="grid grid-cols-2 overflow-hidden rounded-xl border border-line bg-panel sm:grid-cols-4"
+      >
+        <Figure name="Records" value={formatShort(records)} detail={skewOf(data.partitions)} />
+        <Figure
+          name="Published"
+          value={formatRate(live.topics.get(topic)?.recordsPerSecond ?? 0)}
+          detail="records per second"
+        />
+        <Figure name="Last record" value={formatAgo(last, now)} detail={last === 0n ? "" : formatTime(last)} />
+        <Figure
+          name="Groups"
+          value={readers.length}
+          detail={counted(
+            readers.reduce((sum, { members }) => sum + members, 0),
+            "member",
+          )}
+        />
+      </section>
+      <Panel
+        title="Partitions"
+        note={`${formatCount(data.partitions.length)} · as of ${formatAgo(described.dataUpdatedAt, now)}`}
+      >
+        <DataTable
+          caption={`Partitions of ${topic}`}
+          columns={partitionColumns(topic, records)}
+          rows={data.partitions}
+          rowKey={({ partition }) => String(partition)}
+          tall={data.partitions.length > 50}
+          empty={<Empty title="The topic has no partitions" />}
+        />
+      </Panel>
+      <Panel title="Groups that read it" note={counted(readers.length, "group")}>
+        <DataTable
+          caption={`Groups that read ${topic}`}
+          columns={groupColumns}
+          rows={readers}
+          rowKey={({ name }) => name}
+          empty={<Empty title="No group reads this topic">A group is made by its first consumer.</Empty>}
+        />
+      </Panel>
+      {data.topic !== undefined && <TopicConfigPanel topic={data.topic} readOnly={live.facts?.readOnly === true} />}
+    </div>
+  );
+}
+
+/** How unevenly keys spread the records, once there are enough to tell. */
+function skewOf(partitions: readonly PartitionStats[]): string {
+  const sizes = partitions.map(({ startOffset, endOffset }) => Number(endOffset - startOffset));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  if (partitions.length < 2 || total < 100 * partitions.length) return "";
+  return `largest partition ${formatRate((Math.max(...sizes) * partitions.length) / total)}× the average`;
+}
+
+function partitionColumns(topic: string, total: bigint): readonly Column<PartitionStats>[] {
+  const recordsOf = ({ startOffset, endOffset }: PartitionStats): bigint => endOffset - startOffset;
+  return [
+    { id: "partition", header: "Partition", cell: ({ partition }) => partition },
+    {
+      id: "start",
+      header: "First offset",
+      numeric: true,
+      from: "sm",
+      cell: ({ startOffset }) => formatCount(startOffset),
+    },
+    { id: "end", header: "End offset", numeric: true, cell: ({ endOffset }) => formatCount(endOffset) },
+    { id: "records", header: "Records", numeric: true, cell: (row) => formatCount(recordsOf(row)) },
+    {
+      id: "share",
+      header: "Share",
+      grow: true,
+      from: "md",
+      cell: (row) => {
+        const share = total === 0n ? 0 : Number((recordsOf(row) * 1_000n) / total) / 10;
+        return (
+          <span className="flex items-center gap-2">
+            <span aria-hidden="true" className="h-1.5 w-full max-w-48 overflow-hidden rounded bg-raised">
+              <span className="block h-full bg-accent" style={{ width: `${share}%` }} />
+            </span>
+            <span className="w-12 text-right text-xs text-muted">{share}%</span>
+          </span>
+        );
+      },
+    },
+    { id: "bytes", header: "Size", numeric: true, from: "sm", cell: ({ bytes }) => formatBytes(bytes) },
+    { id: "entries", header: "Batches", numeric: true, from: "md", cell: ({ entries }) => formatCount(entries) },
+    {
+      id: "last",
+      header: "Last record",
+      numeric: true,
+      from: "sm",
+      cell: ({ lastAppendMs }) => <span className="text-muted">{formatAgo(lastAppendMs)}</span>,
+    },
+    {
+      id: "look",
+      header: "Messages",
+      cell: ({ partition }) => (
+        <Link
+          to="/topics/$topic/messages"
+          params={{ topic }}
+          search={{ in: String(partition) }}
+          className="text-accent"
+        >
+          look<span className="sr-only"> into partition {partition}</span>
+        </Link>
+      ),
+    },
+  ];
+}
+
+const groupColumns: readonly Column<PortalGroup>[] = [
+  { id: "name", header: "Group", grow: true, cell: ({ name }) => <GroupLink group={name} /> },
+  {
+    id: "members",
+    header: "Members",
+    numeric: true,
+    cell: ({ members }) => (members === 0 ? <Badge tone="warn">none</Badge> : members),
+  },
+  { id: "lag", header: "Lag", numeric: true, cell: ({ lagRecords }) => formatCount(lagRecords) },
+  { id: "age", header: "Oldest", numeric: true, cell: ({ lagMs }) => (lagMs === 0n ? "–" : formatDuration(lagMs)) },
+];

@@ -1,0 +1,113 @@
+import type { TopicInfo } from "@gmq/protocol/messages";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, useState } from "react";
+import { Button } from "../parts/button.js";
+import { Dialog } from "../parts/dialog.js";
+import { Field, inputLook } from "../parts/field.js";
+import { ProblemNotice } from "../parts/notice.js";
+import { say } from "../parts/toasts.js";
+import { admin } from "../rpc.js";
+
+const hourMs = 3_600_000;
+const bounds = [
+  ["hours", "Kept for, hours", "Older records may go"],
+  ["bytes", "Kept bytes per partition", "The oldest go first; the last batch always stays"],
+  ["records", "Kept records per partition", "The oldest go first"],
+  ["bytesMax", "Budget of the topic, bytes", "Above it producers are refused until there is room"],
+] as const;
+
+/** Changes what a topic keeps. It is made for the version that was shown: somebody else's change in between is not overwritten. */
+export function AlterTopicDialog({
+  topic,
+  onClose,
+}: {
+  readonly topic: TopicInfo;
+  readonly onClose: () => void;
+}): ReactNode {
+  const queries = useQueryClient();
+  const { retention, bytesMax = 0n, partitions = 0 } = topic.config ?? {};
+  // As it was when the dialog opened; the page behind goes on refreshing.
+  const [version] = useState(topic.version);
+  const [typed, setTyped] = useState({
+    hours: shown(Number(retention?.ms ?? 0n) / hourMs),
+    bytes: shown(retention?.bytes ?? 0n),
+    records: shown(retention?.records ?? 0n),
+    bytesMax: shown(bytesMax),
+  });
+  const [workQueue, setWorkQueue] = useState(retention?.workQueue ?? false);
+  const alter = useMutation({
+    mutationFn: () =>
+      admin.alterTopic({
+        topic: topic.name,
+        version,
+        config: {
+          partitions,
+          bytesMax: whole(typed.bytesMax),
+          retention: {
+            ms: BigInt(Math.round(Number(typed.hours || "0") * hourMs)),
+            bytes: whole(typed.bytes),
+            records: whole(typed.records),
+            workQueue,
+          },
+        },
+      }),
+    onSuccess: async () => {
+      say(`Changed ${topic.name}`);
+      await queries.invalidateQueries({ queryKey: ["topic", topic.name] });
+      onClose();
+    },
+  });
+  return (
+    <Dialog title={`Change ${topic.name}`} onClose={onClose}>
+      <form
+        className="flex flex-col gap-4"
+        onSubmit={(event) => {
+          event.preventDefault();
+          alter.mutate();
+        }}
+      >
+        {bounds.map(([name, label, hint]) => (
+          <Field key={name} label={label} hint={`${hint}. Empty: no bound.`}>
+            {(ids) => (
+              <input
+                {...ids}
+                inputMode="numeric"
+                pattern={name === "hours" ? "[0-9]{0,9}(\\.[0-9]{0,6})?" : "[0-9]{0,18}"}
+                className={inputLook("w-56")}
+                value={typed[name]}
+                onChange={(event) => setTyped({ ...typed, [name]: event.target.value })}
+              />
+            )}
+          </Field>
+        ))}
+        <label className="inline-flex min-h-6 items-center gap-2 text-[13px]">
+          <input
+            type="checkbox"
+            className="size-4"
+            checked={workQueue}
+            onChange={(event) => setWorkQueue(event.target.checked)}
+          />
+          A record goes once every group has settled it
+        </label>
+        <p className="text-xs text-warn">
+          A tighter bound deletes what lies beyond it, also what a group has not settled.
+        </p>
+        {alter.error !== null && <ProblemNotice error={alter.error} />}
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button look="primary" type="submit" disabled={alter.isPending}>
+            {alter.isPending ? "Changing…" : "Change"}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function shown(bound: bigint | number): string {
+  return Number(bound) === 0 ? "" : String(bound);
+}
+
+function whole(text: string): bigint {
+  return text === "" ? 0n : BigInt(text);
+}

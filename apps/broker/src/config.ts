@@ -1,0 +1,50 @@
+import { addressField, type ConfigOptions, drainTimeoutField, logLevelField, originsField } from "@gmq/service";
+import { z } from "zod";
+
+/** What a broker is told wherever its store is. */
+export const brokerBehaviour = {
+  partitions: z
+    .number()
+    .int()
+    .min(1)
+    .max(4_096)
+    .default(4)
+    .describe("partitions of topics that are made by use, 1 to 4096"),
+  autoCreateTopics: z.boolean().default(true).describe("whether the first publish or subscribe makes a topic"),
+  heartbeatMs: z
+    .number()
+    .int()
+    .min(100)
+    .max(60_000)
+    .default(3_000)
+    .describe("ms between heartbeats of sessions, 100 to 60000; a client silent for three of them is gone"),
+  allowedOrigins: z
+    .array(z.url({ protocol: /^https?$/, error: "expected an origin such as https://example.org" }))
+    .default([])
+    .describe("origins of web pages that may call this broker"),
+};
+
+/** Settings of the broker. */
+export const brokerSchema = z.object({
+  addr: addressField("where to listen", "127.0.0.1:50051"),
+  storage: originsField("storage services over one store", ["http://127.0.0.1:50052"]),
+  ...brokerBehaviour,
+  brokerId: z.string().min(1).optional().describe("name of this broker, shown to operators; default random"),
+  logLevel: logLevelField,
+  drainTimeoutMs: drainTimeoutField,
+});
+
+export type BrokerConfig = z.infer<typeof brokerSchema>;
+
+/** How the settings are named on the command line. */
+export const brokerConfigOptions: Pick<ConfigOptions<typeof brokerSchema>, "flags" | "schema"> = {
+  schema: brokerSchema,
+  flags: {
+    addr: { placeholder: "host:port" },
+    storage: { placeholder: "url,url" },
+    heartbeatMs: { placeholder: "ms" },
+    allowedOrigins: { placeholder: "url,url" },
+    brokerId: { placeholder: "name" },
+    drainTimeoutMs: { placeholder: "ms" },
+  },
+};

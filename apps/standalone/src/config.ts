@@ -1,0 +1,42 @@
+import { portalBehaviour, portalFlags } from "@gmq/app-admin";
+import { brokerBehaviour } from "@gmq/app-broker";
+import { storageSchema } from "@gmq/app-storage";
+import { addressField, type ConfigOptions, drainTimeoutField, logLevelField } from "@gmq/service";
+import { z } from "zod";
+
+const { redisUrl, keyPrefix, storeBytesMax } = storageSchema.shape;
+
+/** Settings of GMQ in one process. */
+export const standaloneSchema = z.object({
+  addr: addressField("where the broker listens", "127.0.0.1:50051"),
+  storageAddr: addressField("where the storage service listens", "127.0.0.1:50052"),
+  adminAddr: addressField("where the portal listens", "127.0.0.1:8080"),
+  data: z.string().min(1).default(".gmq").describe("folder of the embedded engine"),
+  memory: z.boolean().default(false).describe("keep everything in memory only: it is gone when the process ends"),
+  redisUrl: redisUrl.describe("keep everything in this Redis, in place of the embedded engine"),
+  keyPrefix,
+  storeBytesMax,
+  ...brokerBehaviour,
+  ...portalBehaviour,
+  logLevel: logLevelField,
+  drainTimeoutMs: drainTimeoutField,
+});
+
+export type StandaloneConfig = z.infer<typeof standaloneSchema>;
+
+/** How the settings are named on the command line. */
+export const standaloneConfigOptions: Pick<ConfigOptions<typeof standaloneSchema>, "flags" | "schema"> = {
+  schema: standaloneSchema,
+  flags: {
+    addr: { placeholder: "host:port" },
+    storageAddr: { placeholder: "host:port" },
+    adminAddr: { placeholder: "host:port" },
+    data: { placeholder: "folder" },
+    redisUrl: { placeholder: "url", secret: true },
+    storeBytesMax: { placeholder: "bytes" },
+    heartbeatMs: { placeholder: "ms" },
+    ...portalFlags,
+    allowedOrigins: { placeholder: "url,url" },
+    drainTimeoutMs: { placeholder: "ms" },
+  },
+};

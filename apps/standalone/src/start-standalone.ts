@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import { startAdmin } from "@gmq/app-admin";
+import { serveBroker } from "@gmq/app-broker";
+import { openEngine, serveStorage } from "@gmq/app-storage";
+import type { Logger } from "@gmq/log";
+import { createClosers, type RunningService } from "@gmq/service";
+import type { Engine } from "@gmq/storage";
+import { createEmbeddedEngine } from "@gmq/storage/embedded";
+import type { StandaloneConfig } from "./config.js";
+
+/** Broker, storage and portal that listen in one process. */
+export interface RunningStandalone extends RunningService {
+  readonly brokerUrl: string;
+  readonly storageUrl: string;
+  readonly adminUrl: string;
+  /** Where the records are, for people. */
+  readonly store: string;
+}
+
+/**
+ * Runs everything in this process. The broker calls the engine directly; the storage service serves the same engine to brokers elsewhere.
+ * @throws GmqError when a port or the data folder cannot be had
+ */
+export async function startStandalone(config: StandaloneConfig, logger: Logger): Promise<RunningStandalone> {
+  const closers = createClosers();
+  try {
+    const engine = await openStore(config, logger.child({ part: "store" }));
+    closers.add(engine.close);
+    const storage = await serveStorage(
+      engine,
+      { addr: config.storageAddr, storageId: undefined },
+      logger.child({ part: "storage" }),
+    );
+    closers.add(storage.close);
+    const broker = await serveBroker(engine, { ...config, brokerId: undefined }, logger.child({ part: "broker" }));
+    closers.add(broker.close);
+    const data = config.memory || config.redisUrl !== undefined ? undefined : join(config.data, "portal");
+    const portal = { ...config, addr: config.adminAddr, brokers: [broker.url], data };
+    const admin = await startAdmin(portal, logger.child({ part: "admin" }));
+    closers.add(admin.close);
+    const { details } = await engine.status();
+    return {
+      brokerUrl: broker.url,
+      storageUrl: storage.url,
+      adminUrl: admin.url,
+      store: config.memory ? "memory only" : engine.kind === "redis" ? "Redis" : `${details["path"]} (embedded engine)`,
+      async drain(deadlineMs) {
+        await Promise.all([admin.drain(deadlineMs), broker.drain(deadlineMs), storage.drain(deadlineMs)]);
+      },
+      close: closers.close,
+    };
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+function openStore(config: StandaloneConfig, logger: Logger): Promise<Engine> {
+  const { redisUrl, keyPrefix, data, storeBytesMax } = config;
+  if (config.memory) return createEmbeddedEngine({ memory: true, storeBytesMax, logger });
+  const isRedis = redisUrl !== undefined;
+  const place = { redisUrl, keyPrefix, data: isRedis ? undefined : data, redisAddr: "", redisPass: "" };
+  return openEngine({ ...place, storeBytesMax }, logger);
+}

@@ -1,0 +1,52 @@
+import { addressField, type ConfigOptions, drainTimeoutField, logLevelField } from "@gmq/service";
+import { z } from "zod";
+
+/** Settings of the storage service. */
+export const storageSchema = z.object({
+  addr: addressField("where to listen", "127.0.0.1:50052"),
+  redisUrl: z
+    .string()
+    .regex(/^rediss?:\/\/.+/, "expected redis://[user:password@]host[:port][/database] or rediss://…")
+    .optional()
+    .describe("Redis, as a URL; in place of --redis-addr and --redis-pass"),
+  redisAddr: z
+    .string()
+    .regex(/^[^:\s]+:\d{1,5}$/, "expected host:port")
+    .default("127.0.0.1:6379")
+    .describe("Redis, as host:port"),
+  redisPass: z.string().default("").describe("password of Redis"),
+  keyPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of letters, digits, . _ -")
+    .default("gmq")
+    .describe("first word of every Redis key, so that stores can share a Redis"),
+  data: z.string().min(1).optional().describe("folder of the embedded engine, in place of Redis"),
+  storeBytesMax: z
+    .number()
+    .int()
+    .min(1024)
+    .optional()
+    .describe(
+      "bytes at which the store takes no more records (slowed from 90 % on); for Redis its memory, default its maxmemory",
+    ),
+  storageId: z.string().min(1).optional().describe("name of this service, shown to operators; default random"),
+  logLevel: logLevelField,
+  drainTimeoutMs: drainTimeoutField,
+});
+
+export type StorageConfig = z.infer<typeof storageSchema>;
+
+/** How the settings are named on the command line. */
+export const storageConfigOptions: Pick<ConfigOptions<typeof storageSchema>, "flags" | "schema"> = {
+  schema: storageSchema,
+  flags: {
+    addr: { placeholder: "host:port" },
+    redisUrl: { placeholder: "url", secret: true },
+    redisAddr: { placeholder: "host:port" },
+    redisPass: { placeholder: "password", secret: true },
+    data: { placeholder: "folder" },
+    storeBytesMax: { placeholder: "bytes" },
+    storageId: { placeholder: "name" },
+    drainTimeoutMs: { placeholder: "ms" },
+  },
+};

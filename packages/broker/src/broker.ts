@@ -1,0 +1,172 @@
+import { randomUUID } from "node:crypto";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { type Logger, silentLogger } from "@gmq/log";
+import { checkName, GmqError, limits } from "@gmq/protocol";
+import { AdminService, BrokerService, type SessionRequest, type SessionResponse } from "@gmq/protocol/messages";
+import type { Engine, FetchOutcome, PartitionFetch, PartitionSettle, SettleOutcome } from "@gmq/storage";
+import { refusalToMessage } from "@gmq/storage/wire";
+import {
+  connectFrameHandler,
+  type FrameStream,
+  type LeanHandler,
+  leanFrameHandler,
+  type PeerContext,
+} from "@gmq/transport";
+import { createAdmin } from "./admin.js";
+import { createDispatchers } from "./dispatchers.js";
+import { createGatewayConsume } from "./gateway-consume.js";
+import { createGatewayPublish } from "./gateway-publish.js";
+import { createMemberships } from "./membership.js";
+import { createPublish } from "./publish.js";
+import { type Session, startSession } from "./session.js";
+import { sessionResponseBytes } from "./session-consumers.js";
+import type { SubscriptionContext } from "./subscription.js";
+import { createTopicCache } from "./topic-cache.js";
+import { createTopicPatterns } from "./topic-patterns.js";
+import { createTurn } from "./turn.js";
+
+/** How a broker behaves. */
+export interface BrokerOptions {
+  /** The store; the caller closes it after the broker. */
+  readonly engine: Engine;
+  /** Shown to operators; unique among the brokers of a store. Default: random. */
+  readonly brokerId?: string;
+  /** Shown to clients and operators. */
+  readonly version?: string;
+  readonly logger?: Logger;
+  /** True (default): the first publish or subscribe makes a topic. */
+  readonly autoCreateTopics?: boolean;
+  /** Partitions of topics made by use; 1 to 4,096, default 4. */
+  readonly defaultPartitions?: number;
+  /** A new session says hello within this time; default 10,000 ms. */
+  readonly helloTimeoutMs?: number;
+  /** Heartbeats of sessions, both ways; default 3,000 ms. A client that is silent for three of them is gone. */
+  readonly heartbeatIntervalMs?: number;
+  /** A consumer gives a partition back within this time; default 5,000 ms. */
+  readonly revokeTimeoutMs?: number;
+  /** Every reader looks at its log this often even without a signal; default 30,000 ms. */
+  readonly safetyIntervalMs?: number;
+}
+
+/** A broker: sessions, routing and dispatch over a store. It keeps nothing that another broker could not go on from. */
+export interface Broker {
+  readonly brokerId: string;
+  /** Adds BrokerService and AdminService. */
+  routes(router: ConnectRouter): void;
+  /** Session streams for `listen`, straight on HTTP/2: the fast way for plain gRPC. */
+  readonly frameHandlers: readonly LeanHandler[];
+  /** Takes over a session's stream; `routes` and `frameHandlers` use it. */
+  acceptSession(stream: FrameStream<SessionRequest, SessionResponse>, peer: PeerContext): void;
+  readonly sessionCount: number;
+  /** Refuses new sessions, tells clients to go, lets settles finish, hands all partitions over. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Stops at once. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Makes a broker over an engine. @throws GmqError `invalid_argument`, `invalid_name` */
+export function createBroker(options: BrokerOptions): Broker {
+  const { engine, logger = silentLogger, version = "0.1.0", autoCreateTopics = true } = options;
+  const brokerId = checkName("broker_id", options.brokerId ?? `broker-${randomUUID().slice(0, 8)}`);
+  const defaultPartitions = options.defaultPartitions ?? limits.partitionsDefault;
+  if (!Number.isInteger(defaultPartitions) || defaultPartitions < 1 || defaultPartitions > limits.partitionsMax) {
+    throw new GmqError("invalid_argument", `defaultPartitions is ${defaultPartitions}`, {
+      field: "defaultPartitions",
+      limit: `1 to ${limits.partitionsMax}`,
+    });
+  }
+  const heartbeatIntervalMs = options.heartbeatIntervalMs ?? limits.heartbeatIntervalMsDefault;
+  const startedMs = performance.now();
+  const topics = createTopicCache(engine.topics, { autoCreate: autoCreateTopics, defaultPartitions });
+  const publish = createPublish(engine.log, topics);
+  const memberships = createMemberships(engine.groups, logger);
+  const dispatchers = createDispatchers(options.safetyIntervalMs ?? limits.safetyIntervalMsDefault);
+  const patterns = createTopicPatterns(engine.topics, logger);
+  const subscriptions: SubscriptionContext = {
+    memberships,
+    dispatchers,
+    logger,
+    log: engine.log,
+    fetch: createTurn<PartitionFetch, FetchOutcome>((fetches) => engine.groups.fetch(fetches)),
+    settle: createTurn<PartitionSettle, SettleOutcome>((settles) => engine.groups.settle(settles)),
+    resolveTopic: topics.resolve,
+    patterns,
+    revokeTimeoutMs: options.revokeTimeoutMs ?? limits.revokeTimeoutMsDefault,
+  };
+  const unsubscribe = engine.signals.subscribe((signal) => {
+    topics.signal(signal);
+    memberships.signal(signal);
+    patterns.signal(signal);
+    dispatchers.signal(signal);
+  });
+  const sessions = new Set<Session>();
+  const gatewayPublish = createGatewayPublish(topics, publish);
+  const gatewayConsume = createGatewayConsume(subscriptions, brokerId);
+  const facts = {
+    brokerId,
+    version,
+    defaultPartitions,
+    sessions: () => sessions.size,
+    uptimeMs: () => performance.now() - startedMs,
+  };
+  let draining = false;
+
+  function acceptSession(stream: FrameStream<SessionRequest, SessionResponse>, peer: PeerContext): void {
+    if (draining) {
+      stream.start({ frame: () => undefined, drain: () => undefined, end: () => undefined });
+      stream.close(new GmqError("unavailable", "the broker is going away: connect elsewhere"));
+      return;
+    }
+    const session = startSession(
+      `${brokerId}-${randomUUID()}`,
+      stream,
+      peer,
+      {
+        brokerId,
+        brokerVersion: version,
+        publish,
+        topics,
+        subscriptions,
+        logger,
+        helloTimeoutMs: options.helloTimeoutMs ?? limits.helloTimeoutMsDefault,
+        heartbeatIntervalMs,
+        silenceMsMax: heartbeatIntervalMs * 3,
+      },
+      () => sessions.delete(session),
+    );
+    sessions.add(session);
+  }
+
+  async function drain(deadlineMs: number): Promise<void> {
+    draining = true;
+    await Promise.allSettled(Array.from(sessions, (session) => session.drain(deadlineMs)));
+  }
+
+  return {
+    brokerId,
+    routes(router) {
+      router.service(BrokerService, {
+        session: connectFrameHandler<SessionRequest, SessionResponse>(acceptSession, {
+          frameBytes: sessionResponseBytes,
+        }),
+        publish: gatewayPublish,
+        consume: (request, { signal }) => gatewayConsume.consume(request, signal),
+        settle: async (request) => ({ refusals: (await gatewayConsume.settle(request)).map(refusalToMessage) }),
+      });
+      router.service(AdminService, createAdmin(engine, memberships, facts, dispatchers));
+    },
+    frameHandlers: [leanFrameHandler(BrokerService.method.session, acceptSession)],
+    acceptSession,
+    get sessionCount() {
+      return sessions.size;
+    },
+    drain,
+    async close() {
+      await drain(0);
+      unsubscribe();
+      patterns.close();
+      memberships.close();
+      dispatchers.close();
+    },
+  };
+}

@@ -1,0 +1,208 @@
+/**
+ * AdminService.Redrive: puts dead letters back to the topic that they came from, or discards them. Each is appended under a dedupe id and then settled in the
+ * reserved group, so a redrive that dies in between and is asked for again stores nothing twice. Order: by partition and offset of the dead-letter topic.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { GmqError, limits, redriveGroup } from "@gmq/protocol";
+import {
+  type AdminServiceRedriveRequest,
+  type AdminServiceRedriveResponse,
+  AdminServiceRedriveResponseSchema,
+  RedriveAction,
+} from "@gmq/protocol/messages";
+import type { Engine, TopicInfo } from "@gmq/storage";
+import { errorToMessage } from "@gmq/transport";
+import type { Memberships } from "../membership.js";
+import { createSelection, type DeadLetter, type Selection } from "./dead-letter.js";
+import { createMover, type Move } from "./move-letters.js";
+import { findDeadLetterTopic, laterLetters, type OpenEntry, openEntry, pendingLetters } from "./open-letters.js";
+import { type ClaimedPartition, claimForRedrive } from "./redrive-claim.js";
+
+/** What redrives of a broker need. */
+export interface RedriveContext {
+  readonly engine: Engine;
+  readonly memberships: Memberships;
+  readonly brokerId: string;
+}
+
+interface Counts {
+  matched: number;
+  moved: number;
+  skipped: number;
+  failed: number;
+}
+
+const redrivesMaxDefault = 3;
+/** Records that are moved together; fewer when the rate is low, so that it is even. */
+const movedTogetherMax = 100;
+const movedTogetherPerSecond = 5;
+const movedBytesMax = 1024 * 1024;
+const fetchRecordsMax = 1_000;
+
+/**
+ * Redrives, and tells counts as it goes; the last frame is `done`.
+ * @throws GmqError `invalid_argument`, `invalid_name`, `topic_not_found`, `conflict`, and the store's errors: what was moved before is told and stays moved
+ */
+export async function* redrive(
+  context: RedriveContext,
+  request: AdminServiceRedriveRequest,
+  signal: AbortSignal,
+): AsyncGenerator<AdminServiceRedriveResponse> {
+  const { engine } = context;
+  const { topic, group, ratePerSecond, dryRun } = request;
+  if (ratePerSecond < 0 || ratePerSecond > limits.redriveRateMax) {
+    throw new GmqError("invalid_argument", `rate_per_second is ${ratePerSecond}`, {
+      field: "rate_per_second",
+      limit: `0 (no limit) to ${limits.redriveRateMax} records a second`,
+    });
+  }
+  const selection = createSelection({ topic, group }, request.filter, request.selected);
+  const redrivesMax = request.redrivesMax === 0 ? redrivesMaxDefault : request.redrivesMax;
+  const isDiscard = request.action === RedriveAction.DISCARD;
+  const source = await findDeadLetterTopic(engine.topics, topic, group);
+  const origin = await engine.topics.get(topic);
+  if (origin === undefined && !isDiscard)
+    throw new GmqError("topic_not_found", `there is no topic ${topic} to redrive to`, { field: "topic" });
+  const counts: Counts = { matched: 0, moved: 0, skipped: 0, failed: 0 };
+
+  /** Counts a letter; true when it is to be moved. */
+  function take(letter: DeadLetter): boolean {
+    if (!selection.matches(letter)) return false;
+    counts.matched++;
+    if (isDiscard || letter.redrives < redrivesMax) return true;
+    counts.skipped++;
+    return false;
+  }
+
+  if (dryRun) {
+    for await (const { letters } of openLetters(engine, source, selection)) {
+      signal.throwIfAborted();
+      counts.moved += letters.filter(take).length;
+    }
+    yield progress(counts, true);
+    return;
+  }
+
+  const claim = await claimForRedrive(engine.groups, context.memberships, source, context.brokerId);
+  const stop = AbortSignal.any([signal, claim.lost]);
+  const mover = createMover(engine, source, isDiscard ? undefined : origin, () => stop.aborted);
+  const together = ratePerSecond === 0 ? movedTogetherMax : clamp(Math.floor(ratePerSecond / movedTogetherPerSecond));
+  const pace = createPace(ratePerSecond, stop);
+
+  async function* move(
+    partition: ClaimedPartition,
+    moves: readonly Move[],
+  ): AsyncGenerator<AdminServiceRedriveResponse> {
+    await pace(moves.length);
+    const errors = await mover.move(partition.ownership, moves);
+    for (const { letter } of moves) {
+      const error = errors.get(letter);
+      if (error === undefined) counts.moved++;
+      else {
+        counts.failed++;
+        const place = { partition: letter.partition, offset: letter.record.offset };
+        yield response({ case: "failure", value: { place, error: errorToMessage(error) } });
+      }
+    }
+    yield progress(counts, false);
+  }
+
+  try {
+    for (const partition of claim.partitions) {
+      if (!selection.wants(partition.ownership.partition)) continue;
+      let moves: Move[] = [];
+      let bytes = 0;
+      for await (const { baseOffset, recordCount, letters } of claimedLetters(engine, partition, selection)) {
+        stop.throwIfAborted();
+        for (const letter of letters.filter(take)) {
+          moves.push({ letter, baseOffset, recordCount });
+          bytes += letter.record.value.length;
+          if (moves.length < together && bytes < movedBytesMax) continue;
+          yield* move(partition, moves);
+          moves = [];
+          bytes = 0;
+        }
+      }
+      if (moves.length > 0) yield* move(partition, moves);
+    }
+    yield progress(counts, true);
+  } catch (error) {
+    if (claim.lost.aborted) throw interrupted(claim.lost.reason);
+    throw error;
+  } finally {
+    await claim.release();
+  }
+}
+
+/** Open letters of the whole topic, without owning it. */
+async function* openLetters(
+  { groups, log }: Engine,
+  { name, config }: TopicInfo,
+  selection: Selection,
+): AsyncGenerator<OpenEntry> {
+  for (let partition = 0; partition < config.partitions; partition++) {
+    if (!selection.wants(partition)) continue;
+    const place = { topic: name, partition };
+    const progressed = await groups.progress(redriveGroup, place);
+    if (progressed !== undefined) yield* pendingLetters(log, place, progressed.pending);
+    yield* laterLetters(log, place, progressed?.position ?? 0n);
+  }
+}
+
+/** Open letters of a partition that is owned, registered so that they can be settled one by one; up to the end as it was when it was claimed. */
+async function* claimedLetters(
+  { groups, log }: Engine,
+  { ownership, claim }: ClaimedPartition,
+  selection: Selection,
+): AsyncGenerator<OpenEntry> {
+  const last = selection.lastOffset(ownership.partition);
+  yield* pendingLetters(log, ownership, claim.pending);
+  let { position } = claim;
+  while (position < claim.endOffset && (last === undefined || position <= last)) {
+    const [fetched] = await groups.fetch([
+      { ownership, position, bytesMax: limits.fetchBytesDefault, recordsMax: fetchRecordsMax },
+    ]);
+    if (fetched === undefined) throw new GmqError("internal", "a fetch was left unanswered");
+    if (!fetched.ok) throw fetched.error;
+    if (fetched.entries.length === 0) return;
+    for (const entry of fetched.entries) yield await openEntry(ownership.partition, entry, "");
+    position = fetched.position;
+  }
+}
+
+/** Waits so that no more than `perSecond` records pass in a second; 0: never waits. */
+function createPace(perSecond: number, stop: AbortSignal): (records: number) => Promise<void> {
+  let freeAtMs = performance.now();
+  return async (records) => {
+    stop.throwIfAborted();
+    if (perSecond === 0) return;
+    const waitMs = freeAtMs - performance.now();
+    freeAtMs = Math.max(freeAtMs, performance.now()) + (records * 1_000) / perSecond;
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal: stop });
+  };
+}
+
+function clamp(count: number): number {
+  return Math.min(movedTogetherMax, Math.max(1, count));
+}
+
+function interrupted(cause: unknown): GmqError {
+  return new GmqError("unavailable", "the redrive lost the dead-letter topic in the middle: ask again for the rest", {
+    cause,
+  });
+}
+
+function progress({ matched, moved, skipped, failed }: Counts, done: boolean): AdminServiceRedriveResponse {
+  return response({
+    case: "progress",
+    value: { matched: BigInt(matched), moved: BigInt(moved), skipped: BigInt(skipped), failed: BigInt(failed), done },
+  });
+}
+
+function response(
+  event: NonNullable<MessageInitShape<typeof AdminServiceRedriveResponseSchema>["event"]>,
+): AdminServiceRedriveResponse {
+  return create(AdminServiceRedriveResponseSchema, { event });
+}

@@ -1,0 +1,63 @@
+import { GmqError } from "@gmq/protocol";
+import type { LogEntry, PartitionSettle, SettleOutcome } from "@gmq/storage";
+import { expect, test } from "vitest";
+import { createCredit } from "./credit.js";
+import { createDispatcher, type Dispatcher } from "./dispatcher.js";
+
+const ownership = { topic: "t", partition: 0, group: "g", memberId: "m", epoch: 1 };
+const entry: LogEntry = { baseOffset: 0n, recordCount: 3, meta: new Uint8Array(), body: new Uint8Array(3) };
+const away: SettleOutcome = { ok: false, error: new GmqError("store_unavailable", "the store is away") };
+
+/** A dispatcher that has delivered one entry of three records; `answers` are the store's to its settlements. */
+async function delivered(answers: SettleOutcome[]): Promise<{ dispatcher: Dispatcher; asked: PartitionSettle[] }> {
+  const asked: PartitionSettle[] = [];
+  const credit = createCredit();
+  credit.grant(10, 1_000);
+  let count = 0;
+  const dispatcher = createDispatcher(
+    {
+      ownership,
+      credit,
+      fetch: async () => ({ ok: true, entries: [entry], position: 3n, endOffset: 3n }),
+      settle: async (request) => {
+        asked.push(request);
+        return answers.shift() ?? { ok: true, refusals: [] };
+      },
+      log: { read: () => Promise.reject(new GmqError("internal", "nothing is read")) },
+      deliver: (deliveries) => {
+        count += deliveries.length;
+      },
+      writable: () => true,
+      lost: () => undefined,
+    },
+    { position: 0n, endOffset: 3n, pending: [] },
+  );
+  dispatcher.pump();
+  await expect.poll(() => count).toBe(1);
+  return { dispatcher, asked };
+}
+
+const ack = { firstOffset: 0n, lastOffset: 1n, verb: "ack" as const };
+const retry = { firstOffset: 2n, lastOffset: 2n, verb: "retry" as const, inPlace: true };
+
+test("what a store that was away did not take is said again, and no attempt is counted twice", async () => {
+  const { dispatcher, asked } = await delivered([away, away]);
+  // Whether the attempt was counted is not known, and told so; the record comes again all the same.
+  expect(await dispatcher.settle([ack, retry])).toMatchObject([
+    { firstOffset: 2n, lastOffset: 2n, error: { code: "store_unavailable" } },
+  ]);
+  expect(asked.map(({ entries }) => entries[0]?.ranges.map(({ verb }) => verb))).toEqual([
+    ["ack", "retry"],
+    ["ack", "release"],
+    ["ack", "release"],
+  ]);
+  expect(dispatcher.heldRecords).toBe(1);
+  dispatcher.stop();
+});
+
+test("a dispatcher that has ended tells the store's error instead of waiting for it", async () => {
+  const { dispatcher } = await delivered([away, away, away, away, away, away, away, away]);
+  const settled = dispatcher.settle([ack]);
+  dispatcher.stop();
+  await expect(settled).rejects.toMatchObject({ code: "store_unavailable" });
+});

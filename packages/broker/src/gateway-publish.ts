@@ -1,0 +1,78 @@
+/** Unary Publish for curl and thin clients: routes one record, encodes it as a batch of one, and hands it to the same publish path as sessions. */
+import { randomUUID } from "node:crypto";
+import { batchChecksum, codecNumbers, encodeRecords, GmqError, limits, partitionForKey } from "@gmq/protocol";
+import type { PublishRequest } from "@gmq/protocol/messages";
+import type { Publish } from "./publish.js";
+import type { TopicCache } from "./topic-cache.js";
+
+/** Where a record was stored. */
+export interface Published {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly duplicate: boolean;
+  readonly scheduled: boolean;
+}
+
+const utf8 = new TextEncoder();
+
+/**
+ * Makes the unary publish. Routing: explicit partition, else key hash, else round-robin.
+ * @throws GmqError `record_too_large`, `invalid_argument`, and what publishing a batch is refused with
+ */
+export function createGatewayPublish(
+  topics: TopicCache,
+  publish: Publish,
+): (request: PublishRequest) => Promise<Published> {
+  let turn = 0;
+
+  return async (request) => {
+    const { topic, value, dedupeId } = request;
+    const key = keyOf(request);
+    const headers = Object.entries(request.headers).map(([name, text]) => ({ key: name, value: utf8.encode(text) }));
+    if (headers.length > limits.headersMax) {
+      throw new GmqError("invalid_argument", `${headers.length} headers`, {
+        field: "headers",
+        limit: `${limits.headersMax} headers`,
+      });
+    }
+    const { config } = await topics.resolve(topic);
+    const partition =
+      request.partition ?? (key === undefined ? turn++ % config.partitions : partitionForKey(key, config.partitions));
+    const records = encodeRecords([{ key, value, headers, timestampMs: Date.now() }]);
+    if (records.length > limits.recordBytesMax) {
+      throw new GmqError("record_too_large", `the record takes ${records.length} bytes`, {
+        field: "value",
+        limit: `${limits.recordBytesMax} bytes`,
+      });
+    }
+    const deliverAtMs = request.deliverAtMs ?? 0n;
+    const batch = {
+      recordCount: 1,
+      codec: codecNumbers.none,
+      crc32: batchChecksum(records),
+      producerId: 0n,
+      producerEpoch: 0,
+      firstSequence: 0n,
+      uncompressedBytes: records.length,
+      dedupeId: deliverAtMs === 0n ? dedupeId : (dedupeId ?? randomUUID()),
+      deliverAtMs,
+      records,
+    };
+    const [outcome] = await publish(topic, [{ partition, batch }]);
+    if (outcome === undefined) throw new GmqError("internal", "a publish without an outcome");
+    if (!outcome.ok) throw outcome.error;
+    const { firstOffset: offset, duplicate, scheduled = false } = outcome;
+    return { topic, partition, offset, duplicate, scheduled };
+  };
+}
+
+function keyOf({ key, keyBytes }: PublishRequest): Uint8Array | undefined {
+  if (key !== undefined && keyBytes !== undefined) {
+    throw new GmqError("invalid_argument", "the record has two keys", {
+      field: "key_bytes",
+      limit: "key or key_bytes",
+    });
+  }
+  return keyBytes ?? (key === undefined ? undefined : utf8.encode(key));
+}

@@ -1,0 +1,180 @@
+import type { SettleRange } from "@gmq/storage";
+import { describe, expect, it } from "vitest";
+import { createLedger } from "./ledger.js";
+
+const range = (
+  first: number,
+  last: number,
+  verb: SettleRange["verb"] = "ack",
+  more: Partial<SettleRange> = {},
+): SettleRange => ({
+  firstOffset: BigInt(first),
+  lastOffset: BigInt(last),
+  verb,
+  ...more,
+});
+const run = (base: number, count: number, from = 0, to = count) => ({
+  baseOffset: BigInt(base),
+  recordCount: count,
+  from,
+  to,
+});
+
+function withTwoEntries() {
+  const ledger = createLedger();
+  ledger.add(0n, 10);
+  ledger.add(10n, 5);
+  ledger.delivered(run(0, 10));
+  ledger.delivered(run(10, 5));
+  return ledger;
+}
+
+describe("ledger", () => {
+  it("splits a range over entries and forgets what is wholly settled", () => {
+    const ledger = withTwoEntries();
+    const plan = ledger.plan([range(0, 14)]);
+    expect(plan.entries).toMatchObject([
+      { baseOffset: 0n, recordCount: 10, ranges: [{ firstOffset: 0n, lastOffset: 9n }] },
+      { baseOffset: 10n, recordCount: 5, ranges: [{ firstOffset: 10n, lastOffset: 14n }] },
+    ]);
+    expect(ledger.heldRecords).toBe(15);
+    ledger.settled(plan.entries);
+    expect(ledger.heldRecords).toBe(0);
+    expect(ledger.plan([range(0, 14)])).toMatchObject({ entries: [], refusals: [] });
+    expect(ledger.plan([range(3, 3, "retry")]).refusals[0]?.error.code).toBe("already_settled");
+  });
+
+  it("refuses what was never delivered, wholly or in part, and keeps the rest", () => {
+    const ledger = createLedger();
+    ledger.add(0n, 10);
+    ledger.delivered(run(0, 10, 0, 4));
+    const plan = ledger.plan([range(0, 1), range(3, 4), range(50, 51), range(2, 1)]);
+    expect(plan.refusals.map(({ firstOffset, error }) => [firstOffset, error.code])).toEqual([
+      [3n, "not_delivered"],
+      [50n, "not_delivered"],
+      [2n, "not_delivered"],
+    ]);
+    expect(plan.entries).toHaveLength(1);
+  });
+
+  it("never gives a settled record out again, whatever is said of it", () => {
+    const ledger = createLedger();
+    ledger.add(0n, 10);
+    ledger.delivered(run(0, 10));
+    ledger.settled(ledger.plan([range(5, 5)]).entries);
+    const plan = ledger.plan([range(0, 9, "release")]);
+    expect(plan.released).toEqual([run(0, 10, 0, 5), run(0, 10, 6, 10)]);
+    expect(plan.refusals).toEqual([]);
+    expect(ledger.plan([range(0, 9, "retry", { delayMs: 1 })])).toMatchObject({
+      delayed: [],
+      entries: [],
+      refusals: [{ firstOffset: 0n, lastOffset: 9n, error: { code: "already_settled" } }],
+    });
+    expect(ledger.plan([range(5, 5, "release")]).refusals).toMatchObject([{ error: { code: "already_settled" } }]);
+  });
+
+  it("takes one verdict for a record in a settlement; a second ack is none", () => {
+    const verdicts = (...ranges: SettleRange[]) => {
+      const plan = withTwoEntries().plan(ranges);
+      return plan.refusals.map(({ firstOffset, error }) => [firstOffset, error.code]);
+    };
+    expect(verdicts(range(0, 5), range(3, 8))).toEqual([]);
+    expect(verdicts(range(0, 5), range(5, 8, "release"))).toEqual([[5n, "invalid_argument"]]);
+    expect(verdicts(range(6, 8, "release"), range(0, 6, "release"))).toEqual([[6n, "invalid_argument"]]);
+    expect(verdicts(range(0, 9, "retry"), range(2, 3), range(10, 11))).toEqual([[2n, "invalid_argument"]]);
+    expect(verdicts(range(0, 3, "retry"), range(4, 9), range(10, 14, "release"))).toEqual([]);
+    // A try that failed in place, and what became of the next one, may come together.
+    const inPlace = { inPlace: true };
+    expect(verdicts(range(3, 3, "retry", inPlace), range(3, 3, "retry", inPlace), range(0, 5))).toEqual([]);
+    expect(verdicts(range(3, 3, "retry", inPlace), range(3, 3, "reject"))).toEqual([]);
+    expect(verdicts(range(3, 3, "retry", inPlace), range(3, 3, "release"))).toEqual([]);
+    expect(verdicts(range(3, 5, "reject"), range(5, 5))).toEqual([[5n, "invalid_argument"]]);
+    expect(verdicts(range(3, 5, "reject"), range(5, 6, "reject"))).toEqual([]);
+  });
+
+  it("takes a reject twice as it takes an ack, but not both of one record", () => {
+    const ledger = withTwoEntries();
+    const again = ledger.plan([range(0, 2, "reject"), range(1, 1, "reject"), range(3, 3)]);
+    expect(again.refusals).toEqual([]);
+    ledger.settled(again.entries);
+    expect(ledger.heldRecords).toBe(11);
+    expect(ledger.plan([range(0, 2, "reject")]).refusals).toEqual([]);
+    const both = ledger.plan([range(4, 6, "reject"), range(6, 7), range(8, 8), range(8, 8, "reject"), range(12, 12)]);
+    expect(both.refusals.map(({ firstOffset, error }) => [firstOffset, error.code])).toEqual([
+      [6n, "invalid_argument"],
+      [8n, "invalid_argument"],
+    ]);
+    ledger.settled(both.entries);
+    expect(ledger.plan([range(0, 5, "release")])).toMatchObject({
+      refusals: [{ firstOffset: 0n, error: { code: "already_settled" } }],
+      released: [],
+    });
+  });
+
+  it("forgets what the log has no more, and holds it no longer", () => {
+    const ledger = withTwoEntries();
+    ledger.dropBelow(10n);
+    expect(ledger.heldRecords).toBe(5);
+    expect(ledger.plan([range(0, 14)])).toMatchObject({ entries: [{ baseOffset: 10n }], refusals: [] });
+  });
+
+  it("gives released records back at once and failed ones later, with their attempts", () => {
+    const ledger = withTwoEntries();
+    const plan = ledger.plan([
+      range(2, 3, "release"),
+      range(12, 12, "retry", { delayMs: 250 }),
+      range(5, 5, "retry", { inPlace: true }),
+    ]);
+    expect(plan.released).toEqual([run(0, 10, 2, 4)]);
+    expect(plan.delayed).toEqual([{ ...run(10, 5, 2, 3), delayMs: 250 }]);
+    ledger.settled(plan.entries);
+    expect(ledger.attempts(run(10, 5))).toEqual([{ index: 2, attempts: 1 }]);
+    expect(ledger.attempts(run(0, 10))).toEqual([{ index: 5, attempts: 1 }]);
+    // In place: still with the consumer. The others are not until they are delivered again.
+    expect(ledger.plan([range(5, 5)]).refusals).toEqual([]);
+    expect(ledger.plan([range(2, 2)]).refusals).toHaveLength(1);
+    expect(ledger.plan([range(12, 12)]).refusals).toHaveLength(1);
+    ledger.delivered(run(10, 5, 2, 3));
+    expect(ledger.plan([range(12, 12)]).refusals).toEqual([]);
+  });
+
+  it("takes over what an earlier owner left", () => {
+    const ledger = createLedger();
+    const { ready, delayed } = ledger.addPending({
+      baseOffset: 100n,
+      recordCount: 6,
+      states: "a..s..",
+      attempts: [{ index: 4, attempts: 3 }],
+      due: [
+        { index: 4, inMs: 500 },
+        { index: 5, inMs: 0 },
+      ],
+      handBacks: { takeOvers: 2, releases: [{ index: 2, releases: 1 }] },
+    });
+    expect(ready).toEqual([run(100, 6, 1, 3), run(100, 6, 5, 6)]);
+    expect(ledger.handBacks(run(100, 6, 1, 3))).toEqual({ takeOvers: 2, releases: [{ index: 2, releases: 1 }] });
+    expect(ledger.handBacks(run(100, 6, 5, 6))).toEqual({ takeOvers: 2, releases: [] });
+    expect(delayed).toEqual([{ ...run(100, 6, 4, 5), delayMs: 500 }]);
+    expect(ledger.heldRecords).toBe(0);
+    expect(ledger.attempts(run(100, 6))).toEqual([{ index: 4, attempts: 3 }]);
+    for (const item of [...ready, ...delayed]) ledger.delivered(item);
+    expect(ledger.heldRecords).toBe(4);
+    const plan = ledger.plan([range(100, 105)]);
+    ledger.settled(plan.entries);
+    expect(ledger.heldRecords).toBe(0);
+  });
+
+  it("keeps the count right over partial acks in any order, twice", () => {
+    const ledger = withTwoEntries();
+    for (const [first, last] of [
+      [8, 11],
+      [0, 0],
+      [8, 9],
+      [1, 7],
+      [12, 14],
+    ] as const) {
+      ledger.settled(ledger.plan([range(first, last)]).entries);
+    }
+    expect(ledger.heldRecords).toBe(0);
+  });
+});

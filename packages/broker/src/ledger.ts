@@ -1,0 +1,349 @@
+/**
+ * What one assignment has handed to its consumer and what became of it. Pure. Entries that go out whole and come back whole cost nothing per record;
+ * a state per record is made only for an entry that is cut or partly settled.
+ */
+import type { EntrySettle, HandBacks, PendingEntry, SettleRange, SettleRefusal } from "@gmq/storage";
+import { conflictsOf, createRefuse, isIdempotent } from "./settle-ranges.js";
+
+/** Records `from` to `to - 1` of the entry at `baseOffset`, to be delivered. */
+export interface Run {
+  readonly baseOffset: bigint;
+  readonly recordCount: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A run that waits for its retry time. */
+export interface DelayedRun extends Run {
+  readonly delayMs: number;
+}
+
+/** Failed attempts of a record, by its index in the entry. */
+export interface AttemptsAt {
+  readonly index: number;
+  readonly attempts: number;
+}
+
+/** What a settlement of a consumer means for the store and for what is delivered next. */
+export interface LedgerSettle {
+  readonly entries: readonly EntrySettle[];
+  readonly refusals: readonly SettleRefusal[];
+  /** Handed back: deliver again at once. */
+  readonly released: readonly Run[];
+  /** Failed: deliver again later. */
+  readonly delayed: readonly DelayedRun[];
+}
+
+export interface Ledger {
+  /** Adds an entry that is about to be delivered; nothing of it is with the consumer yet. */
+  add(baseOffset: bigint, recordCount: number): void;
+  /** Adds an entry that an earlier owner left; returns what of it is to be delivered, and what later. */
+  addPending(pending: PendingEntry): { readonly ready: readonly Run[]; readonly delayed: readonly DelayedRun[] };
+  /** Notes that a run is with the consumer. */
+  delivered(run: Run): void;
+  /** Failed attempts of records of the run. */
+  attempts(run: Run): readonly AttemptsAt[];
+  /** How often records of the run were handed back; indexes are the entry's. Undefined: never. */
+  handBacks(run: Run): HandBacks | undefined;
+  /** Splits a consumer's ranges by entry. What was never delivered, or is named twice, is refused; nothing changes until `settled`. */
+  plan(ranges: readonly SettleRange[]): LedgerSettle;
+  /** Notes that the store has taken these. */
+  settled(entries: readonly EntrySettle[]): void;
+  /** Forgets entries below an offset: the log has them no more. */
+  dropBelow(offset: bigint): void;
+  /** Records that are with the consumer now; counted when asked. */
+  readonly heldRecords: number;
+}
+
+const waiting = 0;
+const withConsumer = 1;
+const done = 2;
+
+interface Entry {
+  readonly baseOffset: bigint;
+  readonly recordCount: number;
+  unsettled: number;
+  /** One byte a record; undefined while all records share `shared`. */
+  states: Uint8Array | undefined;
+  shared: typeof waiting | typeof withConsumer;
+  attempts: Map<number, number> | undefined;
+  readonly takeOvers: number;
+  releases: Map<number, number> | undefined;
+}
+
+/** Makes an empty ledger. */
+export function createLedger(): Ledger {
+  /** By base offset, ascending. */
+  const entries: Entry[] = [];
+  /** Above every offset that was ever with the consumer. */
+  let deliveredEnd = -1n;
+
+  function insert(entry: Entry): void {
+    const at = firstAfter(entries, entry.baseOffset);
+    if (entries[at - 1]?.baseOffset === entry.baseOffset) return;
+    entries.splice(at, 0, entry);
+  }
+
+  function find(baseOffset: bigint): Entry | undefined {
+    const entry = entries[firstAfter(entries, baseOffset) - 1];
+    return entry?.baseOffset === baseOffset ? entry : undefined;
+  }
+
+  function settleRange(entry: Entry, from: number, to: number): void {
+    const states = statesOf(entry);
+    for (let index = from; index < to; index++) {
+      if (states[index] === done) continue;
+      states[index] = done;
+      entry.unsettled--;
+      entry.attempts?.delete(index);
+      entry.releases?.delete(index);
+    }
+  }
+
+  function remove(entry: Entry): void {
+    const at = entries.indexOf(entry);
+    if (at >= 0) entries.splice(at, 1);
+  }
+
+  return {
+    add(baseOffset, recordCount) {
+      insert({
+        baseOffset,
+        recordCount,
+        unsettled: recordCount,
+        states: undefined,
+        shared: waiting,
+        attempts: undefined,
+        takeOvers: 0,
+        releases: undefined,
+      });
+    },
+
+    addPending({ baseOffset, recordCount, states: text, attempts, due, handBacks }) {
+      const states = new Uint8Array(recordCount);
+      let unsettled = recordCount;
+      for (let index = 0; index < text.length; index++) {
+        if (text[index] === ".") continue;
+        states[index] = done;
+        unsettled--;
+      }
+      insert({
+        baseOffset,
+        recordCount,
+        unsettled,
+        states: text === "" ? undefined : states,
+        shared: waiting,
+        attempts: attempts.length === 0 ? undefined : new Map(attempts.map((item) => [item.index, item.attempts])),
+        takeOvers: handBacks.takeOvers,
+        releases:
+          handBacks.releases.length === 0
+            ? undefined
+            : new Map(handBacks.releases.map((item) => [item.index, item.releases])),
+      });
+      const dueAt = new Map(due.filter(({ inMs }) => inMs > 0).map(({ index, inMs }) => [index, inMs]));
+      const delayed = Array.from(dueAt, ([index, delayMs]) => ({
+        baseOffset,
+        recordCount,
+        from: index,
+        to: index + 1,
+        delayMs,
+      }));
+      const ready = runsWhere(recordCount, (index) => states[index] !== done && !dueAt.has(index)).map(
+        ([from, to]) => ({ baseOffset, recordCount, from, to }),
+      );
+      return { ready, delayed };
+    },
+
+    delivered({ baseOffset, from, to }) {
+      const entry = find(baseOffset);
+      if (entry === undefined) return;
+      const end = baseOffset + BigInt(to);
+      if (end > deliveredEnd) deliveredEnd = end;
+      if (from === 0 && to === entry.recordCount && entry.states === undefined) {
+        entry.shared = withConsumer;
+        return;
+      }
+      const states = statesOf(entry);
+      for (let index = from; index < to; index++) if (states[index] === waiting) states[index] = withConsumer;
+    },
+
+    attempts({ baseOffset, from, to }) {
+      const known = find(baseOffset)?.attempts;
+      if (known === undefined) return [];
+      return Array.from(known, ([index, attempts]) => ({ index, attempts })).filter(
+        ({ index }) => index >= from && index < to,
+      );
+    },
+
+    handBacks({ baseOffset, from, to }) {
+      const entry = find(baseOffset);
+      if (entry === undefined || (entry.takeOvers === 0 && entry.releases === undefined)) return undefined;
+      const releases = Array.from(entry.releases ?? [], ([index, times]) => ({ index, releases: times }));
+      return { takeOvers: entry.takeOvers, releases: releases.filter(({ index }) => index >= from && index < to) };
+    },
+
+    plan(ranges) {
+      const byEntry = new Map<Entry, SettleRange[]>();
+      const refusals: SettleRefusal[] = [];
+      const released: Run[] = [];
+      const delayed: DelayedRun[] = [];
+      const conflicting = conflictsOf(ranges);
+      const refuse = createRefuse();
+      for (const range of ranges) {
+        if (conflicting.has(range)) {
+          refusals.push(refuse(range, "invalid_argument"));
+          continue;
+        }
+        const parts = range.lastOffset < deliveredEnd ? cut(entries, range) : undefined;
+        if (parts === undefined) {
+          refusals.push(refuse(range, "not_delivered"));
+          continue;
+        }
+        // What is settled is never delivered again: a retry of it is refused, a release passes over it. To end it again changes nothing.
+        const own = range.verb === "release" ? parts.flatMap(unsettledParts) : parts;
+        if (!isIdempotent(range) && (own.length === 0 || (range.verb === "retry" && own.some(hasSettled)))) {
+          refusals.push(refuse(range, "already_settled"));
+          continue;
+        }
+        for (const { entry, from, to } of own) {
+          const { baseOffset, recordCount } = entry;
+          if (range.verb === "release") released.push({ baseOffset, recordCount, from, to });
+          else if (range.verb === "retry" && range.inPlace !== true)
+            delayed.push({ baseOffset, recordCount, from, to, delayMs: range.delayMs ?? 0 });
+          const list = byEntry.get(entry) ?? [];
+          list.push({ ...range, firstOffset: baseOffset + BigInt(from), lastOffset: baseOffset + BigInt(to - 1) });
+          byEntry.set(entry, list);
+        }
+      }
+      const settles = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({
+        baseOffset,
+        recordCount,
+        ranges: own,
+      }));
+      return { entries: settles, refusals, released, delayed };
+    },
+
+    settled(settles) {
+      for (const { baseOffset, ranges } of settles) {
+        const entry = find(baseOffset);
+        if (entry === undefined) continue;
+        for (const range of ranges) {
+          const from = Number(range.firstOffset - baseOffset);
+          const to = Number(range.lastOffset - baseOffset) + 1;
+          if (!isIdempotent(range)) takeBack(entry, from, to, range);
+          else if (from === 0 && to === entry.recordCount) entry.unsettled = 0;
+          else settleRange(entry, from, to);
+        }
+        if (entry.unsettled === 0) remove(entry);
+      }
+    },
+
+    dropBelow(offset) {
+      entries.splice(0, firstAfter(entries, offset - 1n));
+    },
+
+    get heldRecords() {
+      let held = 0;
+      for (const { states, shared, recordCount } of entries) {
+        if (states === undefined) held += shared === withConsumer ? recordCount : 0;
+        else for (const state of states) if (state === withConsumer) held++;
+      }
+      return held;
+    },
+  };
+}
+
+/** A failed or released record is the broker's again, unless it is retried in place. */
+function takeBack(entry: Entry, from: number, to: number, { verb, inPlace }: SettleRange): void {
+  const states = statesOf(entry);
+  for (let index = from; index < to; index++) {
+    if (states[index] === done) continue;
+    if (verb === "release" || inPlace !== true) states[index] = waiting;
+    if (verb === "retry") {
+      entry.attempts ??= new Map();
+      entry.attempts.set(index, (entry.attempts.get(index) ?? 0) + 1);
+    } else {
+      entry.releases ??= new Map();
+      entry.releases.set(index, (entry.releases.get(index) ?? 0) + 1);
+    }
+  }
+}
+
+/** Records of one entry. */
+interface Part {
+  readonly entry: Entry;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The parts of a part that are not settled. */
+function unsettledParts({ entry, from, to }: Part): Part[] {
+  const { states } = entry;
+  if (states === undefined) return [{ entry, from, to }];
+  return runsWhere(to - from, (index) => states[from + index] !== done).map(([first, end]) => ({
+    entry,
+    from: from + first,
+    to: from + end,
+  }));
+}
+
+function hasSettled({ entry, from, to }: Part): boolean {
+  return entry.states?.subarray(from, to).includes(done) === true;
+}
+
+/**
+ * The parts of a range by entry, undefined when some record of it is not with the consumer. Offsets that no entry holds were settled before:
+ * an entry leaves the ledger when all of it is.
+ */
+function cut(entries: readonly Entry[], range: SettleRange): Part[] | undefined {
+  if (range.lastOffset < range.firstOffset) return undefined;
+  const parts: Part[] = [];
+  let at = Math.max(0, firstAfter(entries, range.firstOffset) - 1);
+  for (let entry = entries[at]; entry !== undefined && entry.baseOffset <= range.lastOffset; entry = entries[++at]) {
+    const first = range.firstOffset - entry.baseOffset;
+    const from = first < 0n ? 0 : Number(first);
+    const to = Math.min(entry.recordCount, Number(range.lastOffset - entry.baseOffset) + 1);
+    if (from >= to) continue;
+    if (!isWithConsumer(entry, from, to)) return undefined;
+    parts.push({ entry, from, to });
+  }
+  return parts;
+}
+
+function isWithConsumer(entry: Entry, from: number, to: number): boolean {
+  if (entry.states === undefined) return entry.shared === withConsumer;
+  for (let index = from; index < to; index++) if (entry.states[index] === waiting) return false;
+  return true;
+}
+
+function statesOf(entry: Entry): Uint8Array {
+  entry.states ??= new Uint8Array(entry.recordCount).fill(entry.shared);
+  return entry.states;
+}
+
+/** Index of the first entry whose base offset is above `offset`. */
+function firstAfter(entries: readonly Entry[], offset: bigint): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((entries[middle] as Entry).baseOffset <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The runs of indexes for which the test holds. */
+function runsWhere(count: number, test: (index: number) => boolean): [from: number, to: number][] {
+  const runs: [number, number][] = [];
+  let from = -1;
+  for (let index = 0; index <= count; index++) {
+    const holds = index < count && test(index);
+    if (holds && from < 0) from = index;
+    if (!holds && from >= 0) {
+      runs.push([from, index]);
+      from = -1;
+    }
+  }
+  return runs;
+}

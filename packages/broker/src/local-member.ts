@@ -1,0 +1,171 @@
+/** One member of a group that this broker speaks for: what it holds, and what a new view of the group changes about that. */
+import { GmqError } from "@gmq/protocol";
+import type { ClaimResult, GroupStore, Ownership, PartitionOwnership, TopicPartition } from "@gmq/storage";
+
+/** What happens to a member's partitions; called by membership, in order for each partition. */
+export interface MemberEvents {
+  /** The partition is claimed and may be read. */
+  assigned(ownership: Ownership, claim: ClaimResult): void;
+  /** The group wants it back: answer with `release`. */
+  revoke(partition: TopicPartition): void;
+  /** Somebody else has it: nothing of it can be settled any more. */
+  lost(partition: TopicPartition, error: GmqError): void;
+  /** The member is not in the group any more. */
+  ended(error: GmqError): void;
+}
+
+/** A partition that the group gave to the member. */
+interface Holding {
+  readonly partition: TopicPartition;
+  readonly epoch: number;
+  /** `claiming`: not read yet. `owned`: being read. `revoking`: asked back. `releasing`: given back, the group has not seen it yet. */
+  state: "claiming" | "owned" | "revoking" | "releasing";
+}
+
+export interface LocalMember {
+  /** Brings what is held in line with the group: claims what is new, asks back or drops what is not the member's. */
+  apply(own: readonly PartitionOwnership[]): void;
+  /** Marks partitions as given back; returns those that the group still counts as the member's. */
+  releasing(partitions: readonly TopicPartition[]): TopicPartition[];
+  /** The store refused its owner, whatever the group says: unless it passed on meanwhile, the next view claims it again. */
+  refused(partition: TopicPartition, epoch: number): void;
+  /** Everything held is gone. */
+  dropAll(error: GmqError): void;
+  /** Stops retries. */
+  stop(): void;
+}
+
+/** How a member speaks to the group. */
+export interface LocalMemberContext {
+  readonly group: string;
+  readonly memberId: string;
+  readonly events: MemberEvents;
+  readonly groups: Pick<GroupStore, "claim">;
+  /** Gives partitions back that were never read. */
+  giveBack(partitions: readonly TopicPartition[]): void;
+  /** The claim was refused: the view was old. */
+  refresh(): void;
+}
+
+const claimRetryMs = 200;
+
+/** Makes a member that holds nothing yet. */
+export function createLocalMember({
+  group,
+  memberId,
+  events,
+  groups,
+  giveBack,
+  refresh,
+}: LocalMemberContext): LocalMember {
+  const holdings = new Map<string, Holding>();
+  const timers = new Set<NodeJS.Timeout>();
+  let stopped = false;
+
+  function later(run: () => void): void {
+    const timer = setTimeout(
+      () => {
+        timers.delete(timer);
+        run();
+      },
+      claimRetryMs * (0.5 + Math.random()),
+    );
+    timers.add(timer);
+  }
+
+  async function claim(place: string, holding: Holding): Promise<void> {
+    const ownership: Ownership = { ...holding.partition, group, memberId, epoch: holding.epoch };
+    try {
+      const result = await groups.claim(ownership);
+      if (stopped || holdings.get(place) !== holding) return;
+      if (holding.state === "revoking") {
+        holding.state = "releasing";
+        giveBack([holding.partition]);
+        return;
+      }
+      holding.state = "owned";
+      events.assigned(ownership, result);
+    } catch (cause) {
+      if (stopped || holdings.get(place) !== holding) return;
+      const error = GmqError.from(cause);
+      if (error.retryable) {
+        later(() => void claim(place, holding));
+        return;
+      }
+      holdings.delete(place);
+      // As a rule the group's signal brings the newer view before that.
+      if (error.code === "fenced") later(refresh);
+      else events.ended(error);
+    }
+  }
+
+  function drop(place: string, holding: Holding, error: GmqError): void {
+    holdings.delete(place);
+    if (holding.state === "owned" || holding.state === "revoking") events.lost(holding.partition, error);
+  }
+
+  function take(place: string, { topic, partition, epoch, nextMemberId }: PartitionOwnership): void {
+    const held = holdings.get(place);
+    if (held !== undefined && held.epoch !== epoch) drop(place, held, replaced(held.partition));
+    const current = holdings.get(place);
+    if (current === undefined) {
+      if (nextMemberId !== undefined) {
+        giveBack([{ topic, partition }]);
+        return;
+      }
+      const holding: Holding = { partition: { topic, partition }, epoch, state: "claiming" };
+      holdings.set(place, holding);
+      void claim(place, holding);
+      return;
+    }
+    if (nextMemberId === undefined) {
+      // Given back, but the group did not hear it, and now wants it to stay: claim it again under the same epoch.
+      if (current.state !== "releasing") return;
+      current.state = "claiming";
+      void claim(place, current);
+    } else if (current.state === "owned") {
+      current.state = "revoking";
+      events.revoke(current.partition);
+    } else if (current.state === "claiming") current.state = "revoking";
+    else if (current.state === "releasing") giveBack([current.partition]);
+  }
+
+  return {
+    apply(own) {
+      const mine = new Set(own.map(placeOf));
+      for (const [place, holding] of [...holdings])
+        if (!mine.has(place)) drop(place, holding, replaced(holding.partition));
+      for (const ownership of own) take(placeOf(ownership), ownership);
+    },
+    releasing(partitions) {
+      return partitions.filter((partition) => {
+        const holding = holdings.get(placeOf(partition));
+        if (holding === undefined) return false;
+        holding.state = "releasing";
+        return true;
+      });
+    },
+    refused(partition, epoch) {
+      const place = placeOf(partition);
+      if (holdings.get(place)?.epoch === epoch) holdings.delete(place);
+      refresh();
+    },
+    dropAll(error) {
+      for (const [place, holding] of [...holdings]) drop(place, holding, error);
+    },
+    stop() {
+      stopped = true;
+      for (const timer of timers) clearTimeout(timer);
+      timers.clear();
+      holdings.clear();
+    },
+  };
+}
+
+function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
+function replaced({ topic, partition }: TopicPartition): GmqError {
+  return new GmqError("fenced", `${topic}/${partition} has another owner`, { field: "epoch" });
+}

@@ -1,0 +1,344 @@
+/**
+ * The groups that this broker has members in. Joins them, renews all their sessions in one call per interval (never tied to a handler), follows each group's
+ * view, and tells members what to claim and what to give back. One look at a group serves all its members here.
+ */
+
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Logger } from "@gmq/log";
+import { GmqError } from "@gmq/protocol";
+import type {
+  GroupMemberSpec,
+  GroupStore,
+  GroupView,
+  MemberLiveness,
+  PartitionOwnership,
+  Signal,
+  StartPosition,
+  TopicPartition,
+} from "@gmq/storage";
+import { createLocalMember, type LocalMember, type MemberEvents } from "./local-member.js";
+
+/** A member that has joined. */
+export interface Membership {
+  /** Gives partitions back; the next owner gets them. */
+  release(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Subscribes to these topics from now on; the group begins in new ones at their beginning. What cannot be done now is done with the next change. */
+  setTopics(topics: readonly string[]): Promise<void>;
+  /** The store refused the owner of this epoch: looks whether the group still says so, and claims the partition again then. */
+  refused(partition: TopicPartition, epoch: number): void;
+  /** Ends the membership. `leave` hands everything over at once; without it the session runs out by itself (a static member may come back). */
+  end(options: { readonly leave: boolean }): Promise<void>;
+}
+
+export interface Memberships {
+  /** Adds a member and claims what the group gives it. @throws GmqError what `GroupStore.join` does */
+  join(spec: GroupMemberSpec, start: StartPosition, events: MemberEvents): Promise<Membership>;
+  signal(signal: Signal): void;
+  readonly memberCount: number;
+  close(): void;
+}
+
+interface Entry {
+  spec: GroupMemberSpec;
+  readonly start: StartPosition;
+  readonly member: LocalMember;
+  readonly events: MemberEvents;
+  rejoining: boolean;
+  /** When its session is renewed next, by `performance.now()`. */
+  renewAtMs: number;
+}
+
+/** One group with members here. */
+interface Watch {
+  readonly group: string;
+  readonly entries: Set<Entry>;
+  version: number;
+  /** Looks when a session of the group runs out unless it is renewed before. */
+  expiryTimer: NodeJS.Timeout | undefined;
+  /** A look is under way; `again` when something happened meanwhile. */
+  looking: boolean;
+  again: boolean;
+}
+
+/** A session is renewed this often within its timeout. */
+const heartbeatsPerTimeout = 4;
+/** Sessions that are due within this part of the shortest interval, and this time, are renewed in one call: a call costs more than a session in it. */
+const heartbeatTurnMsMax = 500;
+const heartbeatRetryMs = 250;
+/** After the time of a session is up, by the store's clock: the store has to see it so. */
+const expiryGraceMs = 50;
+const lookRetryMs = 250;
+
+/** Makes the memberships of one broker. */
+export function createMemberships(groups: GroupStore, logger: Logger): Memberships {
+  const watches = new Map<string, Watch>();
+  const timers = new Set<NodeJS.Timeout>();
+  let heartbeatTimer: NodeJS.Timeout | undefined;
+  let heartbeatDueMs = 0;
+  let renewing = false;
+  let closed = false;
+
+  function watchOf(group: string): Watch {
+    const known = watches.get(group);
+    if (known !== undefined) return known;
+    const watch: Watch = {
+      group,
+      entries: new Set(),
+      version: 0,
+      expiryTimer: undefined,
+      looking: false,
+      again: false,
+    };
+    watches.set(group, watch);
+    return watch;
+  }
+
+  function remove(entry: Entry): void {
+    entry.member.stop();
+    const watch = watches.get(entry.spec.group);
+    watch?.entries.delete(entry);
+    if (watch?.entries.size === 0) {
+      clearTimeout(watch.expiryTimer);
+      watches.delete(entry.spec.group);
+    }
+    if (watches.size > 0) return;
+    clearTimeout(heartbeatTimer);
+    heartbeatTimer = undefined;
+  }
+
+  /** `asked`: the version that was known when the view was asked for. A lower one then is a store that lost its tail, not an old answer. */
+  function apply(watch: Watch, view: GroupView, asked = 0): void {
+    if (view.version < watch.version && view.version >= asked) return;
+    watch.version = view.version;
+    const incarnations = new Map(view.members.map(({ memberId, incarnation }) => [memberId, incarnation]));
+    const owned = ownedByMember(view);
+    for (const entry of [...watch.entries]) {
+      const { memberId, incarnation } = entry.spec;
+      const living = incarnations.get(memberId);
+      if (living === incarnation) entry.member.apply(owned.get(memberId) ?? []);
+      else if (living === undefined) void rejoin(entry);
+      else
+        end(entry, new GmqError("fenced", `another session of member ${memberId} took over`, { field: "member_id" }));
+    }
+  }
+
+  function end(entry: Entry, error: GmqError): void {
+    entry.member.dropAll(error);
+    remove(entry);
+    entry.events.ended(error);
+  }
+
+  /** The session ran out though the client is alive (the store was away, say): what was held is lost, the member joins anew. */
+  async function rejoin(entry: Entry): Promise<void> {
+    const watch = watches.get(entry.spec.group);
+    if (watch === undefined || !watch.entries.has(entry) || entry.rejoining || closed) return;
+    entry.rejoining = true;
+    entry.member.dropAll(new GmqError("fenced", "the session ran out", { field: "session_timeout_ms" }));
+    logger.warn("a member's session ran out; it joins again", {
+      group: entry.spec.group,
+      memberId: entry.spec.memberId,
+    });
+    try {
+      const view = await groups.join(entry.spec, entry.start);
+      entry.rejoining = false;
+      if (watch.entries.has(entry)) apply(watch, view);
+    } catch (cause) {
+      entry.rejoining = false;
+      const error = GmqError.from(cause);
+      if (!error.retryable) end(entry, error);
+      else after(lookRetryMs, () => void rejoin(entry));
+    }
+  }
+
+  function after(delayMs: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      run();
+    }, delayMs);
+    timers.add(timer);
+  }
+
+  async function look(watch: Watch): Promise<void> {
+    if (watch.looking) {
+      watch.again = true;
+      return;
+    }
+    watch.looking = true;
+    watch.again = false;
+    const asked = watch.version;
+    try {
+      const view = await groups.get(watch.group);
+      if (view !== undefined) apply(watch, view, asked);
+      else
+        for (const entry of [...watch.entries])
+          end(entry, new GmqError("group_not_found", `the group ${watch.group} was deleted`, { field: "group" }));
+    } catch (error) {
+      logger.warn("a group could not be read", { group: watch.group, error });
+      watch.again = true;
+    }
+    watch.looking = false;
+    if (watch.again && !closed && watches.get(watch.group) === watch)
+      after(watch.version === 0 ? lookRetryMs : 0, () => void look(watch));
+  }
+
+  /** Sets the timer for whoever is due first; while a renewal is under way its end does. */
+  function scheduleHeartbeat(): void {
+    clearTimeout(heartbeatTimer);
+    heartbeatTimer = undefined;
+    if (renewing || closed || watches.size === 0) return;
+    let dueAtMs = Number.POSITIVE_INFINITY;
+    let turnMs = heartbeatTurnMsMax;
+    for (const { entries } of watches.values()) {
+      for (const { renewAtMs, spec } of entries) {
+        dueAtMs = Math.min(dueAtMs, renewAtMs);
+        turnMs = Math.min(turnMs, heartbeatIntervalMs(spec) / 2);
+      }
+    }
+    heartbeatTimer = setTimeout(() => void heartbeat(turnMs), Math.max(turnMs, dueAtMs - performance.now()));
+    heartbeatDueMs = dueAtMs;
+  }
+
+  function allEntries(): Entry[] {
+    return [...watches.values()].flatMap(({ entries }) => [...entries]);
+  }
+
+  async function heartbeat(turnMs: number): Promise<void> {
+    renewing = true;
+    const turnEndMs = performance.now() + turnMs;
+    const entries = allEntries().filter(({ renewAtMs }) => renewAtMs <= turnEndMs);
+    for (const entry of entries) entry.renewAtMs = turnEndMs + heartbeatIntervalMs(entry.spec);
+    try {
+      const liveness = await groups.heartbeat(entries.map(({ spec }) => spec));
+      entries.forEach((entry, index) => check(entry, liveness[index]));
+    } catch (error) {
+      logger.warn("heartbeats were not answered", { members: entries.length, error });
+      for (const entry of entries) entry.renewAtMs = turnEndMs + heartbeatRetryMs;
+    }
+    renewing = false;
+    scheduleHeartbeat();
+  }
+
+  function check(entry: Entry, liveness: MemberLiveness | undefined): void {
+    const watch = watches.get(entry.spec.group);
+    if (liveness === undefined || watch === undefined || !watch.entries.has(entry)) return;
+    if (liveness.fenced || liveness.groupVersion !== watch.version) void look(watch);
+    watchExpiry(watch, liveness.nextExpiryInMs);
+  }
+
+  /** A member that fell silent passes its partitions on as soon as its time is up, not with the next heartbeat of somebody else. */
+  function watchExpiry(watch: Watch, nextExpiryInMs: number | undefined): void {
+    clearTimeout(watch.expiryTimer);
+    watch.expiryTimer = undefined;
+    if (nextExpiryInMs === undefined) return;
+    watch.expiryTimer = setTimeout(() => void look(watch), nextExpiryInMs + expiryGraceMs);
+  }
+
+  return {
+    async join(spec, start, events) {
+      const view = await groups.join(spec, start);
+      /** Given back and not sent yet: each call changes the whole group, so what comes while one is under way goes together. */
+      let gathered = new Map<string, TopicPartition>();
+      let sent: Promise<void> = Promise.resolve();
+      let next: Promise<void> | undefined;
+      const watch = watchOf(spec.group);
+      const giveBack = (partitions: readonly TopicPartition[]): void => void release(partitions);
+      const member = createLocalMember({
+        group: spec.group,
+        memberId: spec.memberId,
+        events,
+        groups,
+        giveBack,
+        refresh: () => void look(watch),
+      });
+      // The first renewal at any time within the interval: members that join together do not stay together.
+      const renewAtMs = performance.now() + Math.random() * heartbeatIntervalMs(spec);
+      const entry: Entry = { spec, start, member, events, rejoining: false, renewAtMs };
+      watch.entries.add(entry);
+      if (heartbeatTimer === undefined || renewAtMs < heartbeatDueMs) scheduleHeartbeat();
+      apply(watch, view);
+
+      function release(partitions: readonly TopicPartition[]): Promise<void> {
+        member.releasing(partitions);
+        for (const place of partitions) gathered.set(`${place.topic}/${place.partition}`, place);
+        next ??= sent.then(() => nextTurn()).then(sendReleases);
+        return next;
+      }
+
+      function sendReleases(): Promise<void> {
+        const partitions = [...gathered.values()];
+        gathered = new Map();
+        next = undefined;
+        sent = releaseNow(partitions);
+        return sent;
+      }
+
+      async function releaseNow(partitions: readonly TopicPartition[]): Promise<void> {
+        try {
+          const after = await groups.release(spec, partitions);
+          if (watch.entries.has(entry)) apply(watch, after);
+        } catch (error) {
+          // The group still counts them as ours and asks again with the next look; a dead session gives them up.
+          logger.warn("partitions could not be given back", {
+            group: spec.group,
+            partitions: partitions.length,
+            error,
+          });
+        }
+      }
+
+      return {
+        release,
+        async setTopics(topics) {
+          if (!watch.entries.has(entry)) return;
+          entry.spec = { ...entry.spec, topics };
+          try {
+            const after = await groups.join(entry.spec, "earliest");
+            if (watch.entries.has(entry)) apply(watch, after);
+            else await groups.leave(entry.spec);
+          } catch (error) {
+            logger.warn("a member's topics could not be changed", { group: spec.group, topics: topics.length, error });
+          }
+        },
+        refused: member.refused,
+        async end({ leave }) {
+          if (!watch.entries.has(entry)) return;
+          remove(entry);
+          if (leave) await groups.leave(spec);
+        },
+      };
+    },
+    signal(signal) {
+      if (signal.kind === "resync") for (const watch of watches.values()) void look(watch);
+      else if (signal.kind === "group") {
+        const watch = watches.get(signal.group);
+        if (watch !== undefined) void look(watch);
+      }
+    },
+    get memberCount() {
+      return allEntries().length;
+    },
+    close() {
+      closed = true;
+      clearTimeout(heartbeatTimer);
+      for (const timer of timers) clearTimeout(timer);
+      for (const { expiryTimer } of watches.values()) clearTimeout(expiryTimer);
+      for (const entry of allEntries()) entry.member.stop();
+      watches.clear();
+    },
+  };
+}
+
+function heartbeatIntervalMs({ sessionTimeoutMs }: GroupMemberSpec): number {
+  return sessionTimeoutMs / heartbeatsPerTimeout;
+}
+
+function ownedByMember({ partitions }: GroupView): Map<string, PartitionOwnership[]> {
+  const owned = new Map<string, PartitionOwnership[]>();
+  for (const ownership of partitions) {
+    if (ownership.memberId === undefined) continue;
+    const list = owned.get(ownership.memberId) ?? [];
+    list.push(ownership);
+    owned.set(ownership.memberId, list);
+  }
+  return owned;
+}

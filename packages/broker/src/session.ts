@@ -1,0 +1,335 @@
+/**
+ * One client's conversation. Owns the stream: one `switch` over frame types, one answer for each request, heartbeats, backpressure, drain.
+ * hello → open → (draining) → closed; only a wrong first frame or version ends it from here, everything else is answered with a typed error.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "@gmq/log";
+import { GmqError, limits } from "@gmq/protocol";
+import type { Hello, PublishBatches, SessionRequest, SessionResponse } from "@gmq/protocol/messages";
+import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transport";
+import { publishResult } from "./messages.js";
+import type { Publish } from "./publish.js";
+import { createSessionConsumers, responseOf, type ServerFrame, type SessionConsumers } from "./session-consumers.js";
+import type { SubscriptionContext } from "./subscription.js";
+import type { TopicCache } from "./topic-cache.js";
+
+/** What all sessions of a broker share. */
+export interface SessionContext {
+  readonly brokerId: string;
+  readonly brokerVersion: string;
+  readonly publish: Publish;
+  readonly topics: TopicCache;
+  readonly subscriptions: SubscriptionContext;
+  readonly logger: Logger;
+  readonly helloTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** A client that sends nothing for this long is gone. */
+  readonly silenceMsMax: number;
+}
+
+export interface Session {
+  readonly sessionId: string;
+  /** Tells the client to go, stops delivery, lets settles finish until the deadline, hands everything over. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+/** How often a drain looks whether the client went. */
+const drainLookMs = 20;
+/** A client that has nothing in flight goes by itself when it is told to; one that does not is ended after this time. */
+const quietMsMin = 500;
+/** Time to leave the groups when the deadline has passed. */
+const leaveMsMin = 1_000;
+
+type State =
+  | { readonly name: "hello"; readonly timer: NodeJS.Timeout }
+  | { readonly name: "open" | "draining"; readonly consumers: SessionConsumers; readonly heartbeat: NodeJS.Timeout }
+  | { readonly name: "closed" };
+
+/** Starts a session on a stream that a client opened; `closed` is called once, when everything of it is gone. */
+export function startSession(
+  sessionId: string,
+  stream: FrameStream<SessionRequest, SessionResponse>,
+  peer: PeerContext,
+  context: SessionContext,
+  closed: () => void,
+): Session {
+  const logger = context.logger.child({ sessionId, peer: peer.address });
+  let state: State = { name: "hello", timer: setTimeout(helloMissing, context.helloTimeoutMs) };
+  let lastHeardMs = performance.now();
+  let publishBytes = 0;
+  let streamFull = false;
+  let requestsOpen = 0;
+  let whenIdle: (() => void) | undefined;
+  let silenceTimer: NodeJS.Timeout | undefined;
+  /** Resolves when everything of the session is gone, its members left included. */
+  const gone = Promise.withResolvers<void>();
+
+  function setState(next: State): void {
+    if (state.name === "hello") clearTimeout(state.timer);
+    else if (state.name !== "closed" && next.name === "closed") clearInterval(state.heartbeat);
+    if (next.name === "closed") clearTimeout(silenceTimer);
+    state = next;
+  }
+
+  function push(frame: ServerFrame): void {
+    send(0, frame);
+  }
+
+  function send(correlationId: number, frame: ServerFrame): void {
+    if (!stream.send(responseOf(correlationId, frame))) streamFull = true;
+  }
+
+  function helloMissing(): void {
+    end(
+      new GmqError("deadline_exceeded", "the session did not say hello", {
+        field: "hello",
+        limit: `${context.helloTimeoutMs} ms`,
+      }),
+    );
+  }
+
+  function end(error?: GmqError): void {
+    stream.close(error);
+    finish(error === undefined);
+  }
+
+  /**
+   * A client that says nothing is gone: after three heartbeats, and no later than the shortest session timeout of its consumers. Then everybody's partitions
+   * pass on at once, also those of static members: their time is up.
+   */
+  function watchSilence(): void {
+    clearTimeout(silenceTimer);
+    if (state.name === "hello" || state.name === "closed") return;
+    const silenceMsMax = Math.min(context.silenceMsMax, state.consumers.sessionTimeoutMsMin);
+    const silentMs = performance.now() - lastHeardMs;
+    if (silentMs < silenceMsMax) {
+      silenceTimer = setTimeout(watchSilence, silenceMsMax - silentMs);
+      return;
+    }
+    const limit = `${silenceMsMax} ms`;
+    stream.close(new GmqError("unavailable", "the client was silent for too long", { field: "heartbeat", limit }));
+    finish(true);
+  }
+
+  function finish(clean: boolean): void {
+    if (state.name === "closed") return;
+    const consumers = state.name === "hello" ? undefined : state.consumers;
+    setState({ name: "closed" });
+    whenIdle?.();
+    (consumers?.close({ clean }) ?? Promise.resolve())
+      .finally(() => {
+        closed();
+        gone.resolve();
+      })
+      .catch((error: unknown) => logger.error("a session did not close", { error }));
+  }
+
+  function open(correlationId: number, hello: Hello): void {
+    const { protocolVersion, clientId, clientVersion } = hello;
+    if (protocolVersion < limits.protocolVersionMin || protocolVersion > limits.protocolVersion) {
+      throw new GmqError("unsupported_version", `protocol version ${protocolVersion} is not spoken here`, {
+        field: "hello.protocol_version",
+        limit: `${limits.protocolVersionMin} to ${limits.protocolVersion}`,
+      });
+    }
+    for (const [field, text] of [
+      ["hello.client_id", clientId],
+      ["hello.client_version", clientVersion],
+    ] as const) {
+      if (text.length > limits.clientTextBytesMax) {
+        throw new GmqError("invalid_argument", `${field} is too long`, {
+          field,
+          limit: `${limits.clientTextBytesMax} characters`,
+        });
+      }
+    }
+    const { brokerId } = context;
+    const consumers = createSessionConsumers({
+      subscriptions: context.subscriptions,
+      sessionId,
+      brokerId,
+      clientId,
+      clientVersion,
+      push,
+      writable: () => !streamFull,
+    });
+    setState({ name: "open", consumers, heartbeat: setInterval(beat, context.heartbeatIntervalMs) });
+    watchSilence();
+    send(correlationId, {
+      case: "welcome",
+      value: {
+        protocolVersion,
+        sessionId,
+        brokerId,
+        brokerVersion: context.brokerVersion,
+        heartbeatIntervalMs: context.heartbeatIntervalMs,
+        sessionSilenceMsMax: context.silenceMsMax,
+        recordBytesMax: limits.recordBytesMax,
+        batchBytesMax: limits.batchBytesMax,
+        batchRecordsMax: limits.batchRecordsMax,
+      },
+    });
+  }
+
+  function beat(): void {
+    push({ case: "heartbeat", value: {} });
+  }
+
+  function frame(request: SessionRequest): void {
+    lastHeardMs = performance.now();
+    if (state.name === "closed") return;
+    const { correlationId } = request;
+    try {
+      if (state.name !== "hello") take(correlationId, request.frame, state.consumers);
+      else if (request.frame.case === "hello") open(correlationId, request.frame.value);
+      else
+        throw new GmqError("protocol_violation", `the first frame is ${request.frame.case ?? "empty"}, not hello`, {
+          field: "frame",
+        });
+    } catch (cause) {
+      const error = GmqError.from(cause);
+      // A session that never opened has nothing to keep.
+      if (state.name === "hello") end(error);
+      else refuse(correlationId, error);
+    }
+  }
+
+  function take(correlationId: number, request: SessionRequest["frame"], consumers: SessionConsumers): void {
+    switch (request.case) {
+      case "heartbeat":
+        return;
+      case "credit":
+        return consumers.grant(request.value);
+      case "hello":
+        throw new GmqError("protocol_violation", "hello was said before", { field: "frame" });
+      case undefined:
+        throw new GmqError("malformed_frame", "the frame is empty or of a kind that this broker does not know", {
+          field: "frame",
+        });
+      case "resolveTopic":
+        return answer(correlationId, () => resolveTopic(request.value.topic));
+      case "publish":
+        return publishBatches(correlationId, request.value);
+      case "subscribe":
+        return answer(correlationId, () => {
+          refuseWhileDraining();
+          return consumers.subscribe(request.value).finally(watchSilence);
+        });
+      case "unsubscribe":
+        return answer(correlationId, () => consumers.unsubscribe(request.value.subscriptionId));
+      case "settlement":
+        return answer(correlationId, () => consumers.settle(request.value));
+      case "release":
+        return answer(correlationId, () => consumers.release(request.value));
+    }
+  }
+
+  function refuseWhileDraining(): void {
+    if (state.name === "draining") throw new GmqError("unavailable", "the broker is going away: connect elsewhere");
+  }
+
+  /** One request, one answer. */
+  function answer(correlationId: number, work: () => Promise<ServerFrame>): void {
+    if (correlationId === 0) {
+      throw new GmqError("protocol_violation", "a request has no correlation id", {
+        field: "correlation_id",
+        limit: "1 or more",
+      });
+    }
+    requestsOpen++;
+    // Started inside a promise: what it throws at once is answered like what it rejects with.
+    Promise.resolve()
+      .then(work)
+      .then(
+        (result) => send(correlationId, result),
+        (error: unknown) => refuse(correlationId, GmqError.from(error)),
+      )
+      .finally(() => {
+        if (--requestsOpen === 0) whenIdle?.();
+      })
+      .catch((error: unknown) => logger.error("an answer could not be sent", { error }));
+  }
+
+  function refuse(correlationId: number, error: GmqError): void {
+    if (error.code === "internal") logger.error("a request failed by a defect", { error });
+    send(correlationId, { case: "error", value: errorToMessage(error) });
+  }
+
+  async function resolveTopic(topic: string): Promise<ServerFrame> {
+    const { name, config } = await context.topics.resolve(topic);
+    return { case: "resolvedTopic", value: { topic: name, partitions: config.partitions } };
+  }
+
+  /** Publish bytes in flight are bounded: past the limit the stream is not read, and the client is slowed down by flow control. */
+  function publishBatches(correlationId: number, { topic, batches }: PublishBatches): void {
+    let bytes = 0;
+    const own = batches.map(({ partition, batch }) => {
+      if (batch === undefined)
+        throw new GmqError("malformed_frame", "a batch is missing", { field: "publish.batches.batch" });
+      bytes += batch.records.length;
+      return { partition, batch };
+    });
+    if (own.length === 0)
+      throw new GmqError("invalid_argument", "nothing to publish", {
+        field: "publish.batches",
+        limit: "1 batch or more",
+      });
+    answer(correlationId, async () => {
+      const outcomes = await context.publish(topic, own).finally(() => {
+        const wasFull = publishBytes > limits.inFlightPublishBytesMax;
+        publishBytes -= bytes;
+        if (wasFull && publishBytes <= limits.inFlightPublishBytesMax) stream.resume();
+      });
+      return { case: "published", value: { results: outcomes.map(publishResult) } };
+    });
+    publishBytes += bytes;
+    if (publishBytes > limits.inFlightPublishBytesMax) stream.pause();
+  }
+
+  /** Waits until the client went, or has had nothing in flight for a while, or the deadline. */
+  async function quiet(consumers: SessionConsumers, untilMs: number): Promise<void> {
+    let quietMs = 0;
+    while (state.name === "draining" && performance.now() < untilMs && quietMs < quietMsMin) {
+      await sleep(drainLookMs);
+      quietMs = requestsOpen === 0 && consumers.heldRecords === 0 ? quietMs + drainLookMs : 0;
+    }
+  }
+
+  stream.start({
+    frame,
+    drain() {
+      streamFull = false;
+      if (state.name === "open") state.consumers.pump();
+    },
+    end(error) {
+      if (error !== undefined) {
+        finish(false);
+        return;
+      }
+      // The client said all it had to say: what it asked for is still answered.
+      if (requestsOpen === 0) end();
+      else whenIdle = () => end();
+    },
+  });
+
+  return {
+    sessionId,
+    async drain(deadlineMs) {
+      const untilMs = performance.now() + deadlineMs;
+      if (state.name === "open") {
+        const { consumers, heartbeat } = state;
+        setState({ name: "draining", consumers, heartbeat });
+        consumers.pause();
+        push({ case: "drain", value: { deadlineMs } });
+        await quiet(consumers, untilMs);
+      }
+      end(new GmqError("unavailable", "the broker is going away: connect elsewhere"));
+      // Leaving the groups hands the partitions over at once; a store that does not answer does not hold the process.
+      await Promise.race([
+        gone.promise,
+        sleep(Math.max(leaveMsMin, untilMs - performance.now()), undefined, { ref: false }),
+      ]);
+    },
+  };
+}

@@ -1,0 +1,55 @@
+/** What is wrong with the ranges of a settlement, whatever was delivered. Pure. */
+import { GmqError } from "@gmq/protocol";
+import type { SettleRange, SettleRefusal } from "@gmq/storage";
+
+const fates = ["ack", "reject", "back"] as const;
+
+/** Verbs that end a record: sent again they change nothing, so a settlement whose answer was lost may be repeated. */
+export function isIdempotent({ verb }: SettleRange): boolean {
+  return verb === "ack" || verb === "reject";
+}
+
+/** What becomes of a record; a try that failed in place changes nothing yet. */
+function fateOf({ verb, inPlace }: SettleRange): (typeof fates)[number] | undefined {
+  if (verb === "ack" || verb === "reject") return verb;
+  return verb === "retry" && inPlace === true ? undefined : "back";
+}
+
+/**
+ * Ranges that share records with an earlier one of the settlement and say something else, or give a record back twice: it would be delivered again though it is
+ * settled, or twice. To ack, or to reject, twice is no conflict, nor are tries that failed in place before the verdict: they may well come together.
+ * Ranges in order cost a few comparisons each.
+ */
+export function conflictsOf(ranges: readonly SettleRange[]): ReadonlySet<SettleRange> {
+  const found = new Set<SettleRange>();
+  if (ranges.every(({ verb }) => verb === "ack")) return found;
+  const sorted = [...ranges].sort((left, right) =>
+    left.firstOffset < right.firstOffset ? -1 : left.firstOffset > right.firstOffset ? 1 : 0,
+  );
+  /** Last offset by fate. */
+  const ends = { ack: -1n, reject: -1n, back: -1n };
+  for (const range of sorted) {
+    const { firstOffset, lastOffset } = range;
+    const fate = fateOf(range);
+    if (fate === undefined) continue;
+    if (fates.some((other) => firstOffset <= ends[other] && (other !== fate || fate === "back"))) found.add(range);
+    else if (lastOffset > ends[fate]) ends[fate] = lastOffset;
+  }
+  return found;
+}
+
+const refusalTexts = {
+  not_delivered: "are not with this consumer",
+  already_settled: "are settled already",
+  invalid_argument: "are named twice in one settlement",
+} as const;
+
+/** Makes refusals for one settlement. They share one error per reason: there may be tens of thousands, and an error with its stack is dear. */
+export function createRefuse(): (range: SettleRange, code: keyof typeof refusalTexts) => SettleRefusal {
+  const errors = new Map<string, GmqError>();
+  return ({ firstOffset, lastOffset }, code) => {
+    const error = errors.get(code) ?? new GmqError(code, `records ${refusalTexts[code]}`, { field: "ranges" });
+    errors.set(code, error);
+    return { firstOffset, lastOffset, error };
+  };
+}

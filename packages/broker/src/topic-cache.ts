@@ -1,0 +1,84 @@
+import { checkName, GmqError } from "@gmq/protocol";
+import type { Signal, TopicInfo, TopicStore } from "@gmq/storage";
+
+/** Topics by name, as the store told them last; a topic signal makes the next look-up ask again. */
+export interface TopicCache {
+  /** What is known without asking, undefined when nothing is. */
+  peek(name: string): TopicInfo | undefined;
+  /** The topic, made by use where that is allowed. @throws GmqError `invalid_name`, `topic_not_found`, and the store's errors */
+  resolve(name: string): Promise<TopicInfo>;
+  /** Tells the cache of a signal. */
+  signal(signal: Signal): void;
+}
+
+/** How topics come to be. */
+export interface TopicCacheOptions {
+  readonly autoCreate: boolean;
+  readonly defaultPartitions: number;
+}
+
+/** Topics remembered; the longest unused leave first. */
+const topicsMax = 10_000;
+
+/** Makes the cache over a topic store. Concurrent look-ups of one name share one request. */
+export function createTopicCache(store: TopicStore, { autoCreate, defaultPartitions }: TopicCacheOptions): TopicCache {
+  const known = new Map<string, TopicInfo>();
+  const asking = new Map<string, Promise<TopicInfo>>();
+
+  async function ask(name: string): Promise<TopicInfo> {
+    checkName("topic", name);
+    const found = await store.get(name);
+    if (found !== undefined) return found;
+    if (!autoCreate) throw new GmqError("topic_not_found", `there is no topic ${name}`, { field: "topic" });
+    try {
+      return await store.create(name, { partitions: defaultPartitions });
+    } catch (error) {
+      const made = GmqError.is(error, "topic_exists") ? await store.get(name) : undefined;
+      if (made === undefined) throw error;
+      return made;
+    }
+  }
+
+  function remember(info: TopicInfo): void {
+    known.delete(info.name);
+    known.set(info.name, info);
+    if (known.size <= topicsMax) return;
+    for (const oldest of known.keys()) {
+      known.delete(oldest);
+      return;
+    }
+  }
+
+  return {
+    peek: (name) => known.get(name),
+    resolve(name) {
+      const cached = known.get(name);
+      if (cached !== undefined) return Promise.resolve(cached);
+      const shared = asking.get(name);
+      if (shared !== undefined) return shared;
+      const request = ask(name);
+      asking.set(name, request);
+      void request.then(
+        (info) => {
+          // Dropped by a signal in between: what it found may be old.
+          if (asking.get(name) !== request) return;
+          asking.delete(name);
+          remember(info);
+        },
+        () => {
+          if (asking.get(name) === request) asking.delete(name);
+        },
+      );
+      return request;
+    },
+    signal(signal) {
+      if (signal.kind === "topic") {
+        known.delete(signal.topic);
+        asking.delete(signal.topic);
+      } else if (signal.kind === "resync") {
+        known.clear();
+        asking.clear();
+      }
+    },
+  };
+}

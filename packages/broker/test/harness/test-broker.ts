@@ -1,0 +1,55 @@
+import { silentLogger } from "@gmq/log";
+import { listen } from "@gmq/service";
+import type { Engine } from "@gmq/storage";
+import { createEmbeddedEngine } from "@gmq/storage/embedded";
+import { type Broker, type BrokerOptions, createBroker } from "../../src/broker.js";
+import { openRawSession, type RawSession } from "./raw-session.js";
+
+/** A broker on a real port over an engine in memory. */
+export interface TestBroker {
+  readonly url: string;
+  readonly broker: Broker;
+  readonly engine: Engine;
+  /** A session that has said hello and keeps saying that it lives, unless told otherwise. */
+  session(options?: { readonly hello?: boolean; readonly silent?: boolean }): Promise<RawSession>;
+  /** Ends sessions, broker, port and engine. Idempotent. */
+  stop(): Promise<void>;
+}
+
+export async function startTestBroker(options: Omit<BrokerOptions, "engine"> = {}): Promise<TestBroker> {
+  const engine = await createEmbeddedEngine({ memory: true });
+  const broker = createBroker({ engine, defaultPartitions: 2, heartbeatIntervalMs: 20_000, ...options });
+  const listener = await listen({
+    host: "127.0.0.1",
+    port: 0,
+    routes: broker.routes,
+    frameHandlers: broker.frameHandlers,
+    logger: silentLogger,
+  });
+  const sessions: RawSession[] = [];
+  let stopping: Promise<void> | undefined;
+
+  async function stop(): Promise<void> {
+    for (const session of sessions) session.close();
+    await broker.close();
+    await listener.close({ drainMs: 200 });
+    await engine.close();
+  }
+
+  return {
+    url: listener.url,
+    broker,
+    engine,
+    async session({ hello = true, silent = false } = {}) {
+      const session = openRawSession(listener.url);
+      sessions.push(session);
+      if (hello) await session.hello();
+      if (hello && !silent) session.beatEvery(1_000);
+      return session;
+    },
+    stop() {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}

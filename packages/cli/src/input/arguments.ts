@@ -1,0 +1,64 @@
+import { InvalidArgumentError } from "commander";
+
+/** Where a new group begins, as `--from` names it. */
+export type From = "earliest" | "latest" | { readonly offset: bigint } | { readonly timestamp: Date };
+
+/** `earliest`, `latest`, an offset, or a time of ISO 8601. @throws InvalidArgumentError, which ends the command with the usage code */
+export function parseFrom(text: string): From {
+  if (text === "earliest" || text === "latest") return text;
+  if (/^\d{1,19}$/.test(text)) return { offset: BigInt(text) };
+  const timestamp = new Date(text);
+  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(timestamp.getTime())) return { timestamp };
+  throw new InvalidArgumentError(
+    "expected earliest, latest, an offset such as 1200, or a time such as 2026-11-24T08:00:00Z",
+  );
+}
+
+/** An http or https URL without a path, collected over repetitions; a list may also be joined with commas. */
+export function collectBrokers(text: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), ...text.split(",").map((url) => parseBrokerUrl(url.trim()))];
+}
+
+function parseBrokerUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    throw new InvalidArgumentError(`expected a URL such as http://localhost:50051, got ${JSON.stringify(text)}`);
+  }
+  return url.origin;
+}
+
+/** `name=value`, collected over repetitions; of two with one name the later counts. */
+export function collectHeaders(
+  text: string,
+  previous: Readonly<Record<string, string>> | undefined,
+): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("expected name=value");
+  return { ...previous, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** An offset: 0 to 2^63 - 1. */
+export function parseOffset(text: string): bigint {
+  if (/^\d{1,19}$/.test(text) && BigInt(text) < 2n ** 63n) return BigInt(text);
+  throw new InvalidArgumentError("expected an offset such as 1200");
+}
+
+/** `partition/offset`, collected over repetitions. */
+export function collectPlaces(
+  text: string,
+  previous: readonly { readonly partition: number; readonly offset: bigint }[] | undefined,
+): { readonly partition: number; readonly offset: bigint }[] {
+  const [partition = "", offset = "", ...rest] = text.split("/");
+  if (!/^\d{1,4}$/.test(partition) || rest.length > 0)
+    throw new InvalidArgumentError("expected partition/offset, such as 0/17");
+  return [...(previous ?? []), { partition: Number(partition), offset: parseOffset(offset) }];
+}
+
+/** A parser of whole numbers from `min` to `max`. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`);
+  };
+}

@@ -1,0 +1,140 @@
+import { GmqError } from "@gmq/protocol";
+import type { TlsClientOptions } from "@gmq/transport";
+import { type Admin, createAdmin } from "./admin.js";
+import { type ConsumerOptions, inRange } from "./consumer-options.js";
+import { createLink } from "./link.js";
+import type { Message } from "./message.js";
+import { type Consumer, createConsumer, readMessages } from "./message-reader.js";
+import { createProducer, type Producer } from "./producer.js";
+import type { ProducerOptions } from "./producer-options.js";
+import { createSubscription, type Handler, type SubscribeOptions, type Subscription } from "./subscription.js";
+import { createTopicDirectory } from "./topic-directory.js";
+import type { TopicsLike } from "./topic-list.js";
+
+export interface ConnectOptions {
+  /** Brokers, tried in turn; default `["http://localhost:50051"]`. */
+  readonly brokers?: readonly string[];
+  /** Asked on every (re)connect. */
+  readonly auth?: { readonly token: () => string | Promise<string> };
+  readonly tls?: TlsClientOptions;
+  /** Shown to operators; default: the process' name and pid. */
+  readonly clientId?: string;
+  /** The first session has to be there within this time; default 10,000 ms. */
+  readonly timeoutMs?: number;
+  /** Gives up connecting. */
+  readonly signal?: AbortSignal;
+  /** Delays between attempts to connect again; default 100 ms up to 5,000 ms, jittered. */
+  readonly reconnect?: { readonly initialMs?: number; readonly maxMs?: number };
+}
+
+/** A connection to GMQ: one session with one broker at a time, opened again by itself. */
+export interface Gmq {
+  /** @throws GmqError `invalid_argument` */
+  producer(options?: ProducerOptions): Producer;
+  /** Handles every message of a topic, of several, or of those that match a pattern (`orders.*`): topics made later join by themselves. @throws GmqError `invalid_argument`, `invalid_name` */
+  subscribe<In = Uint8Array | string, Out = Uint8Array>(
+    topics: TopicsLike<In, Out>,
+    options: SubscribeOptions,
+    handler: Handler<Out>,
+  ): Subscription;
+  /** Messages to settle by hand; ending the loop leaves the group. @throws GmqError `invalid_argument`, `invalid_name` */
+  messages<In = Uint8Array | string, Out = Uint8Array>(
+    topics: TopicsLike<In, Out>,
+    options: ConsumerOptions & { readonly signal?: AbortSignal },
+  ): AsyncIterableIterator<Message<Out>>;
+  /** Batches to settle by hand. @throws GmqError `invalid_argument`, `invalid_name` */
+  consumer<In = Uint8Array | string, Out = Uint8Array>(
+    topics: TopicsLike<In, Out>,
+    options: ConsumerOptions,
+  ): Consumer<Out>;
+  readonly admin: Admin;
+  /** Drains producers, subscriptions and consumers, then ends the session. Idempotent. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Version that brokers and operators see. */
+const clientVersion = "@gmq/client 0.1.0";
+
+/**
+ * Connects to the first broker that answers; afterwards a lost session is opened again by itself, with this broker or another.
+ * @throws GmqError `unavailable` (no broker in time), `unsupported_version`, `unauthenticated`, `invalid_argument`, `cancelled`
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
+  const {
+    brokers = ["http://localhost:50051"],
+    auth,
+    tls,
+    clientId = `${process.title}-${process.pid}`,
+    timeoutMs = 10_000,
+    signal,
+  } = options;
+  const { initialMs = 100, maxMs = 5_000 } = options.reconnect ?? {};
+  if (brokers.length === 0)
+    throw new GmqError("invalid_argument", "no broker to connect to", { field: "brokers", limit: "1 broker or more" });
+  inRange("timeoutMs", timeoutMs, 1, 2_147_483_647);
+  inRange("reconnect.initialMs", initialMs, 1, 60_000);
+  inRange("reconnect.maxMs", maxMs, initialMs, 600_000);
+  const link = createLink({
+    brokers,
+    clientId,
+    clientVersion,
+    token: auth === undefined ? undefined : async () => auth.token(),
+    tls,
+    reconnect: { initialMs, maxMs },
+    connectTimeoutMs: Math.min(timeoutMs, 5_000),
+  });
+  try {
+    await link.whenOpen({ timeoutMs, ...(signal === undefined ? {} : { signal }) });
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+  const topics = createTopicDirectory(link);
+  /** What has to be drained before the session ends, last made first. */
+  const open = new Set<() => Promise<void>>();
+  let closing: Promise<void> | undefined;
+
+  function assertOpen(): void {
+    if (closing !== undefined) throw new GmqError("closed", "the connection is closed");
+  }
+
+  async function close(): Promise<void> {
+    await Promise.allSettled([...open].reverse().map((drain) => drain()));
+    await link.close();
+  }
+
+  const gmq: Gmq = {
+    producer(producerOptions = {}) {
+      assertOpen();
+      const drain = (): Promise<void> => producer.close();
+      const producer = createProducer(link, topics, producerOptions, () => open.delete(drain));
+      open.add(drain);
+      return producer;
+    },
+    subscribe(topic, subscribeOptions, handler) {
+      assertOpen();
+      const drain = (): Promise<void> => subscription.drain();
+      const subscription = createSubscription(link, topic, subscribeOptions, handler, () => open.delete(drain));
+      open.add(drain);
+      return subscription;
+    },
+    messages(topic, { signal: stop, ...consumerOptions }) {
+      return readMessages(gmq.consumer(topic, consumerOptions), stop);
+    },
+    consumer(topic, consumerOptions) {
+      assertOpen();
+      const drain = (): Promise<void> => consumer.close();
+      const consumer = createConsumer(link, topic, consumerOptions, () => open.delete(drain));
+      open.add(drain);
+      return consumer;
+    },
+    admin: createAdmin(link, topics.forget),
+    close() {
+      closing ??= close();
+      return closing;
+    },
+    [Symbol.asyncDispose]: () => gmq.close(),
+  };
+  return gmq;
+}

@@ -1,0 +1,112 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { checkName, GmqError, isTopicPattern, limits, topicPattern } from "@gmq/protocol";
+import type { StartPositionSchema } from "@gmq/protocol/messages";
+
+/** Where a NEW group begins; a group that exists goes on where it is. */
+export type Start = "earliest" | "latest" | { readonly offset: bigint } | { readonly timestamp: Date | number };
+
+/** What every kind of consumer takes. */
+export interface ConsumerOptions {
+  /** Consumers of one group share the partitions of a topic. */
+  readonly group: string;
+  /**
+   * `exclusive` (default): the consumers of the group share the partitions. `broadcast`: every consumer gets everything; nothing of it is kept in the store, `group`
+   * is only shown to operators, and after a lost connection it goes on where it was.
+   */
+  readonly mode?: "exclusive" | "broadcast";
+  /** Default `earliest`. */
+  readonly start?: Start;
+  /** Records and bytes that may be delivered and not settled; default 5,000 records and 16 MiB. */
+  readonly maxInFlight?: { readonly records?: number; readonly bytes?: number };
+  /** Silence after which the group passes this consumer's partitions on; 1,000 to 600,000 ms, default 10,000. Kept up in the background, whatever handlers do. */
+  readonly sessionTimeoutMs?: number;
+  /**
+   * A name of its own, unique in the group, makes the consumer a static member: when its connection breaks it has `sessionTimeoutMs` to come back to its
+   * partitions. Default: random, then a broken connection passes them on at once.
+   */
+  readonly memberId?: string;
+  /**
+   * What becomes of a record whose value does not fit the topic's schema (or codec): `deadLetter` (default) rejects it with the reason "schema invalid", `skip` acks
+   * it, `fail` ends the consumer with `schema_invalid` and leaves the record unsettled.
+   */
+  readonly onInvalid?: OnInvalid;
+}
+
+/** What becomes of a record whose value cannot be read. */
+export type OnInvalid = "fail" | "skip" | "deadLetter";
+
+export interface ConsumerSettings {
+  readonly group: string;
+  readonly mode: "exclusive" | "broadcast";
+  readonly start: Start;
+  readonly records: number;
+  readonly bytes: number;
+  readonly sessionTimeoutMs: number;
+  readonly memberId: string | undefined;
+}
+
+/** Checks what the user gave. @throws GmqError `invalid_argument`, `invalid_name` */
+export function checkConsumer(topics: readonly string[], options: ConsumerOptions): ConsumerSettings {
+  const {
+    group,
+    mode = "exclusive",
+    start = "earliest",
+    maxInFlight = {},
+    sessionTimeoutMs = limits.sessionTimeoutMsDefault,
+    memberId,
+    onInvalid = "deadLetter",
+  } = options;
+  if (!["fail", "skip", "deadLetter"].includes(onInvalid)) {
+    throw new GmqError("invalid_argument", `onInvalid is ${String(onInvalid)}`, {
+      field: "onInvalid",
+      limit: "fail, skip or deadLetter",
+    });
+  }
+  const { records = 5_000, bytes = 16 * 1024 * 1024 } = maxInFlight;
+  checkName("group", group);
+  if (memberId !== undefined) checkName("member_id", memberId);
+  if (topics.length === 0)
+    throw new GmqError("invalid_argument", "no topic to subscribe to", { field: "topics", limit: "1 topic or more" });
+  for (const topic of topics) {
+    if (isTopicPattern(topic)) topicPattern(topic);
+    else checkName("topic", topic);
+  }
+  inRange("maxInFlight.records", records, 1, limits.creditRecordsMax);
+  inRange("maxInFlight.bytes", bytes, 1, limits.creditBytesMax);
+  inRange("sessionTimeoutMs", sessionTimeoutMs, limits.sessionTimeoutMsMin, limits.sessionTimeoutMsMax);
+  if (mode !== "exclusive" && mode !== "broadcast") {
+    throw new GmqError("invalid_argument", `mode is ${JSON.stringify(mode)}`, {
+      field: "mode",
+      limit: "exclusive, broadcast",
+    });
+  }
+  return { group, mode, start, records, bytes, sessionTimeoutMs, memberId };
+}
+
+/** A start position as the wire has it. @throws GmqError `invalid_argument` */
+export function startOf(start: Start): MessageInitShape<typeof StartPositionSchema> {
+  if (start === "earliest") return { position: { case: "earliest", value: true } };
+  if (start === "latest") return { position: { case: "latest", value: true } };
+  if ("offset" in start) {
+    if (start.offset < 0n)
+      throw new GmqError("invalid_argument", `offset is ${start.offset}`, {
+        field: "start.offset",
+        limit: "0 or more",
+      });
+    return { position: { case: "offset", value: start.offset } };
+  }
+  const timestampMs = typeof start.timestamp === "number" ? start.timestamp : start.timestamp.getTime();
+  if (!Number.isSafeInteger(timestampMs) || timestampMs < 0) {
+    throw new GmqError("invalid_argument", `timestamp is ${timestampMs}`, {
+      field: "start.timestamp",
+      limit: "0 to 2^53 - 1 ms",
+    });
+  }
+  return { position: { case: "timestampMs", value: BigInt(timestampMs) } };
+}
+
+/** @throws GmqError `invalid_argument` when the number is not an integer in the range */
+export function inRange(field: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new GmqError("invalid_argument", `${field} is ${value}`, { field, limit: `${min} to ${max}` });
+}

@@ -1,0 +1,132 @@
+/** Administration of groups: where they stand, why they wait, moving and pausing them. */
+import type { AdminService, GroupMove as MoveMessage } from "@gmq/protocol/messages";
+import type { createServiceClient } from "@gmq/transport";
+import type { CallOptions } from "./call-options.js";
+import { type Start, startOf } from "./consumer-options.js";
+
+/** What a reset does in a partition. */
+export interface GroupMove {
+  readonly topic: string;
+  readonly partition: number;
+  readonly before: bigint;
+  readonly after: bigint;
+  /** Settled records that are delivered again. */
+  readonly rereadRecords: bigint;
+  /** Unsettled records that the group never gets. */
+  readonly skippedRecords: bigint;
+}
+
+/** What a reset did, or with `dryRun` would do. */
+export interface GroupReset {
+  /** The group's version: give a dry run's to the reset that follows it, so that it is refused when members moved in between. */
+  readonly version: bigint;
+  readonly partitions: readonly GroupMove[];
+}
+
+/** Where to move a group, and how carefully. */
+export interface ResetOptions extends CallOptions {
+  readonly topic: string;
+  /** Default: all partitions. */
+  readonly partitions?: readonly number[];
+  readonly to: Start;
+  /** Tells what would happen, and changes nothing. */
+  readonly dryRun?: boolean;
+  /** Refuses with `conflict` when members or owners moved since this version. */
+  readonly expectedVersion?: bigint;
+}
+
+/** A true thing about a group in a partition; codes: `gmq.v1.GroupCondition`. */
+export interface GroupCondition {
+  readonly code: string;
+  readonly text: string;
+}
+
+/** A record that was handed out and is not settled. */
+export interface PendingRecord {
+  readonly offset: bigint;
+  /** Failed attempts. */
+  readonly attempts: number;
+  /** Until its next attempt, 0 when it waits for none. */
+  readonly dueInMs: number;
+}
+
+/** What is handed out and not settled in a partition. */
+export interface PendingRecords {
+  /** The oldest first. */
+  readonly records: readonly PendingRecord[];
+  /** All of them, listed or not. */
+  readonly unsettledRecords: bigint;
+  /** Who holds them. */
+  readonly owner: string | undefined;
+}
+
+export interface GroupAdmin {
+  /**
+   * Moves a group to another place in a topic. Consumers that run lose their partitions for a moment and go on from there; what they hold comes back `fenced`.
+   * @throws GmqError `group_not_found`, `topic_not_found` (the group does not consume it), `partition_not_found`, `invalid_argument` (past the end), `conflict`
+   */
+  resetGroup(group: string, options: ResetOptions): Promise<GroupReset>;
+  /** Stops delivery, of one topic or of all; consumers settle what they hold. Kept over restarts. @throws GmqError `group_not_found`, `topic_not_found` */
+  pauseGroup(group: string, options?: CallOptions & { readonly topic?: string }): Promise<void>;
+  /** @throws GmqError `group_not_found`, `topic_not_found` */
+  resumeGroup(group: string, options?: CallOptions & { readonly topic?: string }): Promise<void>;
+  /** Why the group does not move on in a partition; never empty, the most telling first. @throws GmqError `group_not_found`, `topic_not_found`, `partition_not_found` */
+  explain(group: string, topic: string, partition: number, options?: CallOptions): Promise<readonly GroupCondition[]>;
+  /** At most 1,000 a call, default 100. @throws GmqError `group_not_found`, `topic_not_found`, `partition_not_found` */
+  listPending(
+    group: string,
+    topic: string,
+    partition: number,
+    options?: CallOptions & { readonly limit?: number },
+  ): Promise<PendingRecords>;
+}
+
+type AdminClient = ReturnType<typeof createServiceClient<typeof AdminService>>;
+/** Runs a call on the broker of the link, with the deadline and signal of the options. */
+export type AdminCall = <Result>(
+  options: CallOptions | undefined,
+  run: (client: AdminClient, callOptions: { timeoutMs: number; signal?: AbortSignal }) => Promise<Result>,
+) => Promise<Result>;
+
+/** Makes these calls. */
+export function createGroupAdmin(call: AdminCall): GroupAdmin {
+  return {
+    async resetGroup(group, options) {
+      const { topic, partitions = [], to, dryRun = false, expectedVersion } = options;
+      const request = {
+        group,
+        topic,
+        partitions: [...partitions],
+        to: startOf(to),
+        dryRun,
+        ...(expectedVersion === undefined ? {} : { expectedVersion }),
+      };
+      const answer = await call(options, (client, callOptions) => client.resetGroup(request, callOptions));
+      return { version: answer.version, partitions: answer.partitions.map(moveOf) };
+    },
+    async pauseGroup(group, options) {
+      await call(options, (client, callOptions) => client.pauseGroup({ group, topic: options?.topic }, callOptions));
+    },
+    async resumeGroup(group, options) {
+      await call(options, (client, callOptions) => client.resumeGroup({ group, topic: options?.topic }, callOptions));
+    },
+    async explain(group, topic, partition, options) {
+      const request = { group, topic, partition };
+      const { conditions } = await call(options, (client, callOptions) => client.explainGroup(request, callOptions));
+      return conditions.map(({ code, text }) => ({ code, text }));
+    },
+    async listPending(group, topic, partition, options) {
+      const request = { group, topic, partition, limit: options?.limit ?? 100 };
+      const answer = await call(options, (client, callOptions) => client.listPending(request, callOptions));
+      return {
+        records: answer.records.map(({ offset, attempts, dueInMs }) => ({ offset, attempts, dueInMs })),
+        unsettledRecords: answer.unsettledRecords,
+        owner: answer.memberId === "" ? undefined : answer.memberId,
+      };
+    },
+  };
+}
+
+function moveOf({ topic, partition, before, after, rereadRecords, skippedRecords }: MoveMessage): GroupMove {
+  return { topic, partition, before, after, rereadRecords, skippedRecords };
+}

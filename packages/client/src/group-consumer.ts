@@ -1,0 +1,356 @@
+/**
+ * A member of a group on the link: subscribes, again after every reconnect under the same member id, keeps assignments and credit, decodes what is delivered,
+ * and gives partitions back when asked. What is done with messages is the owner's: a handler, an iterator, a batch reader.
+ */
+import { randomUUID } from "node:crypto";
+import { GmqError, isTopicPattern, limits } from "@gmq/protocol";
+import {
+  type Assignment as AssignmentMessage,
+  type Deliver,
+  type Revoked,
+  type SettleRefusal,
+  SubscriptionMode,
+} from "@gmq/protocol/messages";
+import { errorFromMessage } from "@gmq/transport";
+import { bounded, type CallOptions } from "./call-options.js";
+import { type ConsumerOptions, checkConsumer, startOf } from "./consumer-options.js";
+import { messagesOf } from "./delivered-entries.js";
+import type { EventStream } from "./event-stream.js";
+import type { BrokerFrame, ClientFrame, Link } from "./link.js";
+import type { Assignment, RawMessage, Settlement } from "./message.js";
+import { createResumePoints } from "./resume-points.js";
+import { createSettlements } from "./settlements.js";
+import type { SubscriptionEvent } from "./subscription-events.js";
+
+/** The owner's side. None of these may throw. */
+export interface ConsumerOwner {
+  messages(messages: readonly RawMessage[]): void;
+  /** No new work for this assignment; resolves when what runs is done. */
+  revoking(assignment: Assignment): Promise<void>;
+  /** The assignment is gone, its signal has fired: forget its messages. */
+  lost(assignment: Assignment): void;
+  /** Nothing more will come. */
+  ended(error: GmqError | undefined): void;
+}
+
+export interface GroupConsumer {
+  /** Settles and waits. */
+  settle(message: RawMessage, settlement: Settlement, options: CallOptions): Promise<void>;
+  /** Settles; a failure becomes a status event: the record comes again. */
+  note(message: RawMessage, settlement: Settlement): void;
+  /** The message is handled or forgotten: its credit is free. Called once for each message. */
+  done(message: RawMessage): void;
+  /** Everything settled so far is answered. */
+  flushed(): Promise<void>;
+  /** Leaves the group and ends; what is not settled goes to the others. Idempotent. */
+  close(error?: GmqError): Promise<void>;
+  readonly assignments: readonly Assignment[];
+}
+
+const resubscribeMsMin = 100;
+const resubscribeMsMax = 5_000;
+const lagEventMs = 1_000;
+/** A broker takes a client that is silent for a whole session timeout for gone. */
+const heartbeatsPerTimeout = 4;
+let lastSubscriptionId = 0;
+
+/** Starts consuming. @throws GmqError `invalid_argument`, `invalid_name` */
+export function createGroupConsumer(
+  link: Link,
+  topics: readonly string[],
+  options: ConsumerOptions,
+  events: EventStream<SubscriptionEvent>,
+  owner: ConsumerOwner,
+): GroupConsumer {
+  const settings = checkConsumer(topics, options);
+  const subscriptionId = ++lastSubscriptionId;
+  const memberId = settings.memberId ?? `member-${randomUUID()}`;
+  const assignments = new Map<number, Assignment>();
+  const resume = settings.mode === "broadcast" ? createResumePoints() : undefined;
+  const settlements = createSettlements(sendSettlement, (assignment, error) => {
+    if (!assignment.lost.signal.aborted)
+      events.emit({ type: "settleFailed", topic: assignment.topic, partition: assignment.partition, error });
+  });
+  /** Delivered and not done. */
+  let heldRecords = 0;
+  let heldBytes = 0;
+  /** Done and not granted again. */
+  let freeRecords = 0;
+  let freeBytes = 0;
+  let subscribed = false;
+  /** The session that was asked to subscribe: it has to be told when that is over, answered or not. */
+  let askedOn: typeof link.welcome;
+  let failures = 0;
+  let retryTimer: NodeJS.Timeout | undefined;
+  let lastLagMs = 0;
+  /** Deliveries that have to be unpacked wait for each other, so that their order is kept. */
+  let unpacking: Promise<void> | undefined;
+  let over = false;
+
+  async function sendSettlement(frame: ClientFrame): Promise<readonly SettleRefusal[]> {
+    const answer = await link.request(frame);
+    return answer.case === "settled" ? answer.value.refusals : [];
+  }
+
+  function subscribe(): void {
+    clearTimeout(retryTimer);
+    const { welcome } = link;
+    if (over || welcome === undefined) return;
+    askedOn = welcome;
+    link
+      .request({
+        case: "subscribe",
+        value: {
+          subscriptionId,
+          group: settings.group,
+          topics: topics.filter((name) => !isTopicPattern(name)),
+          topicPatterns: topics.filter(isTopicPattern),
+          mode: settings.mode === "broadcast" ? SubscriptionMode.BROADCAST : SubscriptionMode.EXCLUSIVE,
+          positions: resume?.positions() ?? [],
+          start: startOf(settings.start),
+          memberId,
+          sessionTimeoutMs: settings.sessionTimeoutMs,
+          staticMember: settings.memberId !== undefined,
+        },
+      })
+      .then(
+        () => {
+          if (over || link.welcome !== welcome) return;
+          failures = 0;
+          subscribed = true;
+          events.emit({ type: "subscribed", group: settings.group, memberId });
+          grant(Math.max(1, settings.records - heldRecords), Math.max(1, settings.bytes - heldBytes));
+        },
+        (cause: unknown) => {
+          if (over || link.welcome !== welcome) return;
+          const error = GmqError.from(cause);
+          if (!error.retryable) void close(error);
+          else resubscribeLater(error);
+        },
+      );
+  }
+
+  function resubscribeLater(error: GmqError): void {
+    subscribed = false;
+    events.emit({ type: "reconnecting", error });
+    const delayMs =
+      Math.min(resubscribeMsMax, resubscribeMsMin * 2 ** Math.min(failures++, 10)) * (0.5 + Math.random() / 2);
+    retryTimer = setTimeout(subscribe, delayMs);
+  }
+
+  function grant(records: number, bytes: number): void {
+    freeRecords = 0;
+    freeBytes = 0;
+    link.send({ case: "credit", value: { subscriptionId, records, bytes } });
+  }
+
+  /** Credit goes back in quarters of the window: one small frame for many messages. */
+  function grantFreed(): void {
+    if (!subscribed) return;
+    const due = freeRecords * 4 >= settings.records || freeBytes * 4 >= settings.bytes || heldRecords === 0;
+    if (due && freeRecords > 0) grant(freeRecords, freeBytes);
+  }
+
+  function frame(received: BrokerFrame): void {
+    switch (received.case) {
+      case "assigned":
+        if (received.value.subscriptionId === subscriptionId)
+          for (const assignment of received.value.assignments) assign(assignment);
+        return;
+      case "revoked":
+        if (received.value.subscriptionId === subscriptionId) revoke(received.value);
+        return;
+      case "deliver":
+        deliver(received.value);
+        return;
+      case "subscriptionEnded":
+        if (received.value.subscriptionId === subscriptionId)
+          ended(received.value.error === undefined ? undefined : errorFromMessage(received.value.error));
+        return;
+      default:
+        return;
+    }
+  }
+
+  function assign({ assignmentId, topic, partition, epoch, endOffset }: AssignmentMessage): void {
+    assignments.set(assignmentId, {
+      assignmentId,
+      topic,
+      partition,
+      epoch,
+      lost: new AbortController(),
+      unsettled: 0,
+      revoking: new AbortController(),
+      endOffset,
+    });
+    events.emit({ type: "assigned", topic, partition, epoch });
+  }
+
+  function revoke({ assignmentIds, deadlineMs }: Revoked): void {
+    for (const id of assignmentIds) {
+      const assignment = assignments.get(id);
+      if (assignment === undefined) continue;
+      events.emit({ type: "revoked", topic: assignment.topic, partition: assignment.partition });
+      if (deadlineMs === 0) lose(assignment, new GmqError("fenced", "the partition has another owner"));
+      else void handBack(assignment, deadlineMs);
+    }
+  }
+
+  /** Lets running work finish and its verdicts arrive, then gives the partition back. */
+  async function handBack(assignment: Assignment, deadlineMs: number): Promise<void> {
+    assignment.revoking.abort();
+    try {
+      await bounded(
+        owner.revoking(assignment).then(() => settlements.flushed(assignment)),
+        { timeoutMs: deadlineMs * 0.9 },
+        "handing a partition back",
+      );
+    } catch (error) {
+      events.emit({
+        type: "settleFailed",
+        topic: assignment.topic,
+        partition: assignment.partition,
+        error: GmqError.from(error),
+      });
+    }
+    if (assignments.get(assignment.assignmentId) !== assignment) return;
+    lose(assignment, new GmqError("cancelled", "the partition was given back"));
+    await link
+      .request({ case: "release", value: { subscriptionId, assignmentIds: [assignment.assignmentId] } })
+      .catch((error: unknown) => {
+        // The session is gone, and with it the assignment.
+        events.emit({ type: "reconnecting", error: GmqError.from(error) });
+      });
+  }
+
+  function lose(assignment: Assignment, reason: GmqError): void {
+    assignments.delete(assignment.assignmentId);
+    assignment.lost.abort(reason);
+    owner.lost(assignment);
+  }
+
+  function deliver({ assignmentId, entries, endOffset }: Deliver): void {
+    const assignment = assignments.get(assignmentId);
+    if (assignment === undefined) return;
+    assignment.endOffset = endOffset;
+    try {
+      const messages = messagesOf(assignment, entries);
+      if (unpacking === undefined && !(messages instanceof Promise)) hand(assignment, messages);
+      else handInOrder(assignment, messages);
+    } catch (error) {
+      void close(GmqError.from(error));
+    }
+  }
+
+  function handInOrder(assignment: Assignment, messages: RawMessage[] | Promise<RawMessage[]>): void {
+    const own = Promise.all([messages, unpacking]).then(
+      ([unpacked]) => hand(assignment, unpacked),
+      (error: unknown) => void close(GmqError.from(error)),
+    );
+    unpacking = own;
+    void own.then(() => {
+      if (unpacking === own) unpacking = undefined;
+    });
+  }
+
+  function hand(assignment: Assignment, messages: readonly RawMessage[]): void {
+    for (const { bytes } of messages) heldBytes += bytes;
+    heldRecords += messages.length;
+    assignment.unsettled += messages.length;
+    resume?.delivered(messages);
+    if (assignments.get(assignment.assignmentId) === assignment && !assignment.revoking.signal.aborted)
+      owner.messages(messages);
+    else for (const message of messages) done(message);
+    tellLag(assignment, messages.at(-1)?.offset);
+  }
+
+  function tellLag(assignment: Assignment, offset: bigint | undefined): void {
+    const nowMs = performance.now();
+    if (offset === undefined || nowMs - lastLagMs < lagEventMs) return;
+    lastLagMs = nowMs;
+    const { topic, partition, endOffset } = assignment;
+    events.emit({ type: "lag", topic, partition, records: endOffset > offset ? endOffset - offset - 1n : 0n });
+  }
+
+  function done({ assignment, bytes }: RawMessage): void {
+    assignment.unsettled--;
+    heldRecords--;
+    heldBytes -= bytes;
+    freeRecords++;
+    freeBytes += bytes;
+    grantFreed();
+  }
+
+  /** The broker ended the subscription, the session goes on. */
+  function ended(error: GmqError | undefined): void {
+    loseAll(error ?? new GmqError("cancelled", "the subscription ended"));
+    if (error?.retryable === true) resubscribeLater(error);
+    else void close(error);
+  }
+
+  function loseAll(reason: GmqError): void {
+    subscribed = false;
+    for (const assignment of [...assignments.values()]) lose(assignment, reason);
+  }
+
+  async function close(error?: GmqError): Promise<void> {
+    if (over) return;
+    over = true;
+    clearTimeout(retryTimer);
+    if (error === undefined) await settlements.flushed();
+    loseAll(error ?? new GmqError("cancelled", "the consumer was closed"));
+    detach();
+    stopHeartbeat();
+    if (askedOn !== undefined && link.welcome === askedOn) {
+      // Without an answer the session's end, or its timeout, does the same.
+      await bounded(
+        link.request({ case: "unsubscribe", value: { subscriptionId } }),
+        { timeoutMs: limits.revokeTimeoutMsDefault },
+        "leaving the group",
+      ).catch((cause: unknown) => events.emit({ type: "reconnecting", error: GmqError.from(cause) }));
+    }
+    events.end();
+    owner.ended(error);
+  }
+
+  const stopHeartbeat = link.heartbeatEvery(settings.sessionTimeoutMs / heartbeatsPerTimeout);
+  const detach = link.attach({
+    opened: subscribe,
+    lost(error) {
+      loseAll(error);
+      events.emit({ type: "reconnecting", error });
+    },
+    frame,
+    drained: () => undefined,
+    async leaving() {
+      await Promise.all(
+        Array.from(assignments.values(), (assignment) => {
+          assignment.revoking.abort();
+          return owner.revoking(assignment);
+        }),
+      );
+      await settlements.flushed();
+    },
+  });
+
+  return {
+    async settle(message, settlement, callOptions) {
+      if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
+      if (message.assignment.lost.signal.aborted)
+        throw new GmqError("fenced", "the partition has another owner; the record comes again there", {
+          field: "epoch",
+        });
+      await bounded(settlements.settle(message.assignment, message.offset, settlement), callOptions, "settling");
+    },
+    note(message, settlement) {
+      if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
+      if (!message.assignment.lost.signal.aborted) settlements.note(message.assignment, message.offset, settlement);
+    },
+    done,
+    flushed: () => settlements.flushed(),
+    close,
+    get assignments() {
+      return [...assignments.values()];
+    },
+  };
+}

@@ -1,0 +1,379 @@
+/**
+ * One partition's records on their way out. Gathers records into batches, numbers them when they are first sent, keeps at most `inFlightMax` batches
+ * unanswered, and after a failure sends again in order under the same numbers. Knows nothing of connections: the producer takes what is ready and
+ * reports what became of it.
+ */
+import {
+  batchChecksum,
+  type CodecName,
+  codecNumbers,
+  compressBatch,
+  createBatchEncoder,
+  type EncodableRecord,
+  GmqError,
+  hasSeededBug,
+  limits,
+} from "@gmq/protocol";
+import type { RecordTags } from "./producer-record.js";
+
+/** Who waits for one record's fate. */
+export interface RecordWaiter {
+  /** `offset` is -1n for a record that is kept until its time comes. */
+  stored(offset: bigint, duplicate: boolean): void;
+  failed(error: GmqError): void;
+  /** By `performance.now()`; Infinity: no deadline. */
+  readonly deadlineMs: number;
+}
+
+/** A batch as it is sent: the fields of gmq.v1.Batch. */
+export interface OutgoingBatch {
+  readonly recordCount: number;
+  readonly codec: number;
+  readonly crc32: number;
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+  readonly firstSequence: bigint;
+  readonly uncompressedBytes: number;
+  readonly dedupeId?: string;
+  readonly deliverAtMs?: bigint;
+  readonly records: Uint8Array;
+}
+
+/** A batch on its way; a handle for the producer. */
+export interface SealedBatch {
+  readonly recordCount: number;
+  /** Bytes that it holds of the producer's budget. */
+  readonly budgetBytes: number;
+  /** What to send, under its number. */
+  outgoing(): OutgoingBatch;
+}
+
+export interface PartitionAccumulator {
+  /** Adds a record of `recordBytes` encoded bytes. */
+  add(record: EncodableRecord, recordBytes: number, tags: RecordTags | undefined, waiter: RecordWaiter): void;
+  /** Takes the next batch to send, undefined when none is ready or enough are in flight. `now`: seal what gathers, whatever the linger. */
+  next(now: boolean): SealedBatch | undefined;
+  stored(batch: SealedBatch, firstOffset: bigint, duplicate: boolean): void;
+  failed(batch: SealedBatch, error: GmqError): void;
+  /** Fails the records whose deadline has passed. What was sent may be stored all the same. */
+  expire(nowMs: number): void;
+  /** Fails everything. */
+  close(error: GmqError): void;
+  /** Records that are not answered. */
+  readonly unanswered: number;
+  /** When gathered records are due, by `performance.now()`; undefined: nothing gathers. */
+  readonly lingerEndMs: number | undefined;
+}
+
+export interface AccumulatorOptions {
+  /** 0n: not idempotent. */
+  readonly producerId: bigint;
+  readonly batchBytesMax: number;
+  readonly batchRecordsMax: number;
+  readonly lingerMs: number;
+  readonly codec: CodecName;
+  readonly inFlightMax: number;
+  /** A batch became ready by itself (compressed, or its retry time came): take it. */
+  ready(): void;
+  /** Bytes left the accumulator. */
+  freed(bytes: number): void;
+}
+
+interface Batch extends SealedBatch {
+  readonly waiters: (RecordWaiter | undefined)[];
+  readonly tags: RecordTags | undefined;
+  state: "compressing" | "ready" | "sent" | "again";
+  records: Uint8Array;
+  crc32: number;
+  readonly uncompressedBytes: number;
+  /** Given with the first sending; the log knows the batch by it. */
+  number: { readonly epoch: number; readonly sequence: number } | undefined;
+  /** Place among the batches of this partition. */
+  readonly ordinal: number;
+  /** Answers that said that an earlier batch is missing, while none was unanswered. */
+  gaps: number;
+  /** A sending of it ended without a verdict: it may lie in the log under its number. */
+  uncertain: boolean;
+  error: GmqError | undefined;
+  /** Why the last try failed, for the one who waited in vain. */
+  lastError: GmqError | undefined;
+}
+
+const retryMsMin = 20;
+const retryMsMax = 2_000;
+/** A batch that was never left without a verdict begins a new epoch after so many gaps in a row; once more under its number costs less. */
+const gapsOfCertainMax = 2;
+/** With the growing pause between them these take longer than any storage process keeps what it was cut off with. */
+const gapsMax = 10;
+const numbersRetriesAnew = hasSeededBug("retry-with-new-sequence");
+
+/** Makes an empty accumulator. */
+export function createPartitionAccumulator(options: AccumulatorOptions): PartitionAccumulator {
+  const encoder = createBatchEncoder(Math.min(options.batchBytesMax, 16 * 1024));
+  let gathering: { readonly waiters: (RecordWaiter | undefined)[]; bytes: number; readonly dueMs: number } | undefined;
+  /** Sealed, oldest first; those in front may be in flight. */
+  const batches: Batch[] = [];
+  let inFlight = 0;
+  let epoch = 0;
+  let nextSequence = 0;
+  let unanswered = 0;
+  let sealedCount = 0;
+  let recovering = false;
+  let retries = 0;
+  let retryTimer: NodeJS.Timeout | undefined;
+
+  function seal(tags: RecordTags | undefined): void {
+    if (gathering === undefined) return;
+    const { waiters, bytes } = gathering;
+    gathering = undefined;
+    const records = encoder.take();
+    const batch: Batch = {
+      waiters,
+      tags,
+      recordCount: waiters.length,
+      budgetBytes: bytes,
+      state: options.codec === "none" ? "ready" : "compressing",
+      records,
+      crc32: options.codec === "none" ? batchChecksum(records) : 0,
+      uncompressedBytes: records.length,
+      number: undefined,
+      ordinal: sealedCount++,
+      gaps: 0,
+      uncertain: false,
+      error: undefined,
+      lastError: undefined,
+      outgoing: () => outgoingOf(batch),
+    };
+    batches.push(batch);
+    if (options.codec !== "none") void compress(batch);
+  }
+
+  async function compress(batch: Batch): Promise<void> {
+    try {
+      batch.records = await compressBatch(options.codec, batch.records);
+      batch.crc32 = batchChecksum(batch.records);
+      batch.state = "ready";
+    } catch (error) {
+      remove(batch);
+      fail(batch, GmqError.from(error));
+    }
+    options.ready();
+  }
+
+  function outgoingOf(batch: Batch): OutgoingBatch {
+    const { recordCount, records, crc32, uncompressedBytes, tags, number } = batch;
+    const isDelayed = isLater(batch);
+    const idempotent = options.producerId !== 0n && !isDelayed;
+    return {
+      recordCount,
+      codec: codecNumbers[options.codec],
+      crc32,
+      producerId: idempotent ? options.producerId : 0n,
+      producerEpoch: idempotent ? (number?.epoch ?? 0) : 0,
+      firstSequence: idempotent ? BigInt(number?.sequence ?? 0) : 0n,
+      uncompressedBytes,
+      ...(tags?.dedupeId === undefined ? {} : { dedupeId: tags.dedupeId }),
+      ...(isDelayed ? { deliverAtMs: tags?.deliverAtMs ?? 0n } : {}),
+      records,
+    };
+  }
+
+  function take(batch: Batch): SealedBatch {
+    if (batch.number === undefined) {
+      batch.number = { epoch, sequence: nextSequence };
+      // A delayed batch is known by its id: it has no place in the producer's sequence.
+      if (!isLater(batch)) nextSequence += batch.recordCount;
+    }
+    batch.state = "sent";
+    inFlight++;
+    return batch;
+  }
+
+  function remove(batch: Batch): void {
+    const at = batches.indexOf(batch);
+    if (at < 0) return;
+    batches.splice(at, 1);
+    options.freed(batch.budgetBytes);
+  }
+
+  /** A batch whose other records still have time goes out whole: what expired here may be stored all the same. */
+  function expireWaiters(waiters: (RecordWaiter | undefined)[], nowMs: number, lastError: GmqError | undefined): void {
+    waiters.forEach((waiter, index) => {
+      if (waiter === undefined || waiter.deadlineMs > nowMs) return;
+      waiters[index] = undefined;
+      unanswered--;
+      waiter.failed(expired(lastError));
+    });
+  }
+
+  function fail(batch: Batch, error: GmqError): void {
+    for (const waiter of batch.waiters) {
+      if (waiter === undefined) continue;
+      unanswered--;
+      waiter.failed(error);
+    }
+    batch.waiters.length = 0;
+  }
+
+  /** After a failure nothing new is sent until every batch in flight is answered: only then it is known what has to go again, and in which order. */
+  function settleFailures(): void {
+    if (inFlight > 0) return;
+    // Only the oldest batch's refusal is final: what became of those before another one is not known yet.
+    const [oldest] = batches;
+    const refused = oldest?.state === "again" && !isWorthRetrying(oldest) ? oldest : undefined;
+    if (refused?.error?.code === "out_of_order") giveUpUncertain();
+    else if (refused !== undefined) {
+      remove(refused);
+      fail(refused, refused.error as GmqError);
+      // A delayed batch has no place in the sequence, so it leaves no gap.
+      if (!isLater(refused)) renumber();
+    }
+    // Refused by every way that it went: it is nowhere, so it may be numbered anew. The store has lost, or never had, what came before it.
+    if (numbersRetriesAnew || (oldest?.gaps === gapsOfCertainMax && !oldest.uncertain)) renumber();
+    for (const batch of batches) {
+      if (batch.state !== "again") continue;
+      batch.state = "ready";
+      batch.error = undefined;
+    }
+    const delayMs =
+      refused === undefined
+        ? Math.min(retryMsMax, retryMsMin * 2 ** Math.min(retries++, 10)) * (0.5 + Math.random() / 2)
+        : 0;
+    retryTimer = setTimeout(() => {
+      retryTimer = undefined;
+      recovering = false;
+      options.ready();
+    }, delayMs);
+  }
+
+  /** The gap stays, so the numbers are lost; what was ever left without a verdict may be stored or not, and must not be sent under another number. */
+  function giveUpUncertain(): void {
+    const uncertain = batches.filter((batch) => batch.uncertain);
+    for (const batch of uncertain) {
+      remove(batch);
+      fail(
+        batch,
+        new GmqError("unknown_outcome", "the log does not remember what came before: the record may be stored"),
+      );
+    }
+    renumber();
+  }
+
+  /** A refused batch leaves a gap in the numbers: what comes behind it begins anew under a higher epoch. */
+  function renumber(): void {
+    epoch++;
+    nextSequence = 0;
+    for (const batch of batches) {
+      batch.number = undefined;
+      batch.gaps = 0;
+    }
+  }
+
+  return {
+    add(record, recordBytes, tags, waiter) {
+      // A record with a dedupe id travels alone: the id names the whole batch.
+      const full =
+        gathering !== undefined &&
+        (gathering.bytes + recordBytes > options.batchBytesMax || gathering.waiters.length >= options.batchRecordsMax);
+      if (full || tags !== undefined) seal(undefined);
+      encoder.add(record);
+      gathering ??= { waiters: [], bytes: 0, dueMs: performance.now() + options.lingerMs };
+      gathering.waiters.push(waiter);
+      gathering.bytes += recordBytes;
+      unanswered++;
+      if (tags !== undefined) seal(tags);
+    },
+
+    next(now) {
+      if (recovering || inFlight >= options.inFlightMax) return undefined;
+      const sealed = batches.find(({ state }) => state !== "sent");
+      // The log remembers so many batches of a producer: one that is sent again must be among them, however many were answered since.
+      const nextOrdinal = sealed?.ordinal ?? sealedCount;
+      if (nextOrdinal - (batches[0]?.ordinal ?? nextOrdinal) >= limits.batchesPerProducer) return undefined;
+      if (sealed !== undefined) return sealed.state === "ready" ? take(sealed) : undefined;
+      if (gathering === undefined || (!now && performance.now() < gathering.dueMs)) return undefined;
+      seal(undefined);
+      const batch = batches.at(-1);
+      return batch?.state === "ready" ? take(batch) : undefined;
+    },
+
+    stored(handle, firstOffset, duplicate) {
+      const batch = handle as Batch;
+      inFlight--;
+      retries = 0;
+      remove(batch);
+      batch.waiters.forEach((waiter, index) => {
+        if (waiter === undefined) return;
+        unanswered--;
+        waiter.stored(firstOffset < 0n ? firstOffset : firstOffset + BigInt(index), duplicate);
+      });
+      if (recovering) settleFailures();
+    },
+
+    failed(handle, error) {
+      const batch = handle as Batch;
+      inFlight--;
+      batch.state = "again";
+      batch.error = error;
+      batch.lastError = error;
+      if (error.code !== "out_of_order") batch.uncertain = true;
+      else if (batch === batches[0]) batch.gaps++;
+      recovering = true;
+      settleFailures();
+    },
+
+    expire(nowMs) {
+      // What is behind a batch that fails waits for the same reason.
+      const lastError = batches[0]?.lastError;
+      for (const batch of [...batches]) {
+        expireWaiters(batch.waiters, nowMs, batch.lastError ?? lastError);
+        // Never sent and nobody waits: no number was given, so nothing is missed.
+        if (batch.number === undefined && batch.state === "ready" && batch.waiters.every(isNobody)) remove(batch);
+      }
+      if (gathering === undefined) return;
+      expireWaiters(gathering.waiters, nowMs, lastError);
+      if (!gathering.waiters.every(isNobody)) return;
+      encoder.take();
+      options.freed(gathering.bytes);
+      gathering = undefined;
+    },
+
+    close(error) {
+      clearTimeout(retryTimer);
+      seal(undefined);
+      for (const batch of batches.splice(0)) {
+        options.freed(batch.budgetBytes);
+        fail(batch, error);
+      }
+    },
+
+    get unanswered() {
+      return unanswered;
+    },
+    get lingerEndMs() {
+      return gathering?.dueMs;
+    },
+  };
+}
+
+function isLater({ tags }: Batch): boolean {
+  return tags !== undefined && tags.deliverAtMs !== 0n;
+}
+
+/**
+ * A gap is no last word: an earlier batch may have gone another way and arrive later, and this one itself may lie in the log by then. Under its old number
+ * it is safe to send again; only a gap that stays (the store has lost what it had acknowledged) is given up.
+ */
+function isWorthRetrying({ error, gaps }: Batch): boolean {
+  return error === undefined || error.retryable || (error.code === "out_of_order" && gaps <= gapsMax);
+}
+
+function expired(lastError: GmqError | undefined): GmqError {
+  const fate = "no answer in time: the record may or may not be stored";
+  const why = lastError === undefined ? "" : `; the last try failed with ${lastError.code}: ${lastError.message}`;
+  return new GmqError("deadline_exceeded", `${fate}${why}`, { field: "timeoutMs", cause: lastError });
+}
+
+function isNobody(waiter: RecordWaiter | undefined): boolean {
+  return waiter === undefined;
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from "node:crypto";
+import { type EncodableRecord, encodedRecordBytes, GmqError, limits } from "@gmq/protocol";
+
+/** A record to send. */
+export interface ProducerRecord<Value> {
+  readonly value: Value;
+  /** Records of one key go to one partition and keep their order. */
+  readonly key?: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string | Uint8Array>>;
+  /** Sends to this partition, whatever the key. */
+  readonly partition?: number;
+  /** A second record with this id in the same partition is not stored again but answered with the first one's offset. 1 to 256 bytes. */
+  readonly dedupeId?: string;
+  /**
+   * Not delivered before this time: the record is kept in the store until then, at most 366 days, and gets its offset only then, behind what was sent meanwhile. A
+   * time that has passed means now.
+   */
+  readonly deliverAt?: Date | number;
+  /** Milliseconds since the epoch or a Date; default: now. */
+  readonly timestamp?: number | Date;
+}
+
+const utf8 = new TextEncoder();
+
+/** The record as the batch codec takes it. @throws GmqError `invalid_argument` */
+export function encodableOf<In>({ key, headers, timestamp }: ProducerRecord<In>, value: Uint8Array): EncodableRecord {
+  return {
+    key: typeof key === "string" ? utf8.encode(key) : key,
+    value,
+    headers: headersOf(headers),
+    timestampMs: timestampOf(timestamp),
+  };
+}
+
+/** How a record is known to the log beside its producer's numbers, undefined when it is not. A record of these travels alone: they are its batch's. */
+export interface RecordTags {
+  readonly dedupeId: string | undefined;
+  /** 0n: at once. */
+  readonly deliverAtMs: bigint;
+}
+
+/** The record's tags; a delayed one without an id gets one, so that it is kept once however often it is sent. @throws GmqError `invalid_argument` */
+export function tagsOf({ dedupeId, deliverAt }: ProducerRecord<unknown>): RecordTags | undefined {
+  if (deliverAt === undefined) return dedupeId === undefined ? undefined : { dedupeId, deliverAtMs: 0n };
+  const ms = typeof deliverAt === "number" ? deliverAt : deliverAt.getTime();
+  const nowMs = Date.now();
+  if (!Number.isSafeInteger(ms) || ms < 0 || ms - nowMs > limits.deliverAfterMsMax) {
+    throw new GmqError("invalid_argument", `deliverAt is ${ms}`, {
+      field: "deliverAt",
+      limit: `${limits.deliverAfterMsMax} ms from now`,
+    });
+  }
+  return { dedupeId: dedupeId ?? randomUUID(), deliverAtMs: ms > nowMs ? BigInt(ms) : 0n };
+}
+
+/** Bytes that the record takes in a batch. @throws GmqError `record_too_large` */
+export function checkedBytes(encodable: EncodableRecord): number {
+  const bytes = encodedRecordBytes(encodable);
+  if (bytes <= limits.recordBytesMax) return bytes;
+  throw new GmqError("record_too_large", `the record takes ${bytes} bytes`, {
+    field: "value",
+    limit: `${limits.recordBytesMax} bytes`,
+  });
+}
+
+function headersOf(headers: Readonly<Record<string, string | Uint8Array>> | undefined): EncodableRecord["headers"] {
+  if (headers === undefined) return undefined;
+  const list = Object.entries(headers).map(([key, value]) => ({
+    key,
+    value: typeof value === "string" ? utf8.encode(value) : value,
+  }));
+  if (list.length > limits.headersMax) {
+    throw new GmqError("invalid_argument", `${list.length} headers`, {
+      field: "headers",
+      limit: `${limits.headersMax} headers`,
+    });
+  }
+  return list;
+}
+
+function timestampOf(timestamp: number | Date | undefined): number {
+  if (timestamp === undefined) return Date.now();
+  const ms = typeof timestamp === "number" ? timestamp : timestamp.getTime();
+  if (Number.isSafeInteger(ms) && ms >= 0) return ms;
+  throw new GmqError("invalid_argument", `timestamp is ${ms}`, { field: "timestamp", limit: "0 to 2^53 - 1 ms" });
+}

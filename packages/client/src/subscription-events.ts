@@ -1,0 +1,40 @@
+import type { GmqError } from "@gmq/protocol";
+
+/** What happens to a subscription, for `status()`. */
+export type SubscriptionEvent =
+  | { readonly type: "subscribed"; readonly group: string; readonly memberId: string }
+  | { readonly type: "assigned"; readonly topic: string; readonly partition: number; readonly epoch: bigint }
+  | { readonly type: "revoked"; readonly topic: string; readonly partition: number }
+  /** How many records are behind the one delivered last; at most once a second. */
+  | { readonly type: "lag"; readonly topic: string; readonly partition: number; readonly records: bigint }
+  /** A handler failed; the record is tried again after `delayMs`. */
+  | {
+      readonly type: "retrying";
+      readonly topic: string;
+      readonly partition: number;
+      readonly offset: bigint;
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly error: unknown;
+    }
+  /** A record was given up: it goes to the group's dead-letter topic. */
+  | {
+      readonly type: "rejected";
+      readonly topic: string;
+      readonly partition: number;
+      readonly offset: bigint;
+      readonly reason: string;
+      readonly error: unknown;
+    }
+  /** A record's value could not be read, and `onInvalid` is "skip": it was acked. */
+  | {
+      readonly type: "skipped";
+      readonly topic: string;
+      readonly partition: number;
+      readonly offset: bigint;
+      readonly error: GmqError;
+    }
+  /** What became of records could not be stored: they come again. */
+  | { readonly type: "settleFailed"; readonly topic: string; readonly partition: number; readonly error: GmqError }
+  /** There is no session at the moment; it is opened again. */
+  | { readonly type: "reconnecting"; readonly error: GmqError };

@@ -1,0 +1,333 @@
+/**
+ * Consume with a handler. Its promise is the answer: resolve is ack, throw is retry with backoff, throw Reject (or the last attempt) is the dead-letter topic. Up to
+ * `concurrency` handlers run at once, one per lane: a record that fails waits in place, and the rest of its key behind it, while other keys go on.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type GmqError, hasSeededBug } from "@gmq/protocol";
+import { bounded, type CallOptions } from "./call-options.js";
+import { type ConsumerOptions, inRange } from "./consumer-options.js";
+import { createEventStream } from "./event-stream.js";
+import { createGroupConsumer } from "./group-consumer.js";
+import { decodeOrThrow, InvalidValue, settlementOfInvalid } from "./invalid-values.js";
+import { createLanes, type Park } from "./lanes.js";
+import type { Link } from "./link.js";
+import { type Message, messageOf, type RawMessage, type Settlement } from "./message.js";
+import { pause } from "./pause.js";
+import { checkExtension, processingTimeoutMsMax, startDeadline } from "./processing-deadline.js";
+import { Reject } from "./reject.js";
+import { type Rejection, rejection, rejectReasons } from "./reject-text.js";
+import type { SubscriptionEvent } from "./subscription-events.js";
+import { type TopicsLike, topicListOf } from "./topic-list.js";
+
+/**
+ * Handles one message. `signal` fires when the partition is lost and when the subscription is closed (what the handler does then comes again elsewhere), and when
+ * `processingTimeoutMs` pass: then the attempt has failed, and its message can no longer be settled.
+ */
+export type Handler<Value> = (
+  message: Message<Value>,
+  context: { readonly signal: AbortSignal },
+) => Promise<void> | void;
+
+export interface SubscribeOptions extends ConsumerOptions {
+  /** Handlers that run at once; 1 to 10,000, default 1. */
+  readonly concurrency?: number;
+  /** What keeps its order under concurrency: records of a key (default), of a partition, or nothing. */
+  readonly orderBy?: "key" | "partition" | "none";
+  /**
+   * One attempt at a record may take so long; 1 to 2,147,483,647 ms, default: no limit. Past it the handler's signal fires and the attempt has failed; `message.extend()`
+   * moves the deadline. The next attempt does not wait for a handler that ignores its signal, and may overlap with it.
+   */
+  readonly processingTimeoutMs?: number;
+  /** How a record whose handler throws comes again. */
+  readonly retry?: {
+    /** A record that has failed so often is rejected with the reason "max attempts"; 1 to 1,000,000, default 8. Releases and take-overs do not count. */
+    readonly maxAttempts?: number;
+    /** Exponential with jitter; default 200 ms up to 30,000 ms. */
+    readonly backoff?: { readonly initialMs?: number; readonly maxMs?: number };
+    /** `in-order` (default): the record waits in its lane. `delayed`: the store brings it again, later records of the key overtake it. */
+    readonly place?: "in-order" | "delayed";
+  };
+  /** Closes the subscription when it fires. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Subscription {
+  /** What happens to it; end it with `break` or by closing the subscription. */
+  status(): AsyncIterableIterator<SubscriptionEvent>;
+  /**
+   * Begins no new handler, waits for those that run, settles, leaves the group. Past `timeoutMs` (default 10,000) the handlers' signals fire and what they hold comes again.
+   * Inside a handler it does not wait for that handler: it returns at once and the rest follows.
+   */
+  drain(options?: { readonly timeoutMs?: number }): Promise<void>;
+  /** Fires the handlers' signals and leaves the group. */
+  close(): Promise<void>;
+  /** Resolves when it is closed; rejects when it ended by an error: a dead consumer is never silent. */
+  readonly closed: Promise<void>;
+  /** Partitions that are this consumer's now. */
+  readonly assignments: readonly { readonly topic: string; readonly partition: number }[];
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const acked: Settlement = { verb: "ack" };
+const seeded = { acksEarly: hasSeededBug("ack-before-handler"), freesKeys: hasSeededBug("retry-frees-key") };
+const insideHandler = new AsyncLocalStorage<unknown>();
+
+/** Starts a subscription. @throws GmqError `invalid_argument`, `invalid_name` */
+export function createSubscription<In, Out>(
+  link: Link,
+  like: TopicsLike<In, Out>,
+  options: SubscribeOptions,
+  handler: Handler<Out>,
+  closed: () => void,
+): Subscription {
+  const {
+    concurrency = 1,
+    orderBy = "key",
+    retry = {},
+    signal,
+    processingTimeoutMs,
+    onInvalid = "deadLetter",
+  } = options;
+  const { initialMs = 200, maxMs = 30_000 } = retry.backoff ?? {};
+  const { place = "in-order", maxAttempts = 8 } = retry;
+  inRange("concurrency", concurrency, 1, 10_000);
+  inRange("retry.backoff.initialMs", initialMs, 1, 86_400_000);
+  inRange("retry.backoff.maxMs", maxMs, initialMs, 86_400_000);
+  inRange("retry.maxAttempts", maxAttempts, 1, 1_000_000);
+  if (processingTimeoutMs !== undefined) inRange("processingTimeoutMs", processingTimeoutMs, 1, processingTimeoutMsMax);
+  const topics = topicListOf(like);
+  const events = createEventStream<SubscriptionEvent>();
+  const lanes = createLanes<RawMessage>(concurrency, run);
+  /** Fires when no handler may begin any more; ends the waits for a retry. */
+  const stopping = new AbortController();
+  const outcome = Promise.withResolvers<void>();
+  outcome.promise.catch(nothing);
+  let closing: Promise<void> | undefined;
+
+  const consumer = createGroupConsumer(link, topics.names, options, events, {
+    messages(messages) {
+      if (stopping.signal.aborted) for (const message of messages) consumer.done(message);
+      else inside(() => messages.forEach((message) => lanes.add(message, laneOf(message, orderBy))));
+    },
+    async revoking(assignment) {
+      forget((message) => message.assignment === assignment);
+      await until(() => assignment.unsettled === 0);
+    },
+    lost: (assignment) => forget((message) => message.assignment === assignment),
+    ended(error) {
+      stopping.abort();
+      forget(() => true);
+      signal?.removeEventListener("abort", onAbort);
+      closed();
+      if (error === undefined) outcome.resolve();
+      else outcome.reject(error);
+    },
+  });
+
+  /** Drops what has not begun: it is unsettled and comes again, here or elsewhere. */
+  function forget(test: (message: RawMessage) => boolean): void {
+    for (const message of inside(() => lanes.remove(test))) finish(message);
+  }
+
+  /** Handlers that begin in this piece of work know that they are inside this subscription; so does what begins when they are done. */
+  function inside<Result>(work: () => Result): Result {
+    return insideHandler.run(consumer, work);
+  }
+
+  const watchers = new Set<() => void>();
+  /** Waits for a condition that only changes when a message is finished. */
+  function until(holds: () => boolean): Promise<void> {
+    if (holds()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (!holds()) return;
+        watchers.delete(check);
+        resolve();
+      };
+      watchers.add(check);
+    });
+  }
+
+  function finish(message: RawMessage): void {
+    consumer.done(message);
+    if (watchers.size > 0) for (const check of [...watchers]) check();
+  }
+
+  /** Undefined when the handler is done already: a handler that returns nothing costs no promise. */
+  function run(raw: RawMessage, park: Park): Promise<void> | undefined {
+    if (raw.assignment.lost.signal.aborted || stopping.signal.aborted) {
+      finish(raw);
+      return undefined;
+    }
+    let first: Promise<void> | void;
+    try {
+      first = handle(raw);
+    } catch (error) {
+      first = Promise.reject(error);
+    }
+    if (first !== undefined) return untilDone(raw, first, park);
+    handled(raw);
+    finish(raw);
+    return undefined;
+  }
+
+  /** Waits for the first try, and tries again as long as it makes sense. */
+  async function untilDone(raw: RawMessage, first: Promise<void>, park: Park): Promise<void> {
+    const { lost } = raw.assignment;
+    let attempt: Promise<void> | void = first;
+    do {
+      try {
+        attempt ??= handle(raw);
+        await attempt;
+        handled(raw);
+        break;
+      } catch (error) {
+        attempt = undefined;
+        if (lost.signal.aborted || raw.settled) break;
+        if (!(await fail(raw, error, park))) break;
+      }
+    } while (!lost.signal.aborted && !stopping.signal.aborted);
+    finish(raw);
+  }
+
+  function handled(raw: RawMessage): void {
+    if (!raw.settled) consumer.note(raw, acked);
+  }
+
+  /** One attempt. @throws InvalidValue, what the handler throws, `deadline_exceeded` */
+  function handle(raw: RawMessage): Promise<void> | void {
+    if (seeded.acksEarly && !raw.settled) {
+      raw.settled = true;
+      consumer.note(raw, acked);
+    }
+    const decoded = decodeOrThrow(topics.codecOf(raw.assignment.topic), raw);
+    return decoded instanceof Promise ? decoded.then((value) => callHandler(raw, value)) : callHandler(raw, decoded);
+  }
+
+  function callHandler(raw: RawMessage, value: Out): Promise<void> | void {
+    const { signal: lost } = raw.assignment.lost;
+    if (processingTimeoutMs !== undefined) return callInTime(raw, value, lost, processingTimeoutMs);
+    return handler(messageOf(raw, value, settle, checkExtension), { signal: lost });
+  }
+
+  async function callInTime(raw: RawMessage, value: Out, lost: AbortSignal, timeoutMs: number): Promise<void> {
+    const deadline = startDeadline(timeoutMs);
+    const settleInTime: typeof settle = async (...args) => {
+      deadline.signal.throwIfAborted();
+      await settle(...args);
+    };
+    const message = messageOf(raw, value, settleInTime, deadline.extend);
+    try {
+      const running = (async () => handler(message, { signal: AbortSignal.any([lost, deadline.signal]) }))();
+      await Promise.race([running, deadline.passed]);
+    } finally {
+      deadline.stop();
+    }
+  }
+
+  async function settle(raw: RawMessage, settlement: Settlement, callOptions: CallOptions): Promise<void> {
+    raw.settled = true;
+    await consumer.settle(raw, settlement, callOptions);
+  }
+
+  function giveUpInvalid(raw: RawMessage, error: GmqError): void {
+    const settlement = settlementOfInvalid(onInvalid, error);
+    if (settlement === undefined) void consumer.close(error);
+    else if (settlement.verb === "reject") reject(raw, settlement, error);
+    else {
+      const { topic: name, partition } = raw.assignment;
+      events.emit({ type: "skipped", topic: name, partition, offset: raw.offset, error });
+      consumer.note(raw, settlement);
+    }
+  }
+
+  function reject(raw: RawMessage, settlement: Rejection, error: unknown): void {
+    const { topic: name, partition } = raw.assignment;
+    events.emit({ type: "rejected", topic: name, partition, offset: raw.offset, reason: settlement.reason, error });
+    consumer.note(raw, settlement);
+  }
+
+  /** Counts the attempt; true: try again now, after the wait. Its lane waits with it, its place among the handlers is another's meanwhile. */
+  async function fail(raw: RawMessage, error: unknown, park: Park): Promise<boolean> {
+    if (error instanceof InvalidValue) {
+      giveUpInvalid(raw, error.problem);
+      return false;
+    }
+    const { topic: name, partition } = raw.assignment;
+    const delayMs = Math.round(
+      Math.min(maxMs, initialMs * 2 ** Math.min(raw.attempts, 20)) * (0.5 + Math.random() / 2),
+    );
+    raw.attempts++;
+    if (Reject.is(error)) reject(raw, rejection(error.reason, error), error);
+    else if (raw.attempts >= maxAttempts) reject(raw, rejection(rejectReasons.maxAttempts, error), error);
+    else {
+      events.emit({
+        type: "retrying",
+        topic: name,
+        partition,
+        offset: raw.offset,
+        attempt: raw.attempts,
+        delayMs,
+        error,
+      });
+      consumer.note(raw, { verb: "retry", delayMs, inPlace: place === "in-order" });
+      if (place === "delayed") return false;
+      if (seeded.freesKeys) {
+        setTimeout(() => lanes.add(raw, laneOf(raw, orderBy)), delayMs);
+        return false;
+      }
+      const { lost, revoking } = raw.assignment;
+      await park(pause(delayMs, [lost.signal, revoking.signal, stopping.signal]));
+      return !revoking.signal.aborted;
+    }
+    return false;
+  }
+
+  async function drain(timeoutMs: number): Promise<void> {
+    stopping.abort();
+    forget(() => true);
+    try {
+      await bounded(lanes.idle(), { timeoutMs }, "draining");
+    } catch {
+      // Past the deadline: closing fires the signals of the handlers that still run.
+    }
+    await consumer.close();
+  }
+
+  const onAbort = (): void => void subscription.close().catch(nothing);
+
+  const subscription: Subscription = {
+    status: () => events.iterate(),
+    async drain({ timeoutMs = 10_000 } = {}) {
+      closing ??= drain(timeoutMs);
+      if (insideHandler.getStore() === consumer) return;
+      await closing;
+    },
+    async close() {
+      stopping.abort();
+      forget(() => true);
+      closing = consumer.close();
+      if (insideHandler.getStore() === consumer) return;
+      await closing;
+    },
+    closed: outcome.promise,
+    get assignments() {
+      return consumer.assignments.map(({ topic: name, partition }) => ({ topic: name, partition }));
+    },
+    [Symbol.asyncDispose]: () => subscription.drain(),
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
+  return subscription;
+}
+
+function laneOf({ assignment, keyBytes }: RawMessage, orderBy: "key" | "partition" | "none"): string | undefined {
+  if (orderBy === "none") return undefined;
+  if (orderBy === "partition") return String(assignment.assignmentId);
+  if (keyBytes === undefined) return undefined;
+  return `${assignment.assignmentId}/${Buffer.from(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length).toString("latin1")}`;
+}
+
+function nothing(): void {
+  // `closed` tells everybody who asks
+}

@@ -1,0 +1,62 @@
+import type { CallOptions } from "./call-options.js";
+import { bounded } from "./call-options.js";
+import type { Link } from "./link.js";
+
+/** How many partitions topics have, as a broker told last. */
+export interface TopicDirectory {
+  /** What is known without asking. */
+  peek(topic: string): number | undefined;
+  /** Asks a broker, which may make the topic. @throws GmqError `topic_not_found`, `invalid_name`, `unavailable` when there is no broker in time */
+  partitions(topic: string, options: CallOptions): Promise<number>;
+  /** Forgets a topic. */
+  forget(topic: string): void;
+}
+
+/** What was told is asked again in the background when it is used after this time: a topic may have grown. */
+const refreshMs = 30_000;
+
+/** Makes a directory over a link; concurrent questions about one topic are asked once. */
+export function createTopicDirectory(link: Link): TopicDirectory {
+  const known = new Map<string, { readonly partitions: number; refreshAtMs: number }>();
+  const asking = new Map<string, Promise<number>>();
+
+  async function ask(topic: string, options: CallOptions): Promise<number> {
+    for (;;) {
+      await link.whenOpen(options);
+      try {
+        const answer = await link.request({ case: "resolveTopic", value: { topic } });
+        if (answer.case !== "resolvedTopic") continue;
+        known.set(topic, { partitions: answer.value.partitions, refreshAtMs: performance.now() + refreshMs });
+        return answer.value.partitions;
+      } catch (error) {
+        if (link.welcome !== undefined) throw error;
+      }
+    }
+  }
+
+  function askOnce(topic: string, options: CallOptions): Promise<number> {
+    let question = asking.get(topic);
+    if (question === undefined) {
+      question = ask(topic, options);
+      asking.set(topic, question);
+      const done = (): void => void asking.delete(topic);
+      question.then(done, done);
+    }
+    return question;
+  }
+
+  return {
+    peek(topic) {
+      const told = known.get(topic);
+      if (told === undefined) return undefined;
+      const nowMs = performance.now();
+      if (nowMs > told.refreshAtMs) {
+        told.refreshAtMs = nowMs + refreshMs;
+        askOnce(topic, {}).catch(() => undefined); // what was told before still stands, and is asked again later
+      }
+      return told.partitions;
+    },
+    partitions: (topic, options) => bounded(askOnce(topic, options), options, `asking for topic ${topic}`),
+    forget: (topic) => void known.delete(topic),
+  };
+}

@@ -1,0 +1,64 @@
+import { GmqError } from "@gmq/protocol";
+import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
+import pretty from "pino-pretty";
+import { type LogFields, type Logger, type LogLevel, logLevels } from "./logger.js";
+import { redactFields, redactText } from "./redact.js";
+
+/** How a process logs. */
+export interface LoggerOptions {
+  /** Who speaks, for example "broker". */
+  readonly name: string;
+  /** Default: the environment's GMQ_LOG_LEVEL, else "info". */
+  readonly level?: LogLevel;
+  /** Lines for people in place of JSON. Default: true when the destination is standard error on a terminal. */
+  readonly pretty?: boolean;
+  /** Takes whole lines. Default: standard error, written at once, so that the last line before an exit is not lost. */
+  readonly destination?: { write(line: string): void };
+}
+
+/**
+ * Makes the logger of a process: one JSON object a line with `level`, `time` (ISO 8601), `name`, `pid`, `msg` and the fields, secrets redacted at any depth.
+ * @throws GmqError `invalid_argument` for an unknown level
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  const level = checkLevel(options.level ?? process.env.GMQ_LOG_LEVEL ?? "info");
+  const toTerminal = options.destination === undefined && process.stderr.isTTY === true;
+  const raw: DestinationStream = options.destination ?? destination({ fd: 2, sync: true });
+  const settings = {
+    level,
+    base: { name: options.name, pid: process.pid },
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  return wrap(pino(settings, (options.pretty ?? toTerminal) ? prettyStream(raw, toTerminal) : raw));
+}
+
+/** In this process, not in pino's worker thread: a worker would lose lines at exit and cost a thread. */
+function prettyStream(raw: DestinationStream, colorize: boolean): DestinationStream {
+  const format = pretty.prettyFactory({ colorize, ignore: "pid", translateTime: "SYS:HH:MM:ss.l" });
+  return { write: (line) => raw.write(format(line)) };
+}
+
+function checkLevel(level: string): LogLevel {
+  const known = logLevels.find((candidate) => candidate === level);
+  if (known !== undefined) return known;
+  throw new GmqError("invalid_argument", `log level ${JSON.stringify(level)} is not known`, {
+    field: "log level",
+    limit: logLevels.join(", "),
+  });
+}
+
+function wrap(target: PinoLogger): Logger {
+  const write = (level: "debug" | "info" | "warn" | "error") => (message: string, fields?: LogFields) => {
+    if (!target.isLevelEnabled(level)) return;
+    if (fields === undefined) target[level](redactText(message));
+    else target[level](redactFields(fields), redactText(message));
+  };
+  return {
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    child: (fields) => wrap(target.child(redactFields(fields))),
+  };
+}

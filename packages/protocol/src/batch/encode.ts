@@ -1,0 +1,145 @@
+/**
+ * Encodes records into one RecordBatch, byte-equal to protobuf's canonical form. Grammar:
+ *
+ *   batch  = { 0x0a length record }
+ *   record = [ 0x0a length key ] [ 0x12 length value ] { 0x1a length header } [ 0x20 timestamp-varint ]
+ *   header = [ 0x0a length key-utf8 ] [ 0x12 length value ]
+ *
+ * Called by the client's producer and by the broker for thin clients; its bytes are stored as they are.
+ */
+import { varintBytes, writeVarint } from "./varint.js";
+
+/** A header as producers give it. */
+export interface EncodableHeader {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** A record as producers give it; bytes are copied once, into the batch. */
+export interface EncodableRecord {
+  /** Absent: no key. */
+  readonly key?: Uint8Array | undefined;
+  readonly value: Uint8Array;
+  readonly headers?: readonly EncodableHeader[] | undefined;
+  /** Milliseconds since the epoch, 0 to 2^53 - 1. */
+  readonly timestampMs: number;
+}
+
+/** Grows one batch; `take` hands its bytes over and begins the next. */
+export interface BatchEncoder {
+  readonly recordCount: number;
+  /** Bytes encoded so far. */
+  readonly byteLength: number;
+  /** Appends a record. Returns its encoded length. */
+  add(record: EncodableRecord): number;
+  /** The batch's bytes; they belong to the caller from now on. The encoder is empty again. */
+  take(): Uint8Array;
+}
+
+const headerText = new TextEncoder();
+
+/** Makes an encoder whose buffer, never zeroed and never shared with others, starts at `initialBytes` (default 4 KiB) and doubles when full. */
+export function createBatchEncoder(initialBytes = 4_096): BatchEncoder {
+  let buffer: Uint8Array = Buffer.allocUnsafeSlow(initialBytes);
+  let position = 0;
+  let recordCount = 0;
+
+  function reserve(bytes: number): void {
+    if (position + bytes <= buffer.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, position + bytes));
+    grown.set(buffer.subarray(0, position));
+    buffer = grown;
+  }
+
+  return {
+    get recordCount() {
+      return recordCount;
+    },
+    get byteLength() {
+      return position;
+    },
+    add(record) {
+      const headers =
+        record.headers === undefined || record.headers.length === 0 ? undefined : encodeHeaders(record.headers);
+      const bodyBytes = recordBytes(record, headers);
+      const before = position;
+      reserve(1 + varintBytes(bodyBytes) + bodyBytes);
+      buffer[position++] = 0x0a;
+      position = writeVarint(buffer, position, bodyBytes);
+      if (record.key !== undefined) position = writeBytes(buffer, position, 0x0a, record.key);
+      if (record.value.length > 0) position = writeBytes(buffer, position, 0x12, record.value);
+      if (headers !== undefined) position = writeHeaders(buffer, position, headers);
+      if (record.timestampMs > 0) {
+        buffer[position++] = 0x20;
+        position = writeVarint(buffer, position, record.timestampMs);
+      }
+      recordCount++;
+      return position - before;
+    },
+    take() {
+      const bytes = buffer.subarray(0, position);
+      buffer = Buffer.allocUnsafeSlow(Math.max(initialBytes, Math.min(position, 1 << 20)));
+      position = 0;
+      recordCount = 0;
+      return bytes;
+    },
+  };
+}
+
+/** Encodes a list of records as one batch. */
+export function encodeRecords(records: readonly EncodableRecord[]): Uint8Array {
+  const encoder = createBatchEncoder();
+  for (const record of records) encoder.add(record);
+  return encoder.take();
+}
+
+/** Bytes that the record takes in a batch, framing included. */
+export function encodedRecordBytes(record: EncodableRecord): number {
+  const headers = record.headers === undefined ? undefined : encodeHeaders(record.headers);
+  const bytes = recordBytes(record, headers);
+  return 1 + varintBytes(bytes) + bytes;
+}
+
+interface EncodedHeader {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly bytes: number;
+}
+
+function encodeHeaders(headers: readonly EncodableHeader[]): EncodedHeader[] {
+  return headers.map(({ key, value }) => {
+    const name = headerText.encode(key);
+    return { key: name, value, bytes: fieldBytes(name.length) + fieldBytes(value.length) };
+  });
+}
+
+function recordBytes(record: EncodableRecord, headers: readonly EncodedHeader[] | undefined): number {
+  let bytes = fieldBytes(record.value.length);
+  if (record.key !== undefined) bytes += 1 + varintBytes(record.key.length) + record.key.length;
+  if (headers !== undefined) for (const header of headers) bytes += 1 + varintBytes(header.bytes) + header.bytes;
+  if (record.timestampMs > 0) bytes += 1 + varintBytes(record.timestampMs);
+  return bytes;
+}
+
+/** Canonical protobuf leaves an empty field out. */
+function fieldBytes(length: number): number {
+  return length === 0 ? 0 : 1 + varintBytes(length) + length;
+}
+
+function writeBytes(target: Uint8Array, start: number, tag: number, bytes: Uint8Array): number {
+  target[start] = tag;
+  const position = writeVarint(target, start + 1, bytes.length);
+  target.set(bytes, position);
+  return position + bytes.length;
+}
+
+function writeHeaders(target: Uint8Array, start: number, headers: readonly EncodedHeader[]): number {
+  let position = start;
+  for (const header of headers) {
+    target[position++] = 0x1a;
+    position = writeVarint(target, position, header.bytes);
+    if (header.key.length > 0) position = writeBytes(target, position, 0x0a, header.key);
+    if (header.value.length > 0) position = writeBytes(target, position, 0x12, header.value);
+  }
+  return position;
+}

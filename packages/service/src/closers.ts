@@ -1,0 +1,25 @@
+/** What a start has opened so far, to be closed in reverse: when it fails half-way, and at the end. */
+export interface Closers {
+  add(close: () => Promise<void> | void): void;
+  /** Closes everything, the last opened first, whatever fails. Idempotent. @throws the first failure, after all were tried */
+  close(): Promise<void>;
+}
+
+/** Makes an empty list. */
+export function createClosers(): Closers {
+  const open: (() => Promise<void> | void)[] = [];
+  return {
+    add: (close) => void open.push(close),
+    async close() {
+      const failures: unknown[] = [];
+      for (let close = open.pop(); close !== undefined; close = open.pop()) {
+        try {
+          await close();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      if (failures.length > 0) throw failures[0];
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/** Runs Connect's handlers on Node's HTTP/1.1 and HTTP/2 requests: what connectNodeAdapter does, with errors to our logger and access to the connection. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import type { Logger } from "@gmq/log";
+import { limits } from "@gmq/protocol";
+import { errorInterceptor, fromConnectError, type PeerConnection, peerConnectionKey } from "@gmq/transport";
+
+/** A request of either HTTP version. */
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+/** A response of either HTTP version. */
+export type NodeResponse = ServerResponse | Http2ServerResponse;
+
+/** Registers services: `(router) => router.service(BrokerService, { … })`. */
+export type Routes = (router: ConnectRouter) => unknown;
+
+/** Takes a request when its path is an RPC's; false: nothing was touched. */
+export type ConnectRequests = (request: NodeRequest, response: NodeResponse) => boolean;
+
+/** A client that keeps its side of a call open after the answer would hold the stream. */
+const lingerMs = 1_000;
+
+/** Makes the handler of all routes. `shutdown` aborts every call that still runs. */
+export function createConnectRequests(routes: Routes, logger: Logger, shutdown: AbortSignal): ConnectRequests {
+  const router = createConnectRouter({
+    // Requests may come compressed; answers are not: batches compress themselves.
+    acceptCompression: [compressionGzip],
+    compressMinBytes: Number.MAX_SAFE_INTEGER,
+    readMaxBytes: limits.frameBytesMax,
+    writeMaxBytes: limits.frameBytesMax,
+    // "partition": 0 is worth reading for whoever calls with curl.
+    jsonOptions: { alwaysEmitImplicit: true },
+    binaryOptions: { readUnknownFields: false },
+    shutdownSignal: shutdown,
+    interceptors: [
+      errorInterceptor((error, method) => {
+        logger.error(`call of ${method} failed`, { error });
+      }),
+    ],
+  });
+  routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+
+  return (request, response) => {
+    const handler = handlers.get(pathOf(request));
+    if (handler === undefined) return false;
+    const values = createContextValues().set(peerConnectionKey, connectionOf(request));
+    const universal = readRequest(() => universalRequestFromNodeRequest(request, response, undefined, values));
+    if (universal === undefined) {
+      response.statusCode = 400;
+      response.end();
+      return true;
+    }
+    if (handler.method.methodKind !== "unary" && handler.method.methodKind !== "server_streaming")
+      closeLingering(response);
+    handler(universal)
+      .then((answer) => universalResponseToNodeResponse(answer, response))
+      .catch((cause: unknown) => {
+        const error = fromConnectError(cause);
+        const peerLeft = error.code === "unavailable" || error.code === "cancelled";
+        logger[peerLeft ? "debug" : "error"](`answer of ${handler.requestPath} failed`, { error });
+      });
+    return true;
+  };
+}
+
+/** Undefined for a request without a host, or with one that makes no URL: what throws here would end the process. */
+function readRequest<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The path without its query. */
+export function pathOf(request: { readonly url?: string | undefined }): string {
+  const url = request.url ?? "";
+  const query = url.indexOf("?");
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function connectionOf(request: NodeRequest): PeerConnection {
+  return {
+    address: request.socket.remoteAddress ?? "",
+    reset() {
+      if ("stream" in request) request.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      else request.socket.destroy();
+    },
+  };
+}
+
+function closeLingering(response: NodeResponse): void {
+  if (!("stream" in response)) return;
+  const { stream } = response;
+  stream.once("finish", () => {
+    if (stream.closed) return;
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), lingerMs);
+    stream.once("close", () => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,33 @@
+import { constants, type NodeGCPerformanceDetail, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { relaxExternalMemoryLimit } from "./garbage-collection.js";
+
+/** Mark-compacts while 1 GiB of short-lived buffers passes through. */
+async function majorCollections(): Promise<number> {
+  let count = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries() as (PerformanceEntry & { readonly detail: NodeGCPerformanceDetail })[])
+      if (entry.detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR) count++;
+  });
+  observer.observe({ entryTypes: ["gc"] });
+  let sum = 0;
+  for (let round = 0; round < 64; round++) {
+    for (let made = 0; made < 64; made++) sum += Buffer.allocUnsafeSlow(256 * 1024).fill(round).length;
+    await sleep(1);
+  }
+  await sleep(20);
+  observer.disconnect();
+  expect(sum).toBe(2 ** 30);
+  return count;
+}
+
+describe.runIf(Number.parseInt(process.versions.v8, 10) >= 13)("external memory", () => {
+  it("starts fewer collections of the whole heap once the limit is relaxed", async () => {
+    const before = await majorCollections();
+    relaxExternalMemoryLimit();
+    const after = await majorCollections();
+    expect(before).toBeGreaterThan(4);
+    expect(after).toBeLessThan(before / 2);
+  });
+});

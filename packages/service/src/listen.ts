@@ -1,0 +1,239 @@
+/**
+ * One port for everything: HTTP/1.1 and HTTP/2, in the clear or under TLS, gRPC, gRPC-web, Connect, plain JSON and plain pages.
+ * Without TLS the first bytes tell HTTP/2 from HTTP/1.1 (h2c with prior knowledge, as gRPC speaks it); under TLS ALPN does.
+ */
+import { createServer as createHttp1, type Server as Http1Server } from "node:http";
+import {
+  createServer as createHttp2,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { createServer as createHttps } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Logger } from "@gmq/log";
+import { type LeanHandler, streamWindowBytes, widenSession } from "@gmq/transport";
+import { createConnectRequests, type NodeRequest, type NodeResponse, type Routes } from "./connect-requests.js";
+import { createCorsPolicy, isPreflight } from "./cors.js";
+import { listeningError } from "./listening-error.js";
+import type { PlainHttp } from "./plain-http.js";
+import { sniffHttp2 } from "./sniff-http2.js";
+
+/** Bounds of a port. */
+export interface ListenLimits {
+  /** Connections at once; more are refused. Default 10,000. */
+  readonly connectionsMax?: number;
+  /** Streams that one HTTP/2 connection may have open. Default 1,000; a client uses few. */
+  readonly streamsPerConnectionMax?: number;
+  /** Bytes of a request's headers. Default 16 KiB. */
+  readonly headerBytesMax?: number;
+  /** A new connection has this long to show which protocol it speaks. Default 10,000 ms. */
+  readonly firstBytesTimeoutMs?: number;
+}
+
+/** What to serve, and where. */
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly routes: Routes;
+  /** Bidi methods that are served straight on HTTP/2 where a client speaks plain gRPC; `routes` serves them to all others. */
+  readonly frameHandlers?: readonly LeanHandler[];
+  /** Asked for every request that is no RPC. */
+  readonly plainHttp?: PlainHttp;
+  /** Origins whose pages may call; default none. */
+  readonly allowedOrigins?: readonly string[];
+  /** Certificate chain and key, PEM. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  readonly limits?: ListenLimits;
+  readonly logger: Logger;
+}
+
+/** An open port. */
+export interface Listener {
+  /** Where this machine reaches it, for example `http://localhost:50051`. */
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Accepts nothing new at once, tells HTTP/2 peers to go elsewhere, waits for calls to end up to `drainMs`, aborts those that remain with
+   * `unavailable` and breaks what is left. Nothing of it is alive when it resolves. Idempotent.
+   */
+  close(options: { readonly drainMs: number }): Promise<void>;
+}
+
+/** What aborted calls get to say goodbye. */
+const farewellMs = 250;
+const keepAliveMs = 30_000;
+const dropLogIntervalMs = 10_000;
+
+/**
+ * Opens a port.
+ * @throws GmqError `unavailable` when it is in use, `permission_denied` or `invalid_argument` when it cannot be had, naming host and port
+ */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { logger, limits = {} } = options;
+  const shutdown = new AbortController();
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const answer = createAnswer(options, shutdown.signal);
+
+  const http2 = createHttp2Server(limits, answer);
+  takeFrameStreams(http2, options.frameHandlers ?? []);
+  http2.on("session", (session) => {
+    widenSession(session);
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    // A session that came in while the port closed.
+    if (!front.listening) session.close();
+  });
+  http2.on("sessionError", (error: Error) => logger.debug("HTTP/2 connection broke", { error }));
+
+  const front = createFront(options, answer);
+  front.maxConnections = limits.connectionsMax ?? 10_000;
+  const connected = options.tls === undefined ? "connection" : "secureConnection";
+  const [serveHttp1] = front.listeners(connected) as [(this: Http1Server, socket: Socket) => void];
+  front.removeAllListeners(connected);
+  front.on(connected, (socket: Socket | TLSSocket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    const serve = (isHttp2: boolean): void => {
+      // HTTP/1.1 lets a client end its side and wait for the answer. Of HTTP/2 nothing is left then: without this a client that died is not noticed.
+      if (isHttp2) socket.allowHalfOpen = false;
+      if (isHttp2) http2.emit("connection", socket);
+      else serveHttp1.call(front, socket);
+    };
+    if ("alpnProtocol" in socket) serve(socket.alpnProtocol === "h2");
+    else sniffHttp2(socket, limits.firstBytesTimeoutMs ?? 10_000, serve);
+  });
+  // While the port closes, a connection kept alive for another request would hold it.
+  front.on("request", (_request, response) => {
+    response.once("finish", () => setImmediate(() => front.listening || front.closeIdleConnections()));
+  });
+  logDrops(front, logger);
+  await startListening(front, options);
+
+  let closing: Promise<void> | undefined;
+  async function close(drainMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => front.close(() => resolve()));
+    for (const session of sessions) session.close();
+    if (await endsWithin(closed, drainMs)) return;
+    shutdown.abort(new ConnectError("the server is going away", Code.Unavailable));
+    if (await endsWithin(closed, farewellMs)) return;
+    logger.warn("connections had to be broken", { connections: sockets.size });
+    for (const session of sessions) session.destroy();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  }
+
+  const { port } = front.address() as AddressInfo;
+  return {
+    url: urlOf(options, port),
+    port,
+    close: ({ drainMs }) => {
+      closing ??= close(drainMs);
+      return closing;
+    },
+  };
+}
+
+type Answer = (request: NodeRequest, response: NodeResponse) => void;
+
+/** RPC, then plain pages, then 404. */
+function createAnswer(options: ListenOptions, shutdown: AbortSignal): Answer {
+  const connectRequests = createConnectRequests(options.routes, options.logger, shutdown);
+  const corsHeaders = createCorsPolicy(options.allowedOrigins ?? []);
+  return (request, response) => {
+    const cors = corsHeaders(request);
+    for (const [name, value] of Object.entries(cors ?? {})) response.setHeader(name, value);
+    if (cors !== undefined && isPreflight(request.method, request.headers)) {
+      response.statusCode = 204;
+      response.end();
+      return;
+    }
+    if (connectRequests(request, response)) return;
+    if (options.plainHttp?.(request, response) === true) return;
+    response.statusCode = 404;
+    response.setHeader("content-type", "text/plain; charset=utf-8");
+    response.end("not found\n");
+  };
+}
+
+function createHttp2Server(limits: ListenLimits, answer: Answer): Http2Server {
+  const settings = {
+    initialWindowSize: streamWindowBytes,
+    maxConcurrentStreams: limits.streamsPerConnectionMax ?? 1_000,
+    maxHeaderListSize: limits.headerBytesMax ?? 16 * 1024,
+  };
+  // Node counts unsent bytes, in MB, and refuses new streams over it; frame streams have their own, larger bound.
+  return createHttp2({ settings, maxSessionMemory: 256 }, answer);
+}
+
+type StreamListener = (
+  this: Http2Server,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  ...rest: unknown[]
+) => void;
+
+/** Lets the handlers look at each stream before Node makes a request of it: a frame stream needs neither request nor response objects. */
+function takeFrameStreams(http2: Http2Server, handlers: readonly LeanHandler[]): void {
+  const asRequest = http2.listeners("stream") as StreamListener[];
+  http2.removeAllListeners("stream");
+  http2.on("stream", (stream, headers, ...rest: unknown[]) => {
+    if (handlers.some((handler) => handler.take(stream, headers))) return;
+    for (const listener of asRequest) listener.call(http2, stream, headers, ...rest);
+  });
+}
+
+function createFront(options: ListenOptions, answer: Answer): Http1Server {
+  const settings = {
+    maxHeaderSize: options.limits?.headerBytesMax ?? 16 * 1024,
+    noDelay: true,
+    // Finds peers that vanished without a word.
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveMs,
+  };
+  if (options.tls === undefined) return createHttp1(settings, answer);
+  return createHttps({ ...settings, ...options.tls, ALPNProtocols: ["h2", "http/1.1"] }, answer);
+}
+
+function logDrops(front: Http1Server, logger: Logger): void {
+  let loggedAt = Number.NEGATIVE_INFINITY;
+  front.on("drop", () => {
+    const now = performance.now();
+    if (now - loggedAt < dropLogIntervalMs) return;
+    loggedAt = now;
+    logger.warn("too many connections: a new one was refused", { connectionsMax: front.maxConnections });
+  });
+}
+
+function startListening(front: Http1Server, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error): void => reject(listeningError(error, options.host, options.port));
+    front.once("error", failed);
+    front.listen(options.port, options.host, () => {
+      front.off("error", failed);
+      front.on("error", (error) => options.logger.error("the port failed", { error }));
+      resolve();
+    });
+  });
+}
+
+async function endsWithin(ended: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  const inTime = await Promise.race([ended.then(() => true), late]);
+  clearTimeout(timer);
+  return inTime;
+}
+
+function urlOf(options: ListenOptions, port: number): string {
+  const everywhere = options.host === "" || options.host === "0.0.0.0" || options.host === "::";
+  const host = everywhere ? "localhost" : options.host.includes(":") ? `[${options.host}]` : options.host;
+  return `${options.tls === undefined ? "http" : "https"}://${host}:${port}`;
+}

@@ -1,0 +1,306 @@
+/**
+ * Deliver and settle, last stage on the embedded engine: claim, fetch and settle check the owner's epoch and change the pending list in one transaction each.
+ * Called by `groups.claim`, `groups.fetch` and `groups.settle`.
+ */
+import { GmqError } from "@gmq/protocol";
+import type { BuriedEntry, OwedRecord, Rejection } from "../dead-letters/owed-copies.js";
+import type {
+  ClaimResult,
+  FetchOutcome,
+  LogEntry,
+  Ownership,
+  PartitionFetch,
+  PartitionSettle,
+  SettleOutcome,
+  SettleRange,
+  SettleRefusal,
+} from "../engine.js";
+import { checkRange } from "../log/check-range.js";
+import {
+  buryRecords,
+  type EntryChange,
+  freshStates,
+  rejectedState,
+  settleEntry,
+  unsettledState,
+} from "../log/entry-states.js";
+import type { Clock } from "./clock.js";
+import type { Database } from "./database.js";
+import type { EmbeddedReads } from "./embedded-reads.js";
+import type { EmbeddedTopics } from "./embedded-topics.js";
+import { countRelease, countTakeOver, pendingEntries } from "./pending-entries.js";
+
+export interface EmbeddedOwnership {
+  claim(ownership: Ownership): ClaimResult;
+  fetch(fetches: readonly PartitionFetch[]): FetchOutcome[];
+  settle(settles: readonly PartitionSettle[]): SettleOutcome[];
+  rejections(ownership: Ownership, records: readonly OwedRecord[]): (Rejection | undefined)[];
+  bury(ownership: Ownership, entries: readonly BuriedEntry[]): void;
+}
+
+/** Entries read in one fetch at most, whatever the byte budget. */
+const fetchEntriesMax = 1_024;
+
+/** Makes the owner-checked operations over a database. */
+export function createEmbeddedOwnership(
+  database: Database,
+  topics: EmbeddedTopics,
+  reads: EmbeddedReads,
+  clock: Clock,
+): EmbeddedOwnership {
+  interface Held {
+    readonly partitionId: number;
+    readonly epoch: number;
+    readonly memberId: string;
+    readonly position: bigint;
+  }
+
+  function held({ topic, partition, group }: Ownership): Held {
+    const partitionId = topics.partitionId(topic, partition);
+    const row = database
+      .statement("select epoch, member_id, position from ownerships where partition_id = ? and group_name = ?")
+      .get(partitionId, group);
+    if (row === undefined)
+      throw new GmqError("fenced", `the group ${group} does not consume ${topic}/${partition}`, { field: "epoch" });
+    return {
+      partitionId,
+      epoch: Number(row["epoch"]),
+      memberId: String(row["member_id"]),
+      position: row["position"] as bigint,
+    };
+  }
+
+  function owned(ownership: Ownership): Held {
+    const current = held(ownership);
+    if (current.epoch === ownership.epoch && current.memberId === ownership.memberId) return current;
+    throw new GmqError(
+      "fenced",
+      `epoch ${ownership.epoch} of ${ownership.topic}/${ownership.partition} was replaced by ${current.epoch}`,
+      { field: "epoch" },
+    );
+  }
+
+  function claim(ownership: Ownership): ClaimResult {
+    const current = held(ownership);
+    const same = current.epoch === ownership.epoch && current.memberId === ownership.memberId;
+    if (current.epoch >= ownership.epoch && !same) {
+      throw new GmqError("fenced", `epoch ${ownership.epoch} is not above ${current.epoch}`, { field: "epoch" });
+    }
+    if (current.memberId !== "" && current.epoch !== ownership.epoch)
+      countTakeOver(database, current.partitionId, ownership.group);
+    database
+      .statement("update ownerships set epoch = ?, member_id = ? where partition_id = ? and group_name = ?")
+      .run(ownership.epoch, ownership.memberId, current.partitionId, ownership.group);
+    return {
+      position: current.position,
+      endOffset: topics.endOffset(current.partitionId),
+      pending: pendingEntries(database, clock, current.partitionId, ownership.group),
+    };
+  }
+
+  function fetchOne({ ownership, position, bytesMax, recordsMax }: PartitionFetch): FetchOutcome {
+    const { partitionId, position: delivered } = owned(ownership);
+    const entries = reads.entriesFrom(partitionId, position, { entriesMax: fetchEntriesMax, recordsMax, bytesMax });
+    const next = register(partitionId, ownership.group, entries, delivered);
+    return { ok: true, entries, position: next ?? position, endOffset: topics.endOffset(partitionId) };
+  }
+
+  /** Notes what is handed out; returns the position after it. What was handed out before, and may be settled, stays as it is. */
+  function register(
+    partitionId: number,
+    group: string,
+    entries: readonly LogEntry[],
+    delivered: bigint,
+  ): bigint | undefined {
+    const last = entries.at(-1);
+    if (last === undefined) return undefined;
+    const insert = database.statement(
+      "insert into pending (partition_id, group_name, base_offset, record_count, states) values (?, ?, ?, ?, '')",
+    );
+    let records = 0;
+    for (const { baseOffset, recordCount } of entries) {
+      if (baseOffset < delivered) continue;
+      insert.run(partitionId, group, baseOffset, recordCount);
+      records += recordCount;
+    }
+    const position = last.baseOffset + BigInt(last.recordCount);
+    database
+      .statement(
+        "update ownerships set position = max(position, ?), unsettled = unsettled + ? where partition_id = ? and group_name = ?",
+      )
+      .run(position, records, partitionId, group);
+    return position;
+  }
+
+  function settleOne({ ownership, entries }: PartitionSettle): SettleOutcome {
+    const { partitionId, position } = owned(ownership);
+    const { group } = ownership;
+    const refusals: SettleRefusal[] = [];
+    let settled = 0;
+    for (const entry of entries) {
+      const states = statesOf(partitionId, group, entry.baseOffset);
+      if (states === undefined) {
+        const isDelivered = entry.baseOffset < position;
+        refusals.push(...entry.ranges.flatMap((range) => refuseGone(range, isDelivered) ?? []));
+        continue;
+      }
+      const change = settleEntry(states, { ...entry, recordCount: states.length });
+      refusals.push(...change.refusals);
+      settled += change.newlySettled;
+      keep(partitionId, group, entry.baseOffset, change);
+    }
+    countSettled(partitionId, group, settled);
+    return { ok: true, refusals };
+  }
+
+  function statesOf(partitionId: number, group: string, baseOffset: bigint): string | undefined {
+    const row = database
+      .statement(
+        "select record_count, states from pending where partition_id = ? and group_name = ? and base_offset = ?",
+      )
+      .get(partitionId, group, baseOffset);
+    if (row === undefined) return undefined;
+    const states = String(row["states"]);
+    return states === "" ? freshStates(Number(row["record_count"])) : states;
+  }
+
+  function countSettled(partitionId: number, group: string, settled: number): void {
+    if (settled === 0) return;
+    database
+      .statement("update ownerships set unsettled = unsettled - ? where partition_id = ? and group_name = ?")
+      .run(settled, partitionId, group);
+  }
+
+  function keep(partitionId: number, group: string, baseOffset: bigint, change: EntryChange): void {
+    const where = "where partition_id = ? and group_name = ? and base_offset = ?";
+    const nowMs = clock.nowMs();
+    // First: a rejection of the same call counts the tries that failed before it. What a later range settled forgets them again below.
+    const retry = database.statement(
+      "insert into retries (partition_id, group_name, base_offset, record_index, attempts, due_ms) values (?, ?, ?, ?, 1, ?) on conflict do update set attempts = attempts + 1, due_ms = excluded.due_ms",
+    );
+    for (const { from, to, dueInMs } of change.retried) {
+      for (let index = from; index < to; index++)
+        retry.run(partitionId, group, baseOffset, index, dueInMs === undefined ? 0 : nowMs + dueInMs);
+    }
+    // Before the attempts are forgotten: a rejection keeps their number.
+    const reject = database.statement(
+      `insert into rejections (partition_id, group_name, base_offset, record_index, attempts, at_ms, reason, error_text)
+       values (?, ?, ?, ?, 1 + coalesce((select attempts from retries ${where} and record_index = ?), 0), ?, ?, ?)`,
+    );
+    for (const { index, range } of change.rejected) {
+      const { reason = "", errorText = "" } = range;
+      reject.run(
+        partitionId,
+        group,
+        baseOffset,
+        index,
+        partitionId,
+        group,
+        baseOffset,
+        index,
+        nowMs,
+        reason,
+        errorText,
+      );
+    }
+    if (change.complete) {
+      for (const table of ["pending", "retries", "rejections", "hand_backs"])
+        database.statement(`delete from ${table} ${where}`).run(partitionId, group, baseOffset);
+      return;
+    }
+    if (change.changed) {
+      database.statement(`update pending set states = ? ${where}`).run(change.states, partitionId, group, baseOffset);
+      dropSettled("retries", unsettledState);
+      dropSettled("rejections", rejectedState);
+    }
+    for (const index of change.released)
+      if (change.states[index] === unsettledState) countRelease(database, partitionId, group, baseOffset, index);
+
+    /** Drops what a table keeps of records that are not in this state any more. */
+    function dropSettled(table: "retries" | "rejections", state: string): void {
+      const drop = database.statement(`delete from ${table} ${where} and record_index = ?`);
+      for (const row of database
+        .statement(`select record_index from ${table} ${where}`)
+        .all(partitionId, group, baseOffset)) {
+        const index = Number(row["record_index"]);
+        if (change.states[index] !== state) drop.run(partitionId, group, baseOffset, index);
+      }
+    }
+  }
+
+  function rejections(ownership: Ownership, records: readonly OwedRecord[]): (Rejection | undefined)[] {
+    const partitionId = topics.partitionId(ownership.topic, ownership.partition);
+    const find = database.statement(
+      "select attempts, at_ms, reason, error_text from rejections where partition_id = ? and group_name = ? and base_offset = ? and record_index = ?",
+    );
+    return records.map(({ baseOffset, index }) => {
+      const row = find.get(partitionId, ownership.group, baseOffset, index);
+      if (row === undefined) return undefined;
+      return {
+        attempts: Number(row["attempts"]),
+        atMs: Number(row["at_ms"]),
+        reason: String(row["reason"]),
+        errorText: String(row["error_text"]),
+      };
+    });
+  }
+
+  function bury(ownership: Ownership, entries: readonly BuriedEntry[]): void {
+    const { partitionId } = owned(ownership);
+    let settled = 0;
+    for (const { baseOffset, indexes } of entries) {
+      const states = statesOf(partitionId, ownership.group, baseOffset);
+      if (states === undefined) continue;
+      const change = buryRecords(states, indexes);
+      settled += change.newlySettled;
+      keep(partitionId, ownership.group, baseOffset, change);
+    }
+    countSettled(partitionId, ownership.group, settled);
+  }
+
+  /** One commit for all items. A typed refusal is found before the item writes anything, so it does not touch the others. */
+  function each<Item, Outcome extends { readonly ok: boolean }>(
+    items: readonly Item[],
+    work: (item: Item) => Outcome,
+  ): (Outcome | { ok: false; error: GmqError })[] {
+    try {
+      return database.transaction(() =>
+        items.map((item) => {
+          try {
+            return work(item);
+          } catch (error) {
+            if (!GmqError.is(error)) throw error;
+            return { ok: false as const, error };
+          }
+        }),
+      );
+    } catch (cause) {
+      const error = GmqError.from(cause);
+      return items.map(() => ({ ok: false as const, error }));
+    }
+  }
+
+  return {
+    claim: (ownership) => database.transaction(() => claim(ownership)),
+    fetch: (fetches) => each(fetches, fetchOne),
+    settle: (settles) => each(settles, settleOne),
+    rejections,
+    bury: (ownership, entries) => database.transaction(() => bury(ownership, entries)),
+  };
+}
+
+/** The refusal of a range of an entry that is not pending; undefined when it was settled before, which is no error. */
+function refuseGone(range: SettleRange, isDelivered: boolean): SettleRefusal | undefined {
+  const { firstOffset, lastOffset, verb } = range;
+  const where = `offsets ${firstOffset} to ${lastOffset}`;
+  const field = "settle.ranges";
+  const senseless = checkRange(range);
+  if (senseless !== undefined) return { firstOffset, lastOffset, error: senseless };
+  if (!isDelivered) {
+    const error = new GmqError("not_delivered", `${where} were not delivered to this owner`, { field });
+    return { firstOffset, lastOffset, error };
+  }
+  if (verb !== "retry") return undefined;
+  const error = new GmqError("already_settled", `a settled record cannot be retried: ${where}`, { field });
+  return { firstOffset, lastOffset, error };
+}

@@ -1,0 +1,86 @@
+import type { PendingEntry } from "../engine.js";
+import type { Clock } from "./clock.js";
+import type { Database } from "./database.js";
+
+/** In `hand_backs`, the index that stands for the whole entry. */
+const wholeEntry = -1;
+
+/** What of a partition a group was given and has not settled, in order of offsets. */
+export function pendingEntries(database: Database, clock: Clock, partitionId: number, group: string): PendingEntry[] {
+  const nowMs = clock.nowMs();
+  const retries = byEntry("retries", (row) => ({
+    index: Number(row["record_index"]),
+    attempts: Number(row["attempts"]),
+    dueMs: Number(row["due_ms"]),
+  }));
+  const handBacks = byEntry("hand_backs", (row) => ({
+    index: Number(row["record_index"]),
+    releases: Number(row["times"]),
+  }));
+  const rows = database
+    .statement(
+      "select base_offset, record_count, states from pending where partition_id = ? and group_name = ? order by base_offset",
+    )
+    .all(partitionId, group);
+  return rows.map((row) => {
+    const baseOffset = row["base_offset"] as bigint;
+    const failed = retries.get(baseOffset) ?? [];
+    const back = handBacks.get(baseOffset) ?? [];
+    return {
+      baseOffset,
+      recordCount: Number(row["record_count"]),
+      states: String(row["states"]),
+      attempts: failed.map(({ index, attempts }) => ({ index, attempts })),
+      due: failed
+        .filter(({ dueMs }) => dueMs > 0)
+        .map(({ index, dueMs }) => ({ index, inMs: Math.max(0, dueMs - nowMs) })),
+      handBacks: {
+        takeOvers: back.find(({ index }) => index === wholeEntry)?.releases ?? 0,
+        releases: back.filter(({ index }) => index !== wholeEntry),
+      },
+    };
+  });
+
+  function byEntry<Item>(
+    table: "retries" | "hand_backs",
+    itemOf: (row: Record<string, unknown>) => Item,
+  ): Map<bigint, Item[]> {
+    const items = new Map<bigint, Item[]>();
+    for (const row of database
+      .statement(`select * from ${table} where partition_id = ? and group_name = ? order by base_offset, record_index`)
+      .all(partitionId, group)) {
+      const base = row["base_offset"] as bigint;
+      const list = items.get(base) ?? [];
+      list.push(itemOf(row));
+      items.set(base, list);
+    }
+    return items;
+  }
+}
+
+/** Counts that everything pending of a partition passed to another owner. */
+export function countTakeOver(database: Database, partitionId: number, group: string): void {
+  database
+    .statement(
+      `insert into hand_backs (partition_id, group_name, base_offset, record_index, times)
+       select partition_id, group_name, base_offset, ${wholeEntry}, 1 from pending where partition_id = ? and group_name = ?
+       on conflict do update set times = times + 1`,
+    )
+    .run(partitionId, group);
+}
+
+/** Counts that a record was handed back. */
+export function countRelease(
+  database: Database,
+  partitionId: number,
+  group: string,
+  baseOffset: bigint,
+  index: number,
+): void {
+  database
+    .statement(
+      `insert into hand_backs (partition_id, group_name, base_offset, record_index, times) values (?, ?, ?, ?, 1)
+       on conflict do update set times = times + 1`,
+    )
+    .run(partitionId, group, baseOffset, index);
+}

@@ -1,0 +1,2 @@
+/** @gmq/storage: the engine interface. Engines: `@gmq/storage/redis`, `/embedded`, `/remote`; the service: `@gmq/storage/service`. */
+export type * from "./engine.js";

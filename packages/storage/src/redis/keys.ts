@@ -1,0 +1,74 @@
+import type { TopicPartition } from "../engine.js";
+
+/** Names of every key and channel of a store. Keys of one partition share a hash tag, keys of one group another: each script stays in one slot. */
+export interface Keys {
+  /** Hash: topic → its description as JSON. */
+  readonly topics: string;
+  /** Set: groups. */
+  readonly groups: string;
+  /** Hash: format version of the store. */
+  readonly format: string;
+  /** Stream: the partition's entries. */
+  log(partition: TopicPartition): string;
+  /** Hash: `upTo` offset and `table` of the producer snapshot. */
+  producers(partition: TopicPartition): string;
+  /** Hash: `epoch`, `owner`, `position`, `unsettled` of a group in a partition. */
+  progress(partition: TopicPartition, group: string): string;
+  /** Hash: base offset → record count, or one state character a record once partly settled. */
+  pending(partition: TopicPartition, group: string): string;
+  /** Hash: offset → `<attempts> <due time in ms> <releases>`. */
+  retries(partition: TopicPartition, group: string): string;
+  /** Hash: id → batch that waits for its time. */
+  delayed(partition: TopicPartition): string;
+  /** Sorted set: id → time in ms. */
+  due(partition: TopicPartition): string;
+  /** Sorted set: partition → earliest time of what waits in it, in ms. */
+  readonly delayedPartitions: string;
+  /** Hash: offset → `<attempts> <time in ms> <reason and error text as JSON>` of a rejected record whose copy is owed. */
+  rejections(partition: TopicPartition, group: string): string;
+  /** Hash: `version` and `document` of a group. */
+  group(group: string): string;
+  /** Sorted set: session → deadline in ms by the store's clock. */
+  sessions(group: string): string;
+  /** Channel pattern of every signal. */
+  readonly signals: string;
+  partitionSignal(partition: TopicPartition): string;
+  groupSignal(group: string): string;
+  topicSignal(topic: string): string;
+}
+
+/** Makes the names for a prefix. User-given names hold no braces, colons, slashes or globs, so none can reach another key. */
+export function createKeys(prefix: string): Keys {
+  const place = ({ topic, partition }: TopicPartition): string => `${prefix}:{${topic}/${partition}}`;
+  return {
+    topics: `${prefix}:topics`,
+    groups: `${prefix}:groups`,
+    format: `${prefix}:format`,
+    log: (partition) => `${place(partition)}:log`,
+    producers: (partition) => `${place(partition)}:producers`,
+    progress: (partition, group) => `${place(partition)}:group:${group}`,
+    pending: (partition, group) => `${place(partition)}:pending:${group}`,
+    retries: (partition, group) => `${place(partition)}:retries:${group}`,
+    delayed: (partition) => `${place(partition)}:delayed`,
+    due: (partition) => `${place(partition)}:due`,
+    delayedPartitions: `${prefix}:delayed`,
+    rejections: (partition, group) => `${place(partition)}:rejections:${group}`,
+    group: (group) => `${prefix}:{group/${group}}:state`,
+    sessions: (group) => `${prefix}:{group/${group}}:sessions`,
+    signals: `${prefix}:signal:*`,
+    partitionSignal: ({ topic, partition }) => `${prefix}:signal:p:${topic}/${partition}`,
+    groupSignal: (group) => `${prefix}:signal:g:${group}`,
+    topicSignal: (topic) => `${prefix}:signal:t:${topic}`,
+  };
+}
+
+/** Id of the entry at a base offset. Redis refuses an id that is not above the last: that is the append's compare-and-set. */
+export function entryId(baseOffset: bigint): string {
+  return `${baseOffset}-1`;
+}
+
+/** Base offset of an entry id. */
+export function baseOffsetOfId(id: Buffer | string): bigint {
+  const text = typeof id === "string" ? id : id.toString("latin1");
+  return BigInt(text.slice(0, text.indexOf("-")));
+}

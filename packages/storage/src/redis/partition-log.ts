@@ -1,0 +1,122 @@
+/** What a partition's appender asks of Redis: its tail, and one entry at a time. */
+import { randomBytes } from "node:crypto";
+import { decodeEntryMeta, type EntryMeta, hasSeededBug } from "@gmq/protocol";
+import type { TopicPartition } from "../engine.js";
+import { bodyBytesOf } from "../log/entry-bytes.js";
+import { createProducerTable, type ProducerTable } from "../log/producer-table.js";
+import { AppendCommand, asBuffer } from "./append-command.js";
+import type { RedisConnection } from "./connection.js";
+import { baseOffsetOfId, entryId, type Keys } from "./keys.js";
+import { isReply, isStaleId } from "./redis-errors.js";
+import { itemsOf, type Scripts, textOf } from "./scripts.js";
+
+/** The end of a log as it was read. */
+export interface LogTail {
+  /** False: there is no such stream. */
+  readonly exists: boolean;
+  readonly table: ProducerTable;
+  /** Offset after the last entry. */
+  readonly endOffset: bigint;
+  readonly lastAppendMs: number;
+  /** Bytes of all bodies ever appended. */
+  readonly logBytes: number;
+  readonly entriesSinceSnapshot: number;
+  /** Append ids of the entries read: tell whether an append with a lost answer was stored. */
+  readonly appendIds: ReadonlySet<bigint>;
+}
+
+/** What became of an XADD. `lost`: its answer did not come; the log has to be read to know. */
+export type AddOutcome = "stored" | "stale" | "no stream" | { readonly refused: unknown } | { readonly lost: unknown };
+
+export interface PartitionLog {
+  /** Reads the producer snapshot and every entry meta after it. @throws Redis' error */
+  readTail(): Promise<LogTail>;
+  /** Appends one entry, its bodies joined, and tells readers behind it in the same write. Never throws. */
+  add(baseOffset: bigint, meta: Uint8Array, recordCount: number, bodies: readonly Uint8Array[]): Promise<AddOutcome>;
+  /** Keeps the producer table as it is at an offset, unless a newer one is kept. @throws Redis' error */
+  keepSnapshot(upTo: bigint, table: ProducerTable): Promise<unknown>;
+}
+
+/** Entry metas read by one script call: their bodies pass through Redis' memory, so few at a time. */
+const tailPage = 16;
+const savesProducersLater = hasSeededBug("dedupe-in-second-call");
+
+/** Makes the access to one partition. */
+export function createPartitionLog(
+  connection: RedisConnection,
+  scripts: Scripts,
+  keys: Keys,
+  partition: TopicPartition,
+): PartitionLog {
+  const log = keys.log(partition);
+  const producers = keys.producers(partition);
+  const channel = keys.partitionSignal(partition);
+
+  /** The last entry when the snapshot reaches to the end of the log. */
+  async function lastMeta(): Promise<EntryMeta | undefined> {
+    const [, meta] = itemsOf(await scripts.run(connection, "meta-at", [log], ["+", "before"]));
+    return textOf(meta) === "" ? undefined : decodeEntryMeta(meta as Buffer);
+  }
+
+  return {
+    async readTail() {
+      const [upTo, snapshot] = await connection.run((redis) => redis.hmgetBuffer(producers, "upTo", "table"));
+      const table = createProducerTable(snapshot ?? undefined);
+      let endOffset = upTo == null ? 0n : BigInt(upTo.toString());
+      let last: EntryMeta | undefined;
+      let unsaved: (() => void) | undefined;
+      let entriesSinceSnapshot = 0;
+      const appendIds = new Set<bigint>();
+      for (;;) {
+        const reply = itemsOf(await scripts.run(connection, "tail", [log], [`${endOffset}-0`, String(tailPage)]));
+        const exists = reply[0] === 1;
+        const ids = itemsOf(reply[1]);
+        const metas = itemsOf(reply[2]);
+        const counts = itemsOf(reply[3]);
+        ids.forEach((id, index) => {
+          const base = baseOffsetOfId(id as Buffer);
+          last = decodeEntryMeta(metas[index] as Buffer);
+          const { appendTimeMs, batches } = last;
+          unsaved?.();
+          unsaved = () => table.noteEntry(base, appendTimeMs, batches);
+          if (!savesProducersLater) unsaved();
+          appendIds.add(last.appendId);
+          endOffset = base + BigInt(textOf(counts[index]));
+        });
+        entriesSinceSnapshot += ids.length;
+        if (ids.length < tailPage) {
+          last ??= exists ? await lastMeta() : undefined;
+          const lastAppendMs = last?.appendTimeMs ?? 0;
+          const logBytes = last === undefined ? 0 : last.logBytes + bodyBytesOf(last);
+          return { exists, table, endOffset, lastAppendMs, logBytes, entriesSinceSnapshot, appendIds };
+        }
+      }
+    },
+
+    async add(baseOffset, meta, recordCount, bodies) {
+      const endOffset = baseOffset + BigInt(recordCount);
+      try {
+        const id = await connection.run((redis) => {
+          const added = new AppendCommand({ log, id: entryId(baseOffset), meta, recordCount, bodies });
+          redis.sendCommand(added);
+          redis.publish(channel, endOffset.toString()).catch(() => undefined); // a hint; the safety timer of every reader covers its loss
+          return added.promise;
+        });
+        return id === null ? "no stream" : "stored";
+      } catch (error) {
+        if (isStaleId(error)) return "stale";
+        return isReply(error) ? { refused: error } : { lost: error };
+      }
+    },
+
+    keepSnapshot(upTo, table) {
+      const args = [upTo.toString(), asBuffer(table.snapshot())];
+      return scripts.run(connection, "keep-producers", [producers], args);
+    },
+  };
+}
+
+/** Names one attempt to append an entry, so that it is found again after a lost answer. */
+export function newAppendId(): bigint {
+  return randomBytes(8).readBigUInt64LE();
+}

@@ -1,0 +1,143 @@
+import { type Logger, silentLogger } from "@gmq/log";
+import { GmqError, limits } from "@gmq/protocol";
+import type { RedisOptions } from "ioredis";
+import { createGroupCoordinator } from "../coordinator/group-coordinator.js";
+import { createDeadLetters } from "../dead-letters/dead-letters.js";
+import { createDelays } from "../delays/delays.js";
+import type { Engine } from "../engine.js";
+import { createJanitor } from "../retention/janitor.js";
+import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retention/watched-topics.js";
+import { openConnection, type RedisTarget } from "./connection.js";
+import { createEndOffsets } from "./end-offsets.js";
+import { createKeys } from "./keys.js";
+import { createRedisAppend } from "./redis-append.js";
+import { createRedisDelays } from "./redis-delays.js";
+import { createRedisDocuments } from "./redis-documents.js";
+import { groupOffsets } from "./redis-offsets.js";
+import { createRedisOwnership } from "./redis-ownership.js";
+import { createRedisReads } from "./redis-reads.js";
+import { createRedisSignals } from "./redis-signals.js";
+import { redisBytes, redisStatus } from "./redis-status.js";
+import { createRedisTopics } from "./redis-topics.js";
+import { createRedisTrims } from "./redis-trims.js";
+import { loadScripts } from "./scripts.js";
+import { checkFormat } from "./store-format.js";
+import { createTailCache } from "./tail-cache.js";
+
+export interface RedisEngineOptions {
+  /** `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Default `redis://localhost:6379`. */
+  readonly url?: string;
+  /** Further options of ioredis: TLS, ACL user, Unix socket. What GMQ depends on (queues, retries, re-sending) is set by GMQ. */
+  readonly redis?: RedisOptions;
+  /** First word of every key and channel, so that stores can share a Redis. Default `gmq`; letters, digits, `.`, `_`, `-`. */
+  readonly prefix?: string;
+  /** Memory of Redis (`used_memory`) from which on producers get `store_full`; 1 KiB or more. Default: Redis' own maxmemory, where it has one. */
+  readonly storeBytesMax?: number | undefined;
+  /** How often retention looks at every topic; default 10,000 ms. */
+  readonly retentionIntervalMs?: number;
+  readonly logger?: Logger;
+}
+
+/**
+ * Opens the engine over Redis 6.2 or later (or Valkey, Dragonfly). Returns at once: `status().ready` tells when Redis answers, calls before that wait 2 s and
+ * then fail with `store_unavailable`, and a lost connection comes back by itself.
+ * @throws GmqError `invalid_argument` (url, prefix)
+ */
+export async function createRedisEngine(options: RedisEngineOptions = {}): Promise<Engine> {
+  const { url = "redis://localhost:6379", prefix = "gmq", logger = silentLogger } = options;
+  checkOptions(url, prefix);
+  checkStoreBytesMax(options.storeBytesMax);
+  const keys = createKeys(prefix);
+  const hasPlace = options.redis?.host !== undefined || options.redis?.path !== undefined;
+  const target: RedisTarget = {
+    url: options.url === undefined && hasPlace ? undefined : url,
+    options: options.redis ?? {},
+  };
+  const verify = (redis: Parameters<typeof checkFormat>[0]): Promise<void> => checkFormat(redis, keys);
+  // Appends and scripts on one connection, payload on its way out on another, so that neither waits behind the other's bytes; signals need a third.
+  const commands = openConnection(target, "gmq-commands", logger, verify);
+  const reading = openConnection(target, "gmq-reads", logger, verify);
+  const subscriber = openConnection(target, "gmq-signals", logger);
+  const connections = [commands, reading, subscriber];
+
+  const scripts = loadScripts();
+  const signals = createRedisSignals(subscriber, commands, keys);
+  const topics = createRedisTopics(commands, scripts, keys, signals);
+  const ends = createEndOffsets(signals);
+  const tail = createTailCache({
+    bytesMax: limits.tailCacheBytesMax,
+    ageMsMax: limits.tailCacheAgeMsMax,
+    readMsMax: 2 * limits.safetyIntervalMsDefault,
+    nowMs: () => performance.now(),
+    generation: () => connections.reduce((sum, { generation }) => sum + generation, 0),
+  });
+  signals.subscribe(({ kind }) => {
+    if (kind === "topic" || kind === "resync") tail.clear();
+  });
+  const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, tail);
+  // What waits for its time was admitted when it came: it goes into the log past the budgets.
+  const delays = createDelays(createRedisDelays(commands, keys), appending.append, topics.check, Date.now, logger);
+  const reads = createRedisReads(reading, scripts, keys, topics, ends, tail);
+  const ownership = createRedisOwnership(commands, scripts, keys, topics, reads, ends);
+  const log = { append: appending.append, read: reads.read };
+  const deadLetters = createDeadLetters(ownership, log, topics, logger);
+  const documents = createRedisDocuments(commands, scripts, keys, topics, reads, signals);
+  const coordinator = createGroupCoordinator(documents, topics, signals);
+  const janitor = createJanitor({
+    topics,
+    store: createRedisTrims(commands, scripts, keys, reads),
+    append: delays.append,
+    signals,
+    measureStore: () => redisBytes(commands, options.storeBytesMax),
+    nowMs: Date.now,
+    logger,
+    intervalMs: options.retentionIntervalMs,
+  });
+  let closed = false;
+  let closing: Promise<void> | undefined;
+
+  async function close(): Promise<void> {
+    closed = true;
+    janitor.close();
+    deadLetters.close();
+    await delays.close();
+    await appending.close();
+    signals.close();
+    for (const connection of connections) connection.close();
+  }
+
+  return {
+    kind: "redis",
+    topics: watchedTopics(topics, janitor.changed),
+    log: { append: janitor.append, read: reads.read, purge: janitor.purge },
+    groups: {
+      ...coordinator,
+      async offsets(group) {
+        const view = await coordinator.get(group);
+        if (view === undefined) throw new GmqError("group_not_found", `there is no group ${group}`, { field: "group" });
+        return groupOffsets(commands, scripts, keys, group, view.partitions);
+      },
+      fetch: ownership.fetch,
+      claim: deadLetters.claim,
+      settle: deadLetters.settle,
+    },
+    signals,
+    status: async () => withBudgetStatus(await redisStatus(commands, closed), janitor),
+    close: () => (closing ??= close()),
+  };
+}
+
+function checkOptions(url: string, prefix: string): void {
+  if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
+    throw new GmqError("invalid_argument", "the Redis URL cannot be read", {
+      field: "url",
+      limit: "redis://[user:password@]host[:port][/database] or rediss://…",
+    });
+  }
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(prefix)) {
+    throw new GmqError("invalid_argument", `the key prefix ${prefix} cannot be used`, {
+      field: "prefix",
+      limit: "1 to 64 of letters, digits, . _ -",
+    });
+  }
+}

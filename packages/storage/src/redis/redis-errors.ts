@@ -1,0 +1,50 @@
+/** The one place where Redis' errors become GmqErrors. */
+import { type ErrorCode, GmqError } from "@gmq/protocol";
+
+/** By the first word of Redis' error text. Source: Redis' error prefixes (redis.io, RESP protocol description and command pages). */
+const byPrefix: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  OOM: ["store_full", "Redis has reached maxmemory and refuses writes"],
+  READONLY: ["store_read_only", "this Redis is a replica now and refuses writes"],
+  MISCONF: ["store_read_only", "Redis cannot persist and refuses writes"],
+  NOREPLICAS: ["store_read_only", "Redis has too few replicas and refuses writes"],
+  LOADING: ["store_unavailable", "Redis is loading its data"],
+  BUSY: ["store_unavailable", "Redis is busy with a script"],
+  MASTERDOWN: ["store_unavailable", "Redis' master is down"],
+  CLUSTERDOWN: ["store_unavailable", "the Redis Cluster is down"],
+  TRYAGAIN: ["store_unavailable", "a slot of the Redis Cluster is moving"],
+  MOVED: ["store_unavailable", "a slot of the Redis Cluster has moved"],
+  ASK: ["store_unavailable", "a slot of the Redis Cluster is moving"],
+  NOAUTH: ["store_unavailable", "Redis asks for a password"],
+  WRONGPASS: ["store_unavailable", "Redis refuses the user or password"],
+  NOPERM: ["store_unavailable", "the Redis user may not run a command that GMQ needs"],
+};
+
+/** The GmqError of whatever a Redis call failed with. Nothing is known to be stored. */
+export function fromRedisError(error: unknown): GmqError {
+  if (GmqError.is(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const known = byPrefix[prefixOf(error)];
+  if (known !== undefined) return new GmqError(known[0], `${known[1]}: ${message}`, { cause: error });
+  if (isReply(error)) return new GmqError("internal", `Redis refused a command: ${message}`, { cause: error });
+  return new GmqError("store_unavailable", `Redis does not answer: ${message}`, { cause: error });
+}
+
+/** True when Redis itself answered with an error: then the command had no effect. Otherwise its outcome is unknown. */
+export function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError";
+}
+
+/** Set by the scripts when the caller's epoch is not the partition's: `FENCED <current epoch>`. */
+export function isFenced(error: unknown): boolean {
+  return prefixOf(error) === "FENCED";
+}
+
+/** True for a stream id that is not above the last one. */
+export function isStaleId(error: unknown): boolean {
+  return isReply(error) && /equal or smaller/.test((error as Error).message);
+}
+
+/** The first word of an error's text. */
+export function prefixOf(error: unknown): string {
+  return error instanceof Error ? (error.message.split(" ", 1)[0] ?? "") : "";
+}

@@ -1,0 +1,208 @@
+import { decodeEntryMeta } from "@gmq/protocol";
+import type { LogEntry, ReadRequest, ReadResult, StartPosition, TopicPartition } from "../engine.js";
+import { bodyBytesOf } from "../log/entry-bytes.js";
+import type { EntryHead } from "../retention/trim-store.js";
+import type { RedisConnection } from "./connection.js";
+import type { EndOffsets } from "./end-offsets.js";
+import { baseOffsetOfId, type Keys } from "./keys.js";
+import { fromRedisError } from "./redis-errors.js";
+import { type RedisTopics, readEnds } from "./redis-topics.js";
+import { itemsOf, type Scripts, textOf } from "./scripts.js";
+import type { TailCache } from "./tail-cache.js";
+
+/** Reading entries of a Redis store. */
+export interface RedisReads {
+  read(request: ReadRequest): Promise<ReadResult>;
+  /** Entries whose base offset is at or after `from`: at least one when there is any, else as many as fit. `atEnd`: there were no more. */
+  entriesFrom(
+    partition: TopicPartition,
+    from: bigint,
+    bounds: ReadBounds,
+  ): Promise<{ readonly entries: LogEntry[]; readonly atEnd: boolean }>;
+  /** The base offset of the entry that holds the position, the end offset when none does. */
+  locate(partition: TopicPartition, position: StartPosition): Promise<bigint>;
+  /** The first entry that passes a test which, once passed, is passed by every later entry. */
+  firstEntry(partition: TopicPartition, test: (head: EntryHead) => boolean): Promise<EntryHead | undefined>;
+  /** The last entry that begins at or before an offset. */
+  entryBefore(partition: TopicPartition, offset: bigint): Promise<EntryHead | undefined>;
+}
+
+export interface ReadBounds {
+  readonly entriesMax: number;
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+}
+
+/** Entries asked for when nothing is known of their size. */
+const firstCount = 4;
+/** Weight of the newest reading in the average entry size. */
+const newestWeight = 0.5;
+
+/** Makes the reader. Bodies come on `connection` by XRANGE, those that were just appended here from memory; what is only looked at passes as entry heads. */
+export function createRedisReads(
+  connection: RedisConnection,
+  scripts: Scripts,
+  keys: Keys,
+  topics: RedisTopics,
+  ends: EndOffsets,
+  tail: TailCache,
+): RedisReads {
+  const entryBytes = new Map<string, number>();
+
+  async function entriesFrom(partition: TopicPartition, from: bigint, bounds: ReadBounds) {
+    const log = keys.log(partition);
+    const recent = tail.from(log, from);
+    if (recent.length > 0) return recentEntries(partition, recent, bounds);
+    const entries: LogEntry[] = [];
+    let records = 0;
+    let bytes = 0;
+    let next = from;
+    for (;;) {
+      const average = entryBytes.get(log);
+      const room = bounds.bytesMax - bytes;
+      const wanted = average === undefined ? firstCount : Math.ceil(room / average);
+      const count = Math.max(1, Math.min(wanted, bounds.entriesMax - entries.length));
+      const items = await connection
+        .run((redis) => redis.xrangeBuffer(log, `${next}-0`, "+", "COUNT", count))
+        .catch(rethrow);
+      let pageBytes = 0;
+      for (const [id, fields] of items) {
+        const entry = entryOf(id, fields);
+        pageBytes += entry.body.length;
+        const isOver = records + entry.recordCount > bounds.recordsMax || bytes + entry.body.length > bounds.bytesMax;
+        if (entries.length > 0 && isOver) return { entries, atEnd: false };
+        entries.push(entry);
+        records += entry.recordCount;
+        bytes += entry.body.length;
+        next = entry.baseOffset + BigInt(entry.recordCount);
+      }
+      if (items.length > 0) {
+        const measured = Math.max(1, pageBytes / items.length);
+        entryBytes.set(log, average === undefined ? measured : average + (measured - average) * newestWeight);
+      }
+      if (items.length < count) return { entries, atEnd: true };
+      if (entries.length >= bounds.entriesMax || records >= bounds.recordsMax || bytes >= bounds.bytesMax)
+        return { entries, atEnd: false };
+    }
+  }
+
+  /** As many of the entries that were appended here as fit. The end is as this process has heard of it; a signal tells of more. */
+  function recentEntries(partition: TopicPartition, recent: readonly LogEntry[], bounds: ReadBounds) {
+    let { recordsMax: records, bytesMax: bytes } = bounds;
+    let count = 0;
+    for (; count < Math.min(recent.length, bounds.entriesMax); count++) {
+      const { recordCount, body } = recent[count] as LogEntry;
+      records -= recordCount;
+      bytes -= body.length;
+      if (count > 0 && (records < 0 || bytes < 0)) break;
+    }
+    const entries = recent.slice(0, count);
+    const last = entries.at(-1) as LogEntry;
+    return { entries, atEnd: last.baseOffset + BigInt(last.recordCount) >= ends.get(partition) };
+  }
+
+  async function headAt(
+    partition: TopicPartition,
+    id: string,
+    side: "after" | "before",
+  ): Promise<EntryHead | undefined> {
+    const reply = itemsOf(await scripts.run(connection, "meta-at", [keys.log(partition)], [id, side]).catch(rethrow));
+    if (textOf(reply[0]) === "") return undefined;
+    const meta = decodeEntryMeta(reply[1] as Buffer);
+    return {
+      baseOffset: baseOffsetOfId(reply[0] as Buffer),
+      recordCount: Number(textOf(reply[2])),
+      appendTimeMs: meta.appendTimeMs,
+      logBytes: meta.logBytes,
+      bodyBytes: bodyBytesOf(meta),
+    };
+  }
+
+  async function bounds(partition: TopicPartition): Promise<{ startOffset: bigint; endOffset: bigint }> {
+    const { entries, startOffset, endOffset } = await readEnds(connection, scripts, keys, partition);
+    if (entries > 0) {
+      ends.note(partition, endOffset);
+      return { startOffset, endOffset };
+    }
+    return { startOffset: endOffset, endOffset };
+  }
+
+  async function firstEntry(
+    partition: TopicPartition,
+    test: (head: EntryHead) => boolean,
+  ): Promise<EntryHead | undefined> {
+    let { startOffset: low, endOffset: high } = await bounds(partition);
+    while (low < high) {
+      const middle = low + (high - low) / 2n;
+      const head =
+        (await headAt(partition, `${middle}-1`, "before")) ?? (await headAt(partition, `${middle}-0`, "after"));
+      if (head === undefined) return undefined;
+      if (test(head)) high = head.baseOffset < high ? head.baseOffset : middle;
+      else
+        low =
+          head.baseOffset + BigInt(head.recordCount) > middle
+            ? head.baseOffset + BigInt(head.recordCount)
+            : middle + 1n;
+    }
+    return headAt(partition, `${low}-0`, "after");
+  }
+
+  /** First entry appended at or after a time: append times never fall inside a log. */
+  async function locateTime(partition: TopicPartition, timestampMs: number): Promise<bigint> {
+    const found = await firstEntry(partition, ({ appendTimeMs }) => appendTimeMs >= timestampMs);
+    return found?.baseOffset ?? (await bounds(partition)).endOffset;
+  }
+
+  async function locate(partition: TopicPartition, position: StartPosition): Promise<bigint> {
+    if (typeof position === "object" && "timestampMs" in position) return locateTime(partition, position.timestampMs);
+    const { startOffset, endOffset } = await bounds(partition);
+    if (position === "earliest") return startOffset;
+    if (position === "latest") return endOffset;
+    if (position.offset >= endOffset) return endOffset;
+    if (position.offset <= startOffset) return startOffset;
+    const head = await headAt(partition, `${position.offset}-1`, "before");
+    if (head === undefined) return startOffset;
+    const after = head.baseOffset + BigInt(head.recordCount);
+    return position.offset < after ? head.baseOffset : after;
+  }
+
+  return {
+    async read({ topic, partition, from, entriesMax, bytesMax }) {
+      const place = { topic, partition };
+      await topics.check(place);
+      const base = await locate(place, from);
+      const { entries } = await entriesFrom(place, base, { entriesMax, recordsMax: Number.MAX_SAFE_INTEGER, bytesMax });
+      return { entries, ...(await bounds(place)) };
+    },
+    entriesFrom,
+    locate,
+    firstEntry,
+    entryBefore: (partition, offset) => headAt(partition, `${offset}-1`, "before"),
+  };
+}
+
+/** An entry as Redis gives it: id, and fields in pairs (`m` meta, `n` record count, `b` body). */
+function entryOf(id: Buffer, fields: readonly Buffer[]): LogEntry {
+  let meta: Buffer = Buffer.alloc(0);
+  let body: Buffer = meta;
+  let recordCount = 0;
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const value = fields[at + 1] as Buffer;
+    switch ((fields[at] as Buffer)[0]) {
+      case 0x6d:
+        meta = value;
+        break;
+      case 0x6e:
+        recordCount = Number(value.toString("latin1"));
+        break;
+      case 0x62:
+        body = value;
+        break;
+    }
+  }
+  return { baseOffset: baseOffsetOfId(id), recordCount, meta, body };
+}
+
+function rethrow(error: unknown): never {
+  throw fromRedisError(error);
+}

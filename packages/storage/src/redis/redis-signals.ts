@@ -1,0 +1,74 @@
+import type { Signal, SignalHub } from "../engine.js";
+import type { RedisConnection } from "./connection.js";
+import type { Keys } from "./keys.js";
+
+export interface RedisSignals extends SignalHub {
+  /** Tells every storage process; a hint, so a failure is no error. */
+  send(signal: Exclude<Signal, { kind: "resync" }>): void;
+  close(): void;
+}
+
+/**
+ * One PSUBSCRIBE on a connection of its own for the whole process, whoever listens. After every (re)connect the listeners are told to look at everything:
+ * signals may have been missed. Source: redis.io, PSUBSCRIBE and PUBLISH.
+ */
+export function createRedisSignals(subscriber: RedisConnection, publisher: RedisConnection, keys: Keys): RedisSignals {
+  const listeners = new Set<(signal: Signal) => void>();
+  const prefixLength = keys.signals.length - 1;
+  const { redis } = subscriber;
+
+  function tell(signal: Signal): void {
+    for (const listener of listeners) listener(signal);
+  }
+
+  const subscribe = (): void => {
+    redis.psubscribe(keys.signals).then(
+      () => tell({ kind: "resync" }),
+      // Only a connection that breaks (or may not subscribe) fails here: the next one subscribes again.
+      () => redis.disconnect(true),
+    );
+  };
+  const receive = (_pattern: string, channel: string, message: string): void => {
+    const signal = parseSignal(channel.slice(prefixLength), message);
+    if (signal !== undefined) tell(signal);
+  };
+  redis.on("ready", subscribe);
+  redis.on("pmessage", receive);
+
+  return {
+    subscribe(listener) {
+      const own = (signal: Signal): void => listener(signal);
+      listeners.add(own);
+      return () => void listeners.delete(own);
+    },
+    send(signal) {
+      if (!publisher.ready) return;
+      publisher.redis.publish(...channelOf(signal, keys)).catch(() => undefined); // the safety timer of every reader covers a lost hint
+    },
+    close() {
+      redis.off("ready", subscribe);
+      redis.off("pmessage", receive);
+      listeners.clear();
+    },
+  };
+}
+
+function channelOf(signal: Exclude<Signal, { kind: "resync" }>, keys: Keys): [channel: string, message: string] {
+  if (signal.kind === "partition") return [keys.partitionSignal(signal), signal.endOffset.toString()];
+  return signal.kind === "group" ? [keys.groupSignal(signal.group), ""] : [keys.topicSignal(signal.topic), ""];
+}
+
+/** `p:<topic>/<partition>`, `g:<group>` or `t:<topic>`. Undefined for what another version may have sent. */
+function parseSignal(name: string, message: string): Signal | undefined {
+  const about = name.slice(2);
+  if (name.startsWith("g:")) return { kind: "group", group: about };
+  if (name.startsWith("t:")) return { kind: "topic", topic: about };
+  const slash = about.lastIndexOf("/");
+  if (!name.startsWith("p:") || slash < 0 || !/^\d{1,19}$/.test(message)) return undefined;
+  return {
+    kind: "partition",
+    topic: about.slice(0, slash),
+    partition: Number(about.slice(slash + 1)),
+    endOffset: BigInt(message),
+  };
+}

@@ -1,0 +1,82 @@
+import type { StoreStatus } from "../engine.js";
+import type { StoreBytes } from "../retention/janitor.js";
+import type { RedisConnection } from "./connection.js";
+import { fromRedisError } from "./redis-errors.js";
+
+/** What Redis says of itself; never throws. Source: redis.io, INFO and CONFIG GET. */
+export async function redisStatus(connection: RedisConnection, closed: boolean): Promise<StoreStatus> {
+  const down = (reason: string): StoreStatus => ({
+    engine: "redis",
+    ready: false,
+    reason,
+    durability: "unknown",
+    details: {},
+  });
+  if (closed) return down("the engine is closed");
+  if (!connection.ready) return down(connection.problem?.message ?? "there is no connection to Redis");
+  try {
+    const info = fieldsOf(await connection.run((redis) => redis.info()));
+    const fsync = await connection
+      .run((redis) => redis.config("GET", "appendfsync"))
+      .then((reply) => String((reply as unknown[])[1] ?? ""))
+      .catch(() => ""); // a managed Redis may refuse CONFIG: then nothing is promised
+    const isReplica = info.get("role") === "slave";
+    return {
+      engine: "redis",
+      ready: !isReplica,
+      reason: isReplica ? "this Redis is a replica and refuses writes" : "",
+      durability: durabilityOf(info.get("aof_enabled"), fsync),
+      details: Object.fromEntries(
+        shown.flatMap(([field, name]) => (info.has(field) ? [[name, info.get(field) as string]] : [])),
+      ),
+    };
+  } catch (error) {
+    return down(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Redis' memory and its bound: what is asked for, or maxmemory when that is less. Undefined: there is no bound. */
+export async function redisBytes(
+  connection: RedisConnection,
+  asked: number | undefined,
+): Promise<StoreBytes | undefined> {
+  const info = fieldsOf(await connection.run((redis) => redis.info("memory")).catch(rethrow));
+  const maxmemory = Number(info.get("maxmemory") ?? 0);
+  const bytesMax = Math.min(asked ?? Number.POSITIVE_INFINITY, maxmemory === 0 ? Number.POSITIVE_INFINITY : maxmemory);
+  return bytesMax === Number.POSITIVE_INFINITY ? undefined : { bytes: Number(info.get("used_memory") ?? 0), bytesMax };
+}
+
+function rethrow(error: unknown): never {
+  throw fromRedisError(error);
+}
+
+const shown = [
+  ["redis_version", "version"],
+  ["valkey_version", "valkey_version"],
+  ["dragonfly_version", "dragonfly_version"],
+  ["role", "role"],
+  ["used_memory", "used_memory_bytes"],
+  ["maxmemory", "maxmemory_bytes"],
+  ["maxmemory_policy", "maxmemory_policy"],
+  ["evicted_keys", "evicted_keys"],
+  ["connected_clients", "connected_clients"],
+  ["aof_enabled", "aof_enabled"],
+  ["rdb_last_bgsave_status", "last_save"],
+  ["uptime_in_seconds", "uptime_s"],
+] as const;
+
+function durabilityOf(aofEnabled: string | undefined, fsync: string): StoreStatus["durability"] {
+  if (aofEnabled === undefined) return "unknown";
+  if (aofEnabled === "0") return "memory";
+  if (fsync === "always") return "disk";
+  return fsync === "everysec" ? "about 1 s" : "unknown";
+}
+
+function fieldsOf(info: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of info.split(/\r?\n/)) {
+    const colon = line.indexOf(":");
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1));
+  }
+  return fields;
+}

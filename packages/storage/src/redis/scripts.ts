@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hasSeededBug } from "@gmq/protocol";
+import type { RedisConnection } from "./connection.js";
+import { isReply, prefixOf } from "./redis-errors.js";
+import { seededScript } from "./seeded-scripts.js";
+
+/** Every script of the engine. Each runs on keys of one slot, and no payload passes through one on the publish or deliver path. */
+const names = [
+  "alter-topic",
+  "begin",
+  "claim",
+  "delete-group",
+  "deliver",
+  "ends",
+  "group-offsets",
+  "keep-producers",
+  "load-group",
+  "meta-at",
+  "progress",
+  "reposition",
+  "save-group",
+  "settle",
+  "tail",
+  "touch-sessions",
+  "trim",
+] as const;
+
+export type ScriptName = (typeof names)[number];
+
+/** What a script answers: integers, bulk strings and lists of them. */
+export type Reply = number | Buffer | null | readonly Reply[];
+
+export interface Scripts {
+  /**
+   * Runs a script by its hash, and sends its text when Redis has lost it (restart, SCRIPT FLUSH): that try did nothing, so the second is safe.
+   * @throws Redis' own error, or GmqError `store_unavailable`
+   */
+  run(
+    connection: RedisConnection,
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<Reply>;
+}
+
+const dropsForgotten = hasSeededBug("noscript-is-dropped");
+
+/** Reads the scripts from beside this file. */
+export function loadScripts(): Scripts {
+  const known = new Map(
+    names.map((name) => {
+      const text = seededScript(name, readFileSync(new URL(`scripts/${name}.lua`, import.meta.url), "utf8"));
+      return [name, { text, sha: createHash("sha1").update(text).digest("hex") }];
+    }),
+  );
+
+  /** Sent whole at least once. */
+  const sent = new Set<ScriptName>();
+
+  return {
+    async run(connection, name, keys, args) {
+      const { text, sha } = known.get(name) as { text: string; sha: string };
+      try {
+        return (await connection.run((redis) =>
+          redis.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args),
+        )) as Reply;
+      } catch (error) {
+        if (!isReply(error) || prefixOf(error) !== "NOSCRIPT") throw error;
+        if (dropsForgotten && name === "settle" && sent.has(name)) return [];
+        sent.add(name);
+        return (await connection.run((redis) =>
+          redis.callBuffer("EVAL", text, keys.length, ...keys, ...args),
+        )) as Reply;
+      }
+    },
+  };
+}
+
+/** Text of a bulk string, "" for nil. */
+export function textOf(reply: Reply | undefined): string {
+  if (reply instanceof Buffer) return reply.toString("utf8");
+  return reply === null || reply === undefined ? "" : String(reply);
+}
+
+/** The items of a list reply. */
+export function itemsOf(reply: Reply | undefined): readonly Reply[] {
+  return Array.isArray(reply) ? (reply as readonly Reply[]) : [];
+}

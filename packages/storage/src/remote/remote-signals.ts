@@ -1,0 +1,37 @@
+import type { Signal as SignalMessage } from "@gmq/protocol/messages";
+import type { Signal, SignalHub } from "../engine.js";
+
+export interface RemoteSignals extends SignalHub {
+  receive(signals: readonly SignalMessage[]): void;
+  resync(): void;
+  close(): void;
+}
+
+/** Passes on what the links hear. */
+export function createRemoteSignals(): RemoteSignals {
+  const listeners = new Set<(signal: Signal) => void>();
+
+  function tell(signal: Signal): void {
+    for (const listener of listeners) listener(signal);
+  }
+
+  return {
+    subscribe(listener) {
+      const own = (signal: Signal): void => listener(signal);
+      listeners.add(own);
+      return () => void listeners.delete(own);
+    },
+    receive(signals) {
+      for (const { about } of signals) {
+        if (about.case === "partition") {
+          const { topic, partition, endOffset } = about.value;
+          tell({ kind: "partition", topic, partition, endOffset });
+        } else if (about.case === "group") tell({ kind: "group", group: about.value });
+        else if (about.case === "topic") tell({ kind: "topic", topic: about.value });
+        else tell({ kind: "resync" });
+      }
+    },
+    resync: () => tell({ kind: "resync" }),
+    close: () => listeners.clear(),
+  };
+}

@@ -1,0 +1,266 @@
+/**
+ * A broker's link to one storage service: says hello, keeps heartbeats, matches answers to requests, and connects again after a loss with jittered backoff.
+ * What was in flight when it was lost is rejected, never sent again: only its caller knows whether that is safe.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Client } from "@connectrpc/connect";
+import type { Logger } from "@gmq/log";
+import { GmqError, limits } from "@gmq/protocol";
+import {
+  type FetchedPartition,
+  type LinkRequest,
+  LinkRequestSchema,
+  type LinkResponse,
+  type Signal as SignalMessage,
+  StorageService,
+} from "@gmq/protocol/messages";
+import {
+  createFrameConnection,
+  createNodeTransport,
+  createServiceClient,
+  errorFromMessage,
+  type FrameStream,
+  type NodeTransport,
+  type NodeTransportOptions,
+} from "@gmq/transport";
+
+export type LinkFrame = NonNullable<MessageInitShape<typeof LinkRequestSchema>["frame"]>;
+export type LinkAnswer = LinkResponse["frame"];
+
+/** What a link tells its owner; called in order, must not throw. */
+export interface LinkEvents {
+  /** It can be used, or it cannot any more. */
+  changed(): void;
+  signals(signals: readonly SignalMessage[]): void;
+}
+
+export interface StorageLink {
+  readonly url: string;
+  /** Linked, and not asked to go elsewhere. */
+  readonly ready: boolean;
+  /** Why it is not ready. */
+  readonly problem: GmqError | undefined;
+  /** Unary calls, on a connection of their own: a large answer holds no frame up. */
+  readonly client: Client<typeof StorageService>;
+  /**
+   * Sends a request. `payloadBytes` count against `limits.linkBytesMax`: past it requests wait here, in order.
+   * A fetch answered in several frames is joined.
+   * @throws GmqError the service's answer, or `unavailable` when the link is lost: the outcome is unknown then
+   */
+  request(frame: LinkFrame, payloadBytes: number): Promise<LinkAnswer>;
+  /** Waits for the answers of what is in flight, 5 s at most, then ends the link; what is unanswered is rejected as `closed`. */
+  close(): Promise<void>;
+}
+
+type Stream = FrameStream<LinkResponse, LinkRequest>;
+
+type State =
+  | { readonly name: "connecting"; readonly stream: Stream; readonly timer: NodeJS.Timeout }
+  | { readonly name: "open" | "leaving"; readonly stream: Stream; readonly heartbeat: NodeJS.Timeout }
+  | { readonly name: "backoff"; readonly timer: NodeJS.Timeout }
+  | { readonly name: "closed" };
+
+interface Request {
+  readonly bytes: number;
+  readonly fetched: FetchedPartition[];
+  resolve(answer: LinkAnswer): void;
+  reject(error: GmqError): void;
+}
+
+interface Waiting extends Request {
+  readonly frame: LinkFrame;
+}
+
+const heartbeatIntervalMs = 1_000;
+const heartbeatsMissedMax = 3;
+const connectTimeoutMs = 5_000;
+const closeTimeoutMs = 5_000;
+const backoffMsMin = 50;
+const backoffMsMax = 2_000;
+
+/** Starts connecting at once. */
+export function openStorageLink(
+  target: NodeTransportOptions,
+  brokerId: string,
+  logger: Logger,
+  events: LinkEvents,
+): StorageLink {
+  const { url } = target;
+  const node: NodeTransport = createNodeTransport({ ...target, connectTimeoutMs });
+  const frames = createFrameConnection(target);
+  const requests = new Map<number, Request>();
+  let waiting: Waiting[] = [];
+  let inFlightBytes = 0;
+  let nextCorrelationId = 1;
+  let failures = 0;
+  let lastHeardMs = 0;
+  let whenIdle: (() => void) | undefined;
+  let problem: GmqError | undefined = new GmqError("unavailable", `there is no link to ${url} yet`);
+  let state: State = { name: "backoff", timer: setTimeout(connect, 0) };
+
+  function setState(next: State): void {
+    if (state.name === "connecting" || state.name === "backoff") clearTimeout(state.timer);
+    else if (state.name !== "closed" && next.name !== "leaving") clearInterval(state.heartbeat);
+    state = next;
+  }
+
+  function connect(): void {
+    const stream = frames.open(StorageService.method.link);
+    const timer = setTimeout(
+      () => lose(new GmqError("unavailable", `${url} did not welcome us`, { limit: `${connectTimeoutMs} ms` })),
+      connectTimeoutMs,
+    );
+    setState({ name: "connecting", stream, timer });
+    const isCurrent = (): boolean => state.name !== "backoff" && state.name !== "closed" && state.stream === stream;
+    stream.start({
+      frame: (frame) => isCurrent() && receive(frame),
+      drain: () => undefined,
+      end: (error) => isCurrent() && lose(error ?? new GmqError("unavailable", `${url} ended the link`)),
+    });
+    const hello = { protocolVersion: limits.protocolVersion, brokerId, heartbeatIntervalMs };
+    stream.send(create(LinkRequestSchema, { correlationId: 0, frame: { case: "hello", value: hello } }));
+  }
+
+  function receive({ correlationId, frame }: LinkResponse): void {
+    lastHeardMs = performance.now();
+    switch (frame.case) {
+      case "welcome":
+        return open();
+      case "heartbeat":
+        return;
+      case "signals":
+        return events.signals(frame.value.signals);
+      case "drain":
+        return leave();
+      default:
+        return settleRequest(correlationId, frame);
+    }
+  }
+
+  function settleRequest(correlationId: number, frame: LinkAnswer): void {
+    const request = requests.get(correlationId);
+    if (request === undefined) return;
+    if (frame.case === "fetched") {
+      request.fetched.push(...frame.value.partitions);
+      if (frame.value.more) return;
+      frame.value.partitions = request.fetched;
+    }
+    requests.delete(correlationId);
+    inFlightBytes -= request.bytes;
+    if (frame.case === "error") request.reject(errorFromMessage(frame.value));
+    else request.resolve(frame);
+    sendWaiting();
+    if (requests.size === 0) whenIdle?.();
+    if (state.name === "leaving" && requests.size === 0) lose(new GmqError("unavailable", `${url} is going away`));
+  }
+
+  function open(): void {
+    if (state.name !== "connecting") return;
+    const { stream } = state;
+    setState({ name: "open", stream, heartbeat: setInterval(beat, heartbeatIntervalMs) });
+    logger.info("linked to storage", { url });
+    failures = 0;
+    problem = undefined;
+    events.changed();
+  }
+
+  function beat(): void {
+    if (state.name !== "open" && state.name !== "leaving") return;
+    const silenceMsMax = heartbeatIntervalMs * heartbeatsMissedMax;
+    if (performance.now() - lastHeardMs > silenceMsMax) {
+      lose(new GmqError("unavailable", `${url} was silent for too long`, { limit: `${silenceMsMax} ms` }));
+    } else {
+      state.stream.send(create(LinkRequestSchema, { correlationId: 0, frame: { case: "heartbeat", value: {} } }));
+    }
+  }
+
+  /** The service goes away: what is in flight is answered, then another is asked until this one is back. */
+  function leave(): void {
+    if (state.name !== "open") return;
+    problem = new GmqError("unavailable", `${url} is going away`);
+    setState({ ...state, name: "leaving" });
+    events.changed();
+    if (requests.size === 0) lose(problem);
+  }
+
+  function lose(error: GmqError): void {
+    if (state.name === "closed" || state.name === "backoff") return;
+    if (problem === undefined || problem.message !== error.message) logger.warn("no link to storage", { url, error });
+    problem = error;
+    const { stream, name } = state;
+    const delayMs = Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(failures++, 8)) * (0.5 + Math.random() / 2);
+    setState({ name: "backoff", timer: setTimeout(connect, delayMs) });
+    stream.close();
+    // A connection that went silent would carry the next link into the same silence.
+    if (name !== "leaving") frames.drop();
+    rejectAll(new GmqError("unavailable", `the link to ${url} was lost: ${error.message}`, { cause: error }));
+    events.changed();
+  }
+
+  function rejectAll(error: GmqError): void {
+    const lost: Request[] = [...requests.values(), ...waiting];
+    requests.clear();
+    waiting = [];
+    inFlightBytes = 0;
+    for (const { reject } of lost) reject(error);
+    whenIdle?.();
+  }
+
+  function sendWaiting(): void {
+    let sent = 0;
+    for (const request of waiting) {
+      if (inFlightBytes > 0 && inFlightBytes + request.bytes > limits.linkBytesMax) break;
+      transmit(request.frame, request);
+      sent++;
+    }
+    if (sent > 0) waiting = waiting.slice(sent);
+  }
+
+  function transmit(frame: LinkFrame, request: Request): void {
+    if (state.name !== "open" && state.name !== "leaving") return request.reject(noLink());
+    const correlationId = nextCorrelationId;
+    nextCorrelationId = (nextCorrelationId % 0xffff_ffff) + 1;
+    requests.set(correlationId, request);
+    inFlightBytes += request.bytes;
+    state.stream.send(create(LinkRequestSchema, { correlationId, frame }));
+  }
+
+  function noLink(): GmqError {
+    return new GmqError("unavailable", `there is no link to ${url}`, { cause: problem });
+  }
+
+  return {
+    url,
+    get ready() {
+      return state.name === "open";
+    },
+    get problem() {
+      return state.name === "open" ? undefined : problem;
+    },
+    client: createServiceClient(StorageService, node.transport),
+    request(frame, bytes) {
+      return new Promise((resolve, reject) => {
+        const request = { bytes, fetched: [], resolve, reject };
+        if (waiting.length > 0 || (inFlightBytes > 0 && inFlightBytes + bytes > limits.linkBytesMax)) {
+          waiting.push({ ...request, frame });
+        } else transmit(frame, request);
+      });
+    },
+    async close() {
+      if (requests.size > 0) {
+        const signal = AbortSignal.timeout(closeTimeoutMs);
+        await new Promise<void>((resolve) => {
+          whenIdle = resolve;
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        });
+      }
+      if (state.name === "closed") return;
+      const before = state;
+      setState({ name: "closed" });
+      if (before.name !== "backoff") before.stream.close();
+      rejectAll(new GmqError("closed", "the engine is closed"));
+      frames.close();
+      node.close();
+    },
+  };
+}

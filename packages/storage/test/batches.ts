@@ -1,0 +1,1 @@
+export { batchOf } from "../src/conformance/batches.js";

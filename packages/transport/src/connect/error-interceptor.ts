@@ -1,0 +1,48 @@
+import {
+  ConnectError,
+  type Interceptor,
+  type StreamRequest,
+  type StreamResponse,
+  type UnaryRequest,
+} from "@connectrpc/connect";
+import { GmqError } from "@gmq/protocol";
+import { toConnectError } from "../translate-error.js";
+
+/**
+ * For servers: what a handler throws reaches the caller as a GmqError. Anything that is neither a GmqError nor a ConnectError is a defect: the caller
+ * gets `internal` without its text, `defect` gets all of it. Frame streams translate for themselves and pass untouched.
+ */
+export function errorInterceptor(defect: (error: unknown, method: string) => void): Interceptor {
+  return (next) => async (request) => {
+    if (request.method.methodKind === "bidi_streaming") return next(request);
+    const translate = (error: unknown): ConnectError => translateThrown(error, request, defect);
+    try {
+      const response = await next(request);
+      return response.stream ? { ...response, message: translatedMessages(response, translate) } : response;
+    } catch (error) {
+      throw translate(error);
+    }
+  };
+}
+
+async function* translatedMessages(response: StreamResponse, translate: (error: unknown) => ConnectError) {
+  try {
+    yield* response.message;
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function translateThrown(
+  error: unknown,
+  request: UnaryRequest | StreamRequest,
+  defect: (error: unknown, method: string) => void,
+): ConnectError {
+  if (error instanceof ConnectError) return error;
+  const known = GmqError.from(error);
+  if (known.code !== "internal") return toConnectError(known);
+  defect(error, `${request.service.typeName}/${request.method.name}`);
+  return toConnectError(
+    GmqError.is(error) ? error : new GmqError("internal", "a defect in GMQ; the server's log tells more"),
+  );
+}

@@ -1,0 +1,19 @@
+/** @gmq/transport: a duplex of frames over one gRPC stream, both ends, and the one translation of errors. */
+
+export { type OpenFrameStreamOptions, openFrameStream } from "./connect/connect-client.js";
+export { type ConnectFrameHandler, connectFrameHandler, type FrameHandlerOptions } from "./connect/connect-server.js";
+export { errorInterceptor } from "./connect/error-interceptor.js";
+export { type PeerConnection, peerConnectionKey } from "./connect/peer-connection.js";
+export { createServiceClient } from "./connect/service-client.js";
+export type { FrameHandlers, FrameStream, FrameStreamAcceptor, PeerContext } from "./frame-stream.js";
+export { sessionWindowBytes, streamWindowBytes, widenSession } from "./http2-windows.js";
+export { createFrameConnection, type FrameConnection } from "./lean/frame-connection.js";
+export { leanFrameHandler } from "./lean/frame-method.js";
+export type { LeanHandler } from "./lean/lean-server.js";
+export {
+  createNodeTransport,
+  type NodeTransport,
+  type NodeTransportOptions,
+  type TlsClientOptions,
+} from "./node-transport.js";
+export { errorFromMessage, errorToMessage, fromConnectError, toConnectError } from "./translate-error.js";

@@ -1,0 +1,106 @@
+/**
+ * Serves one bidi gRPC method straight on node:http2. Same wire as Connect's gRPC, a tenth of the work per frame: no async iterables, no promise per frame.
+ * Called by the listener for each new HTTP/2 stream; what it does not take goes on to Connect.
+ */
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { GmqError } from "@gmq/protocol";
+import type { FrameStreamAcceptor, PeerContext } from "../frame-stream.js";
+import { createDuplexFrames, type FrameCodec } from "./duplex-frames.js";
+import { statusTrailers } from "./status.js";
+
+/** A bidi method that is served lean. */
+export interface LeanMethod<Incoming, Outgoing> {
+  /** `/gmq.v1.BrokerService/Session` */
+  readonly path: string;
+  readonly codec: FrameCodec<Incoming, Outgoing>;
+  readonly accept: FrameStreamAcceptor<Incoming, Outgoing>;
+}
+
+/** Takes streams of its method. */
+export interface LeanHandler {
+  /** True: the stream is taken. False: it is another method, protocol or message encoding; nothing was touched. */
+  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+}
+
+/** Makes a handler for one method: gRPC with identity encoding; gRPC-web, Connect and compressed streams are left to Connect. */
+export function createLeanHandler<Incoming, Outgoing>(method: LeanMethod<Incoming, Outgoing>): LeanHandler {
+  return {
+    take(stream, headers) {
+      if (headers[":path"] !== method.path || headers[":method"] !== "POST" || !speaksPlainGrpc(headers)) return false;
+      serve(stream, headers, method);
+      return true;
+    },
+  };
+}
+
+function speaksPlainGrpc(headers: IncomingHttpHeaders): boolean {
+  const type = headers["content-type"];
+  const encoding = headers["grpc-encoding"];
+  return (
+    (type === "application/grpc" || type === "application/grpc+proto") &&
+    (encoding === undefined || encoding === "identity")
+  );
+}
+
+function serve<Incoming, Outgoing>(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  method: LeanMethod<Incoming, Outgoing>,
+): void {
+  let outcome: GmqError | undefined;
+  const duplex = createDuplexFrames(stream, method.codec, {
+    finish(_stream, error) {
+      outcome = error;
+      stream.end();
+    },
+  });
+  const deadline = startDeadline(headers["grpc-timeout"], () => {
+    duplex.frames.close(new GmqError("deadline_exceeded", "the call's deadline passed", { field: "grpc-timeout" }));
+  });
+  let lingering: NodeJS.Timeout | undefined;
+  stream.on("wantTrailers", () => {
+    stream.sendTrailers(statusTrailers(outcome));
+    // A client that keeps its side open after the status would hold the stream.
+    lingering = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), lingerMs);
+  });
+  stream.on("end", () => {
+    if (stream.rstCode === constants.NGHTTP2_NO_ERROR) duplex.halfEnded();
+  });
+  stream.on("error", (cause) => duplex.ended(new GmqError("unavailable", "the stream broke", { cause })));
+  stream.on("close", () => {
+    clearTimeout(deadline);
+    clearTimeout(lingering);
+    duplex.ended(
+      stream.rstCode === constants.NGHTTP2_NO_ERROR
+        ? undefined
+        : new GmqError("cancelled", `the peer reset the stream (code ${stream.rstCode})`),
+    );
+  });
+  stream.respond(
+    { ":status": 200, "content-type": "application/grpc+proto", "grpc-accept-encoding": "identity" },
+    { waitForTrailers: true },
+  );
+  method.accept(duplex.frames, peerOf(stream, headers));
+}
+
+function peerOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): PeerContext {
+  return {
+    address: stream.session?.socket.remoteAddress ?? "",
+    header(name) {
+      const value = headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    },
+  };
+}
+
+const lingerMs = 1_000;
+const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
+const timerMsMax = 2_147_483_647;
+
+/** Starts the timer of a `grpc-timeout` header (1 to 8 digits and a unit); none without the header or with an unreadable one. */
+function startDeadline(header: string | string[] | undefined, passed: () => void): NodeJS.Timeout | undefined {
+  const match = typeof header === "string" ? /^(\d{1,8})([HMSmun])$/.exec(header) : null;
+  if (match === null) return undefined;
+  const timeoutMs = Number(match[1]) * (unitMs[match[2] as string] as number);
+  return setTimeout(passed, Math.min(timeoutMs, timerMsMax));
+}

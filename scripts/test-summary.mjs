@@ -1,0 +1,21 @@
+// Sums the vitest reports of all packages; the last line is the machine-readable result.
+import { globSync, readFileSync } from "node:fs";
+
+const totals = { passed: 0, failed: 0, skipped: 0 };
+for (const file of globSync([
+  "{packages,apps,tests}/*/.reports/vitest.json",
+  "{bench,examples}/.reports/vitest.json",
+])) {
+  const report = JSON.parse(readFileSync(file, "utf8"));
+  totals.passed += report.numPassedTests;
+  totals.failed += report.numFailedTests;
+  totals.skipped += report.numPendingTests + (report.numTodoTests ?? 0);
+  // A file that fails to load has no tests: it counts as one failure.
+  const broken = report.testResults.filter((it) => it.status === "failed" && it.assertionResults.length === 0);
+  totals.failed += broken.length;
+  for (const it of report.testResults.filter((it) => it.status === "failed")) console.log(`failed: ${it.name}`);
+}
+console.log(
+  `${totals.passed} passed, ${totals.failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ""}`,
+);
+process.exitCode = totals.failed > 0 ? 1 : 0;

@@ -1,0 +1,210 @@
+/** Short stories, each with the one fault that brings a kind of bug to light. Without a bug each keeps every promise. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { redisCommand } from "../world/redis-admin.ts";
+import type { Run, RunOptions } from "../world/run.ts";
+import type { StoreKind, World } from "../world/world.ts";
+import { wakeAsZombie } from "./zombie-owner.ts";
+
+export interface Scenario {
+  readonly name: string;
+  readonly store: StoreKind;
+  readonly options?: Omit<RunOptions, "bug">;
+  play(run: Run): Promise<void>;
+}
+
+function redisPort({ redis }: World): number {
+  if (redis === undefined) throw new Error("this world has no Redis");
+  return redis.port;
+}
+
+/** The store refuses what is new for a while; consumers go on. */
+export const outOfMemory: Scenario = {
+  name: "Redis reaches maxmemory",
+  store: "redis everysec",
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(500);
+    const port = redisPort(run.world);
+    await run.fault({ kind: "out of memory", target: "redis" }, async () => {
+      await redisCommand(port, "CONFIG", ["SET", "maxmemory", "1mb"]);
+      await sleep(1_500);
+      await redisCommand(port, "CONFIG", ["SET", "maxmemory", "0"]);
+    });
+    await sleep(500);
+  },
+};
+
+/** Appends are stored, their answers are not seen, and the storage process that knows of them dies. */
+export const lostAnswersAndKill: Scenario = {
+  name: "a storage process dies with answers on their way",
+  store: "redis everysec",
+  options: { partitions: 8 },
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(500);
+    for (const at of [0, 1]) {
+      const path = run.world.proxies.storageToRedis[at];
+      const storage = run.world.parts[at];
+      await run.fault({ kind: "kill storage", target: storage?.name ?? "" }, async () => {
+        path?.set({ mode: "hold answers" });
+        await sleep(300);
+        await storage?.kill();
+        path?.set({ mode: "pass" });
+        path?.cut();
+        await storage?.restart();
+      });
+      await sleep(1_000);
+    }
+  },
+};
+
+/** A session runs out, another takes over, and the first wakes up and settles. */
+export const zombie: Scenario = {
+  name: "a replaced owner settles",
+  store: "redis everysec",
+  async play(run) {
+    const producer = await run.produce({ records: 200 });
+    await run.waitForKept(200);
+    producer.gone = false;
+    await run.fault({ kind: "zombie", target: "zombie" }, () => wakeAsZombie(run, () => run.consume()));
+  },
+};
+
+/** A consumer dies with entries that are partly settled. */
+export const partlySettled: Scenario = {
+  name: "a consumer dies with partly settled entries",
+  store: "redis everysec",
+  options: { consumer: { retryPerMille: 60, releasePerMille: 20, workMs: 5 } },
+  async play(run) {
+    const consumer = await run.consume();
+    await run.produce();
+    await run.waitForKept(1_500);
+    await run.fault({ kind: "kill consumer", target: consumer.name }, async () => {
+      consumer.gone = true;
+      await consumer.process.kill();
+    });
+    await run.consume();
+    await sleep(500);
+  },
+};
+
+/** Nothing is broken: members come and go. */
+export const comingAndGoing: Scenario = {
+  name: "members come and go",
+  store: "redis everysec",
+  options: { partitions: 8, consumer: { workMs: 2 } },
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(300);
+    for (let turn = 0; turn < 3; turn++) {
+      const guest = await run.consume();
+      await sleep(600);
+      guest.gone = true;
+      guest.tell("end");
+      await guest.process.exited;
+    }
+  },
+};
+
+/** A consumer dies in its handlers. */
+export const diesInHandler: Scenario = {
+  name: "a consumer dies in its handlers",
+  store: "redis everysec",
+  options: { consumer: { settle: "implicit" } },
+  async play(run) {
+    const consumer = await run.consume({ workMs: 200 });
+    await run.produce({ ratePerSecond: 200 });
+    await run.waitForKept(300);
+    await run.fault({ kind: "kill consumer", target: consumer.name }, async () => {
+      consumer.gone = true;
+      await consumer.process.kill();
+    });
+    await run.consume();
+  },
+};
+
+/** Redis forgets its scripts. */
+export const scriptFlush: Scenario = {
+  name: "Redis forgets its scripts",
+  store: "redis everysec",
+  options: { drainTimeoutMs: 15_000 },
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(300);
+    for (let turn = 0; turn < 8; turn++) {
+      await run.fault({ kind: "script flush", target: "redis" }, async () => {
+        await redisCommand(redisPort(run.world), "SCRIPT", ["FLUSH"]);
+      });
+      await sleep(200);
+    }
+  },
+};
+
+/** Signals are lost without a trace. */
+export const deafToSignals: Scenario = {
+  name: "signals are lost",
+  store: "redis everysec",
+  options: { drainTimeoutMs: 45_000 },
+  async play(run) {
+    await run.consume();
+    const producer = await run.produce({ ratePerSecond: 100 });
+    await run.waitForKept(200);
+    await run.fault({ kind: "signals lost", target: "redis" }, async () => {
+      for (const path of run.world.proxies.storageToRedis) path.set({ mode: "deaf" });
+      await sleep(1_000);
+      producer.gone = true;
+      producer.tell("end");
+      await producer.process.exited;
+    });
+  },
+};
+
+/** Clients lose their connection when their records are stored and the answers are on their way. */
+export const lostAnswersToClients: Scenario = {
+  name: "clients lose answers",
+  store: "redis everysec",
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(300);
+    for (let turn = 0; turn < 4; turn++) {
+      await run.fault({ kind: "cut", target: "clients to brokers" }, async () => {
+        for (const path of run.world.proxies.clientToBroker) path.set({ mode: "hold answers" });
+        await sleep(200);
+        for (const path of run.world.proxies.clientToBroker) {
+          path.cut();
+          path.set({ mode: "pass" });
+        }
+      });
+      await sleep(400);
+    }
+  },
+};
+
+/** Nothing happens at all. */
+export const steady: Scenario = {
+  name: "nothing happens",
+  store: "redis everysec",
+  options: { drainTimeoutMs: 10_000 },
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(500);
+  },
+};
+
+/** Some records fail before they succeed. */
+export const poison: Scenario = {
+  name: "records fail",
+  store: "embedded",
+  options: { consumer: { failPerMille: 30 } },
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(800);
+  },
+};

@@ -1,0 +1,39 @@
+import type { SeededBug } from "@gmq/protocol";
+import type { Promised } from "../check/violation.ts";
+import type { Scenario } from "./scenarios.ts";
+import {
+  comingAndGoing,
+  deafToSignals,
+  diesInHandler,
+  lostAnswersAndKill,
+  lostAnswersToClients,
+  outOfMemory,
+  partlySettled,
+  poison,
+  scriptFlush,
+  steady,
+  zombie,
+} from "./scenarios.ts";
+
+/** A bug made on purpose, where it shows, and the promise that it breaks. */
+export interface Seeded {
+  readonly bug: SeededBug;
+  readonly scenario: Scenario;
+  readonly breaks: Promised;
+}
+
+/** All of them. Each `breaks` one promise at least; a bug may break more. */
+export const seededBugs: readonly Seeded[] = [
+  { bug: "ack-before-append", scenario: outOfMemory, breaks: "acked-is-kept" },
+  { bug: "swallow-oom", scenario: outOfMemory, breaks: "acked-is-kept" },
+  { bug: "dedupe-in-second-call", scenario: lostAnswersAndKill, breaks: "stored-once" },
+  { bug: "retry-with-new-sequence", scenario: lostAnswersToClients, breaks: "stored-once" },
+  { bug: "offset-from-clock", scenario: steady, breaks: "ordered" },
+  { bug: "retry-frees-key", scenario: poison, breaks: "ordered" },
+  { bug: "settle-without-epoch", scenario: zombie, breaks: "one-owner" },
+  { bug: "settle-backwards", scenario: partlySettled, breaks: "delivered" },
+  { bug: "claim-without-idle", scenario: comingAndGoing, breaks: "delivered" },
+  { bug: "ack-before-handler", scenario: diesInHandler, breaks: "delivered" },
+  { bug: "noscript-is-dropped", scenario: scriptFlush, breaks: "delivered" },
+  { bug: "no-safety-look", scenario: deafToSignals, breaks: "delivered" },
+];

@@ -1,0 +1,310 @@
+/** First prove the checker: a history without fault passes, and each broken promise is seen. */
+import { describe, expect, test } from "vitest";
+import type { HistoryEvent, Place } from "../history/events.ts";
+import type { Witnessed } from "../history/journal.ts";
+import { judge } from "./judge.ts";
+
+const at = (offset: number): Place => ({ topic: "t", partition: 0, offset });
+
+/** Three records of one key: sent, stored, delivered, settled, kept. */
+function goodHistory(): Record<string, HistoryEvent[]> {
+  const p1: HistoryEvent[] = [];
+  const c1: HistoryEvent[] = [{ e: "assigned", at: 1, topic: "t", partition: 0, epoch: 1 }];
+  const run: HistoryEvent[] = [];
+  for (let n = 0; n < 3; n++) {
+    const [id, base] = [`p1.${n}`, 10 + n * 10];
+    p1.push({ e: "send", at: base, id, topic: "t", key: "k", seq: n });
+    p1.push({ e: "stored", at: base + 2, id, duplicate: false, ...at(n) });
+    c1.push({ e: "delivered", at: base + 3, id, key: "k", epoch: 1, attempt: 1, ...at(n) });
+    c1.push({ e: "handled", at: base + 4, ...at(n) });
+    c1.push({ e: "settle", at: base + 4, verb: "ack", ...at(n) });
+    c1.push({ e: "settled", at: base + 5, ...at(n) });
+    run.push({ e: "kept", at: 1_000, id, key: "k", ...at(n) });
+  }
+  run.push({ e: "lag", at: 1_000, topic: "t", partition: 0, records: 0 });
+  run.push({ e: "memory", at: 500, process: "broker 1", bytes: 100_000_000 });
+  p1.push({ e: "ended", at: 900 });
+  c1.push({ e: "ended", at: 900 });
+  return { p1, c1, run };
+}
+
+function broken(history: Record<string, HistoryEvent[]>): string[] {
+  const events: Witnessed[] = Object.entries(history).flatMap(([by, list]) => list.map((event) => ({ by, event })));
+  return [...new Set(judge(events).violations.map(({ promise }) => promise))];
+}
+
+function changed(change: (history: Record<string, HistoryEvent[]>) => void): string[] {
+  const history = goodHistory();
+  change(history);
+  return broken(history);
+}
+
+/** Leaves out the events that a test matches. */
+function without(list: HistoryEvent[] | undefined, test: (event: HistoryEvent) => boolean): HistoryEvent[] {
+  return (list ?? []).filter((event) => !test(event));
+}
+
+const fault = (kind: string, from: number, until: number, lossMs?: number): HistoryEvent => ({
+  e: "fault",
+  at: from,
+  until,
+  kind,
+  target: "c1",
+  ...(lossMs === undefined ? {} : { lossMs }),
+});
+
+/** c2 takes over under epoch 2 and gets the last record. */
+function takeOver(history: Record<string, HistoryEvent[]>, atMs: number, epoch = 2): void {
+  history["c2"] = [
+    { e: "assigned", at: atMs, topic: "t", partition: 0, epoch },
+    { e: "delivered", at: atMs + 1, id: "p1.2", key: "k", epoch, attempt: 1, ...at(2) },
+    { e: "handled", at: atMs + 2, ...at(2) },
+    { e: "settle", at: atMs + 2, verb: "ack", ...at(2) },
+    { e: "settled", at: atMs + 3, ...at(2) },
+  ];
+}
+
+test("a history that keeps every promise passes", () => {
+  expect(broken(goodHistory())).toEqual([]);
+});
+
+test("its figures", () => {
+  const events = Object.entries(goodHistory()).flatMap(([by, list]) => list.map((event) => ({ by, event })));
+  expect(judge(events).figures).toMatchObject({
+    sent: 3,
+    acknowledged: 3,
+    kept: 3,
+    lost: 0,
+    deliveries: 3,
+    redelivered: 0,
+  });
+});
+
+describe("acked-is-kept", () => {
+  test("an acknowledged record is not in the log", () => {
+    expect(changed((h) => (h["run"] = without(h["run"], (e) => e.e === "kept" && e.id === "p1.2")))).toContain(
+      "acked-is-kept",
+    );
+  });
+  test("another record lies in its place", () => {
+    const found = changed((h) => {
+      h["run"] = (h["run"] ?? []).map((e) => (e.e === "kept" && e.id === "p1.2" ? { ...e, id: "p1.1" } : e));
+    });
+    expect(found).toContain("acked-is-kept");
+  });
+  test("what a store may lose, and only in its window, is excused", () => {
+    const lose = (from: number) => (h: Record<string, HistoryEvent[]>) => {
+      h["run"] = without(h["run"], (e) => e.e === "kept" && e.id === "p1.2");
+      h["run"].push(fault("kill redis", from, from + 10, 5));
+    };
+    expect(changed(lose(35))).not.toContain("acked-is-kept");
+    expect(changed(lose(60))).toContain("acked-is-kept");
+  });
+});
+
+describe("stored-once", () => {
+  test("a record lies at two places", () => {
+    expect(changed((h) => h["run"]?.push({ e: "kept", at: 1_000, id: "p1.1", key: "k", ...at(3) }))).toContain(
+      "stored-once",
+    );
+  });
+  test("two records were acknowledged at one place", () => {
+    const found = changed((h) => {
+      h["p1"] = (h["p1"] ?? []).map((e) => (e.e === "stored" && e.id === "p1.2" ? { ...e, offset: 1 } : e));
+    });
+    expect(found).toContain("stored-once");
+  });
+});
+
+describe("ordered", () => {
+  test("a gap in the offsets", () => {
+    const move = (e: HistoryEvent): HistoryEvent => ("offset" in e && e.offset === 2 ? { ...e, offset: 7 } : e);
+    expect(
+      changed((h) => {
+        for (const by of Object.keys(h)) h[by] = (h[by] ?? []).map(move);
+      }),
+    ).toEqual(["ordered"]);
+  });
+  test("a key's records lie in the wrong order", () => {
+    const swap = (e: HistoryEvent): HistoryEvent =>
+      "id" in e && e.e !== "send" && "offset" in e && e.offset < 2 ? { ...e, id: e.offset === 0 ? "p1.1" : "p1.0" } : e;
+    expect(
+      changed((h) => {
+        h["run"] = (h["run"] ?? []).map(swap);
+      }),
+    ).toContain("ordered");
+  });
+  test("a handler begins while the one before it on the key has not ended", () => {
+    expect(
+      changed((h) => {
+        h["c1"] = (h["c1"] ?? []).map((e) => (e.e === "handled" && e.offset === 0 ? { ...e, at: 24 } : e));
+      }),
+    ).toEqual(["ordered"]);
+  });
+  test("a failed record lets its key go on", () => {
+    const found = changed((h) => {
+      h["c1"] = [
+        { e: "assigned", at: 1, topic: "t", partition: 0, epoch: 1 },
+        { e: "delivered", at: 11, id: "p1.0", key: "k", epoch: 1, attempt: 1, ...at(0) },
+        { e: "failed", at: 12, ...at(0) },
+        { e: "delivered", at: 13, id: "p1.1", key: "k", epoch: 1, attempt: 1, ...at(1) },
+        { e: "handled", at: 14, ...at(1) },
+        { e: "delivered", at: 15, id: "p1.0", key: "k", epoch: 1, attempt: 2, ...at(0) },
+        { e: "handled", at: 16, ...at(0) },
+        { e: "delivered", at: 17, id: "p1.2", key: "k", epoch: 1, attempt: 1, ...at(2) },
+        { e: "handled", at: 18, ...at(2) },
+      ];
+    });
+    expect(found).toEqual(["ordered"]);
+  });
+});
+
+describe("delivered", () => {
+  test("a record was never handled", () => {
+    expect(changed((h) => (h["c1"] = without(h["c1"], (e) => "offset" in e && e.offset === 1)))).toEqual(["delivered"]);
+  });
+  test("a handler that did not end is not enough", () => {
+    expect(changed((h) => (h["c1"] = without(h["c1"], (e) => e.e === "handled" && e.offset === 2)))).toEqual([
+      "delivered",
+    ]);
+  });
+  test("lag is left", () => {
+    expect(changed((h) => h["run"]?.push({ e: "lag", at: 1_000, topic: "t", partition: 1, records: 1 }))).toEqual([
+      "delivered",
+    ]);
+  });
+  test("a settled record comes again, also after a fault", () => {
+    const found = changed((h) => {
+      takeOver(h, 100);
+      h["run"]?.push(fault("kill consumer", 90, 90));
+    });
+    expect(found).toEqual(["delivered"]);
+  });
+  test("a record comes twice though nothing had happened", () => {
+    const found = changed((h) => {
+      h["c1"] = without(h["c1"], (e) => (e.e === "settle" || e.e === "settled") && e.offset === 2);
+      h["c1"] = without(h["c1"], (e) => e.e === "ended");
+      h["c1"].push({ e: "revoked", at: 90, topic: "t", partition: 0 });
+      takeOver(h, 100);
+    });
+    expect(found).toEqual(["delivered"]);
+  });
+  test("after a crash the unsettled may come again", () => {
+    const found = changed((h) => {
+      h["c1"] = without(h["c1"], (e) => (e.e === "settle" || e.e === "settled") && e.offset === 2);
+      takeOver(h, 100);
+      h["run"]?.push(fault("kill consumer", 90, 90));
+    });
+    expect(found).toEqual([]);
+  });
+  test("a record that nobody sent", () => {
+    expect(changed((h) => (h["p1"] = without(h["p1"], (e) => "id" in e && e.id === "p1.1")))).toContain("delivered");
+  });
+});
+
+describe("attempts", () => {
+  test("a crash costs an attempt", () => {
+    const found = changed((h) => {
+      h["c1"] = without(h["c1"], (e) => (e.e === "settle" || e.e === "settled") && e.offset === 2);
+      takeOver(h, 100);
+      h["c2"] = (h["c2"] ?? []).map((e) => (e.e === "delivered" ? { ...e, attempt: 2 } : e));
+      h["run"]?.push(fault("kill consumer", 90, 90));
+    });
+    expect(found).toEqual(["attempts"]);
+  });
+  test("a failure that the store took is forgotten", () => {
+    const found = changed((h) => {
+      h["c1"] = (h["c1"] ?? []).map((e) => (e.e === "settle" && e.offset === 2 ? { ...e, verb: "retry" } : e));
+      h["c1"] = without(h["c1"], (e) => e.e === "ended");
+      h["c1"].push({ e: "revoked", at: 90, topic: "t", partition: 0 });
+      takeOver(h, 100);
+    });
+    expect(found).toEqual(["attempts"]);
+  });
+});
+
+describe("one-owner", () => {
+  test("two lease intervals overlap for long though nothing had happened", () => {
+    const found = changed((h) => {
+      h["c1"]?.splice(0, 1, { e: "assigned", at: -2_000, topic: "t", partition: 0, epoch: 1 });
+      h["c2"] = [{ e: "assigned", at: 90, topic: "t", partition: 0, epoch: 2 }];
+      h["c1"] = (h["c1"] ?? []).map((e) => (e.e === "ended" ? { ...e, at: 1_500 } : e));
+    });
+    expect(found).toEqual(["one-owner"]);
+  });
+  test("a replaced owner begins a record though nothing had happened", () => {
+    const found = changed((h) => {
+      h["c2"] = [{ e: "assigned", at: 20, topic: "t", partition: 0, epoch: 2 }];
+      h["c1"] = without(h["c1"], (e) => e.e === "settled" || e.e === "settle");
+    });
+    expect(found).toEqual(["one-owner"]);
+  });
+  test("a settlement under a replaced epoch is taken, also after a fault", () => {
+    const found = changed((h) => {
+      h["c2"] = [{ e: "assigned", at: 20, topic: "t", partition: 0, epoch: 2 }];
+      h["run"]?.push(fault("stop consumer", 15, 30));
+    });
+    expect(found).toEqual(["one-owner"]);
+  });
+  test("one that is fenced is fine", () => {
+    const found = changed((h) => {
+      h["c2"] = [{ e: "assigned", at: 30, topic: "t", partition: 0, epoch: 2 }];
+      h["c1"] = (h["c1"] ?? []).map((e) =>
+        e.e === "settled" && e.offset === 2 ? { ...e, e: "unsettled", code: "fenced" } : e,
+      );
+      h["run"]?.push(fault("stop consumer", 15, 40));
+    });
+    expect(found).toEqual([]);
+  });
+  test("one epoch for two consumers", () => {
+    const found = changed((h) => {
+      h["c1"]?.push({ e: "revoked", at: 90, topic: "t", partition: 0 });
+      h["c2"] = [{ e: "assigned", at: 100, topic: "t", partition: 0, epoch: 1 }];
+    });
+    expect(found).toEqual(["one-owner"]);
+  });
+});
+
+describe("bounded", () => {
+  test("a process grows", () => {
+    expect(changed((h) => h["run"]?.push({ e: "memory", at: 600, process: "broker 1", bytes: 2 ** 31 }))).toEqual([
+      "bounded",
+    ]);
+  });
+});
+
+describe("told", () => {
+  test("a call without an answer, of a process that ended by itself", () => {
+    const found = changed((h) => (h["p1"] = without(h["p1"], (e) => e.e === "stored" && e.id === "p1.2")));
+    expect(found).toEqual(["told"]);
+  });
+  test("a call of a killed process may stay open", () => {
+    expect(
+      changed((h) => (h["p1"] = without(h["p1"], (e) => e.e === "ended" || (e.e === "stored" && e.id === "p1.2")))),
+    ).toEqual([]);
+  });
+  test("two answers", () => {
+    expect(changed((h) => h["p1"]?.push({ e: "unknown", at: 99, id: "p1.2", code: "unknown_outcome" }))).toContain(
+      "told",
+    );
+  });
+  test("a refused record is in the log", () => {
+    const found = changed((h) => {
+      h["p1"] = (h["p1"] ?? []).map((e) =>
+        e.e === "stored" && e.id === "p1.2" ? { e: "refused", at: e.at, id: e.id, code: "store_full" } : e,
+      );
+    });
+    expect(found).toEqual(["told"]);
+  });
+  test("an error that is not in the table", () => {
+    const found = changed((h) => {
+      h["c1"] = (h["c1"] ?? []).map((e) =>
+        e.e === "settled" && e.offset === 2 ? { ...e, e: "unsettled", code: "EPIPE" } : e,
+      );
+    });
+    expect(found).toEqual(["told"]);
+  });
+  test("a settlement without an answer", () => {
+    expect(changed((h) => (h["c1"] = without(h["c1"], (e) => e.e === "settled" && e.offset === 2)))).toEqual(["told"]);
+  });
+});

@@ -1,0 +1,230 @@
+/** One run: a topic, producers, a group of consumers, what happens to them, the drain, and the judgement of the history. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect, type Gmq, GmqError } from "@gmq/client";
+import { waitUntil } from "@gmq/e2e/harness/wait-until";
+import type { ConsumerSpec, ProducerSpec } from "../actors/spec.ts";
+import { type Judgement, judge } from "../check/judge.ts";
+import { nowMs, type RunEvent } from "../history/events.ts";
+import { openJournal, readHistory } from "../history/journal.ts";
+import { type Actor, endActor, startActor, whenUp } from "./actors.ts";
+import { residentBytes, type World } from "./world.ts";
+
+/** A run that is under way. */
+export interface Run {
+  readonly world: World;
+  readonly topic: string;
+  readonly group: string;
+  readonly folder: string;
+  readonly actors: readonly Actor[];
+  /** Starts one more; resolves when it works. */
+  produce(spec?: Partial<ProducerSpec>): Promise<Actor>;
+  consume(spec?: Partial<ConsumerSpec>): Promise<Actor>;
+  /** So many more consumers that join together, stay a little and leave by themselves; resolves when they are gone. */
+  storm(members: number): Promise<void>;
+  /** Writes a fault down and does it; it is over when `act` resolves. */
+  fault(
+    fault: { readonly kind: string; readonly target: string; readonly lossMs?: number },
+    act: () => Promise<void> | void,
+  ): Promise<void>;
+  /** How many records have been settled so far, as far as the group says. */
+  waitForKept(records: number, timeoutMs?: number): Promise<void>;
+  /** Ends producers, drains, reads everything, ends consumers, judges. */
+  finish(): Promise<Judgement>;
+  /** Ends whatever still runs and deletes the history. */
+  close(): Promise<void>;
+}
+
+export interface RunOptions {
+  readonly partitions?: number;
+  readonly bug?: string;
+  /** How long the group may take to settle everything after the last fault. */
+  readonly drainTimeoutMs?: number;
+  readonly producer?: Partial<ProducerSpec>;
+  readonly consumer?: Partial<ConsumerSpec>;
+  /** Keep the journals in this folder. */
+  readonly keepIn?: string;
+}
+
+const memoryIntervalMs = 1_000;
+const stormTimeoutMs = 90_000;
+let runs = 0;
+
+/** Makes the topic and an empty run over a world. */
+export async function startRun(world: World, options: RunOptions = {}): Promise<Run> {
+  const { partitions = 4, drainTimeoutMs = 60_000, bug } = options;
+  const folder = options.keepIn ?? (await mkdtemp(join(tmpdir(), "gmq-chaos-")));
+  const topic = `chaos-${process.pid}-${++runs}`;
+  const group = `${topic}-group`;
+  const journal = openJournal(folder, "run");
+  const actors: Actor[] = [];
+  const note = (event: RunEvent): void => journal.note(event);
+  let names = 0;
+  const admin = await connect({ brokers: world.brokersDirect, timeoutMs: 30_000 });
+  await admin.admin.createTopic(topic, { partitions, timeoutMs: 30_000 });
+  const sampler = setInterval(() => void sample(), memoryIntervalMs);
+
+  async function sample(): Promise<void> {
+    for (const { name, process: running } of [...world.parts, ...actors]) {
+      const bytes = await residentBytes(running);
+      if (bytes !== undefined) note({ e: "memory", at: nowMs(), process: name, bytes });
+    }
+  }
+
+  async function add(actor: Actor): Promise<Actor> {
+    actors.push(actor);
+    await whenUp(actor);
+    return actor;
+  }
+
+  /** The last answer of the group: everything is settled. */
+  async function isDrained(): Promise<boolean> {
+    const { partitions: progress } = await admin.admin.describeGroup(group, { timeoutMs: 5_000 });
+    return progress.length === partitions && progress.every(({ lag, inFlight }) => lag === 0n && inFlight === 0n);
+  }
+
+  /** Progress of the group; one that is not there has settled nothing. */
+  async function describeGroup() {
+    try {
+      return (await admin.admin.describeGroup(group, { timeoutMs: 30_000 })).partitions;
+    } catch (error) {
+      if (!GmqError.is(error, "group_not_found")) throw error;
+      const { partitionStats } = await admin.admin.describeTopic(topic, { timeoutMs: 30_000 });
+      return partitionStats.map(({ partition, endOffset }) => ({ partition, lag: endOffset, inFlight: 0n }));
+    }
+  }
+
+  async function noteLag(): Promise<void> {
+    const progress = await describeGroup();
+    for (const { partition, lag, inFlight } of progress)
+      note({ e: "lag", at: nowMs(), topic, partition, records: Math.max(Number(lag), Number(inFlight)) });
+  }
+
+  async function readAll(): Promise<void> {
+    const text = new TextDecoder();
+    for (let partition = 0; partition < partitions; partition++) {
+      let from = 0n;
+      for (;;) {
+        const { records, nextOffset, endOffset } = await admin.admin.browse(topic, {
+          partition,
+          from: { offset: from },
+          limit: 1_000,
+          timeoutMs: 30_000,
+        });
+        for (const { offset, value, key } of records) {
+          const id = text.decode(value).split(" ", 1)[0] ?? "";
+          note({ e: "kept", at: nowMs(), id, key: text.decode(key), topic, partition, offset: Number(offset) });
+        }
+        if (nextOffset >= endOffset || nextOffset === from) break;
+        from = nextOffset;
+      }
+    }
+  }
+
+  function consumerSpec(spec: Partial<ConsumerSpec> = {}): ConsumerSpec {
+    return {
+      name: `c${++names}`,
+      folder,
+      brokers: world.brokers,
+      topic,
+      group,
+      concurrency: 32,
+      sessionTimeoutMs: 3_000,
+      workMs: 0,
+      failPerMille: 0,
+      retryPerMille: 0,
+      releasePerMille: 0,
+      settle: "explicit",
+      ...options.consumer,
+      ...spec,
+    };
+  }
+
+  const run: Run = {
+    world,
+    topic,
+    group,
+    folder,
+    actors,
+    produce: (spec) =>
+      add(
+        startActor(
+          "producer",
+          {
+            name: `p${++names}`,
+            folder,
+            brokers: world.brokers,
+            topic,
+            keys: 40,
+            ratePerSecond: 500,
+            records: Number.MAX_SAFE_INTEGER,
+            valueBytes: 100,
+            timeoutMs: 60_000,
+            ...options.producer,
+            ...spec,
+          },
+          bug,
+        ),
+      ),
+    consume: (spec) => add(startActor("consumer", consumerSpec(spec), bug)),
+    async storm(members) {
+      const actor = await add(startActor("consumer", consumerSpec({ concurrency: 4 }), bug, members));
+      actor.gone = true;
+      const late = sleep(stormTimeoutMs, undefined, { ref: false });
+      const exit = await Promise.race([actor.process.exited, late]);
+      if (exit?.code !== 0)
+        throw new Error(`a storm did not pass (${JSON.stringify(exit)}):\n${actor.process.output()}`);
+    },
+    async fault(fault, act) {
+      const at = nowMs();
+      try {
+        await act();
+      } finally {
+        note({ e: "fault", at, until: nowMs(), ...fault });
+      }
+    },
+    async waitForKept(records, timeoutMs = 60_000) {
+      await waitUntil(
+        `${records} records in the log`,
+        async () => {
+          const { partitionStats } = await admin.admin.describeTopic(topic, { timeoutMs: 5_000 });
+          return partitionStats.reduce((sum, { endOffset }) => sum + Number(endOffset), 0) >= records;
+        },
+        timeoutMs,
+      );
+    },
+    async finish() {
+      const working = actors.filter(({ gone }) => !gone);
+      await Promise.all(working.filter(({ kind }) => kind === "producer").map((actor) => endActor(actor, 90_000)));
+      await waitUntil("the group to settle everything", isDrained, drainTimeoutMs).catch(ignoreLateness);
+      await noteLag();
+      await Promise.all(working.filter(({ kind }) => kind === "consumer").map((actor) => endActor(actor, 40_000)));
+      await readAll();
+      return judge(readHistory(folder));
+    },
+    async close() {
+      clearInterval(sampler);
+      for (const actor of actors) {
+        actor.gone = true;
+        await actor.process.kill();
+      }
+      await closeQuietly(admin);
+      if (options.keepIn === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+  return run;
+}
+
+function ignoreLateness(error: unknown): void {
+  // What is left is noted and judged; anything but lateness is the judge's own failure.
+  if (!(error instanceof Error) || !/not within/.test(error.message)) throw error;
+}
+
+async function closeQuietly(gmq: Gmq): Promise<void> {
+  const late = sleep(5_000, undefined, { ref: false });
+  await Promise.race([gmq.close(), late]).catch((error: unknown) => {
+    throw GmqError.from(error);
+  });
+}

@@ -1,0 +1,115 @@
+/** Every screen: is there, free of accessibility problems in light, dark and 320 px, and silent in the console. */
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { accessibilityProblems } from "./checks/axe.js";
+import { type Stage, setStage } from "./stage/stage.js";
+
+const screens: readonly {
+  readonly name: string;
+  readonly path: string;
+  readonly heading: string;
+  readonly waitFor: string;
+}[] = [
+  { name: "overview", path: "/", heading: "Overview", waitFor: "Brokers" },
+  { name: "topics", path: "/topics", heading: "Topics", waitFor: "odd-values" },
+  { name: "topics, none found", path: "/topics?q=nope", heading: "Topics", waitFor: "No topic is called like that" },
+  { name: "create dialog", path: "/topics?create=1", heading: "Topics", waitFor: "Letters, digits" },
+  { name: "topic", path: "/topics/orders", heading: "orders", waitFor: "Groups that read it" },
+  { name: "missing topic", path: "/topics/nope", heading: "nope", waitFor: "there is no topic nope" },
+  { name: "messages", path: "/topics/orders/messages", heading: "orders", waitFor: "scanned" },
+  { name: "messages of an empty topic", path: "/topics/empty/messages", heading: "empty", waitFor: "No records here" },
+  { name: "message chosen", path: "/topics/odd-values/messages?sel=0-1", heading: "odd-values", waitFor: "Permalink" },
+  {
+    name: "bad expression",
+    path: "/topics/orders/messages?cel=value.%2B",
+    heading: "orders",
+    waitFor: "invalid_argument",
+  },
+  {
+    name: "live tail",
+    path: "/topics/orders/messages?live=1",
+    heading: "orders",
+    waitFor: "Waiting for the next record",
+  },
+  { name: "record", path: "/topics/odd-values/records/0/0", heading: "odd-values", waitFor: "Record 0" },
+  { name: "produce", path: "/topics/orders/produce", heading: "orders", waitFor: "Goes to" },
+  { name: "groups", path: "/groups", heading: "Groups", waitFor: "fraud-check" },
+  { name: "group", path: "/groups/billing", heading: "billing", waitFor: "order-service" },
+  {
+    name: "pending",
+    path: "/groups/fraud-check/pending/orders/0",
+    heading: "Pending in orders / 0",
+    waitFor: "handed out and not settled",
+  },
+  { name: "missing group", path: "/groups/nope", heading: "nope", waitFor: "there is no group nope" },
+  { name: "dead letters", path: "/dead-letters", heading: "Dead letters", waitFor: "refunds" },
+  {
+    name: "dead letters of a group",
+    path: "/dead-letters/payments/refunds",
+    heading: "refunds gave up of payments",
+    waitFor: "no such order",
+  },
+  { name: "audit", path: "/audit", heading: "Audit", waitFor: "Nothing was written" },
+  { name: "no such page", path: "/nope", heading: "", waitFor: "There is no such page" },
+];
+
+let stage: Stage;
+let page: Page;
+beforeAll(async () => {
+  stage = await setStage({
+    orders: 120,
+    deadLetters: 3,
+    services: { adminArgs: ["--environment", "test", "--environment-color", "green"] },
+  });
+  page = await stage.browser.context.newPage();
+});
+afterAll(async () => await stage?.stop());
+afterEach(() => stage.browser.forgetProblems());
+
+describe.each(screens)("$name", ({ path, heading, waitFor }) => {
+  it("shows and has no accessibility problem, light and wide or dark and 320 px", async () => {
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.goto(stage.url(path));
+    await page.getByText(waitFor).first().waitFor();
+    if (heading !== "") await page.getByRole("heading", { level: 1, name: heading }).waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.setViewportSize({ width: 320, height: 640 });
+    expect(await accessibilityProblems(page)).toEqual([]);
+    const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    expect(widths[0], "the page must not scroll sideways").toBeLessThanOrEqual(widths[1] ?? 0);
+    // A refused call is logged by the browser itself: on these screens it is the subject.
+    const isRefusal = (problem: string): boolean => / (400|404|409|412) /.test(`${problem} `);
+    expect(stage.browser.problems().filter((problem) => !isRefusal(problem))).toEqual([]);
+  });
+});
+
+describe("the first load", () => {
+  it("stays under 200 KB gzip, asks no other host and runs under the policy", async () => {
+    const page = await stage.browser.context.newPage();
+    const asked = new Set<string>();
+    page.on("request", (request) => asked.add(request.url()));
+    const response = await page.goto(stage.url("/"));
+    await page.getByText("Records per second").first().waitFor();
+    const hosts = new Set([...asked].map((url) => new URL(url).host));
+    expect([...hosts]).toEqual([new URL(stage.services.adminUrl).host]);
+    const files = [...asked].filter((url) => /\.(js|css)$/.test(new URL(url).pathname));
+    expect(files.length).toBeGreaterThan(2);
+    let bytes = 0;
+    for (const url of files) {
+      const { headers } = await fetch(url, { headers: { "accept-encoding": "gzip" } });
+      if (new URL(url).pathname.startsWith("/assets/")) expect(headers.get("cache-control")).toContain("immutable");
+      // The chart comes after the first picture.
+      if (!url.includes("line-chart-canvas")) bytes += Number(headers.get("content-length"));
+    }
+    expect(bytes / 1024).toBeLessThan(200);
+    expect(response?.headers()["cache-control"]).toBe("no-cache");
+    const policy = response?.headers()["content-security-policy"] ?? "";
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toContain("unsafe");
+    const html = (await response?.text()) ?? "";
+    expect(html).not.toMatch(/<script(?![^>]*src=)/);
+    await page.close();
+  });
+});

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+/** The one vitest configuration of the workspace; `make test` sums the JSON reports. Redis tests (`*.redis.test.ts`) run in the same run. */
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    passWithNoTests: true,
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    // A condition that is waited for has time, also on a machine that is busy with other things.
+    expect: { poll: { timeout: 15_000, interval: 20 } },
+    reporters: ["default", ["json", { outputFile: ".reports/vitest.json" }]],
+  },
+});
