@@ -36,7 +36,7 @@ test("a batch that came before the one ahead of it is sent again under its numbe
   // The first went another way and arrives later: no failure of its own tells that the gap will close.
   accumulator.failed(second, gap);
   accumulator.stored(first, 0n, false);
-  const again = await vi.waitUntil(() => accumulator.next(true), { interval: 5 });
+  const again = await vi.waitUntil(() => accumulator.next(true), { interval: 5, timeout: 15_000 });
   expect(again.outgoing()).toMatchObject({ producerEpoch: 0, firstSequence: 1n });
   accumulator.stored(again, 1n, true);
   expect(fates).toEqual(["first stored at 0", "second stored at 1 again"]);
@@ -45,10 +45,10 @@ test("a batch that came before the one ahead of it is sent again under its numbe
 test("a batch that every way refused for a gap begins anew under a higher epoch", async () => {
   const { accumulator, add, fates } = start();
   accumulator.failed(add("first"), gap);
-  const second = await vi.waitUntil(() => accumulator.next(true), { interval: 5 });
+  const second = await vi.waitUntil(() => accumulator.next(true), { interval: 5, timeout: 15_000 });
   expect(second.outgoing()).toMatchObject({ producerEpoch: 0, firstSequence: 0n });
   accumulator.failed(second, gap);
-  const third = await vi.waitUntil(() => accumulator.next(true), { interval: 5 });
+  const third = await vi.waitUntil(() => accumulator.next(true), { interval: 5, timeout: 15_000 });
   expect(third.outgoing()).toMatchObject({ producerEpoch: 1, firstSequence: 0n });
   expect(fates).toEqual([]);
 });
@@ -78,7 +78,7 @@ test("a refusal behind a batch whose fate is not known leaves that batch its num
   const [first, second] = [add("first"), add("second")];
   accumulator.failed(first, new GmqError("unavailable", "the session was lost"));
   accumulator.failed(second, new GmqError("batch_corrupt", "the checksum is wrong"));
-  const again = await vi.waitUntil(() => accumulator.next(true), { interval: 5 });
+  const again = await vi.waitUntil(() => accumulator.next(true), { interval: 5, timeout: 15_000 });
   expect(again.outgoing()).toMatchObject({ producerEpoch: 0, firstSequence: 0n });
   accumulator.stored(again, 0n, true);
   expect(fates).toEqual(["first stored at 0 again"]);

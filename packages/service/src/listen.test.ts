@@ -224,7 +224,7 @@ describe("odd connections", () => {
 describe("close", () => {
   it("lets running calls end, takes no new ones, and leaves no handle", async () => {
     await listener.close({ drainMs: 0 });
-    await vi.waitFor(() => expect(openHandles()).toEqual([]));
+    await expect.poll(() => openHandles()).toEqual([]);
     const finishers: (() => void)[] = [];
     listener = await start({
       routes: (router) =>
@@ -237,9 +237,9 @@ describe("close", () => {
     });
     const node = createNodeTransport({ url: listener.url });
     const running = createServiceClient(AdminService, node.transport).listTopics({});
-    await vi.waitFor(() => expect(finishers).toHaveLength(1));
+    await expect.poll(() => finishers).toHaveLength(1);
     const keptAlive = post("/gmq.v1.AdminService/ListTopics", {});
-    await vi.waitFor(() => expect(finishers).toHaveLength(2));
+    await expect.poll(() => finishers).toHaveLength(2);
     const closing = listener.close({ drainMs: 5_000 });
     expect(listener.close({ drainMs: 1 })).toBe(closing);
     await sleep(50);
@@ -251,7 +251,7 @@ describe("close", () => {
     await closing;
     expect(performance.now() - begun).toBeLessThan(2_000);
     node.close();
-    await vi.waitFor(() => expect(openHandles()).toEqual([]));
+    await expect.poll(() => openHandles()).toEqual([]);
     expect(log.lines.join("")).not.toContain("had to be broken");
   });
 
@@ -261,7 +261,7 @@ describe("close", () => {
     const ended = new Promise<GmqError | undefined>((resolve) =>
       stream.start({ frame: () => undefined, drain: () => undefined, end: resolve }),
     );
-    await vi.waitFor(() => expect(streams).toHaveLength(1));
+    await expect.poll(() => streams).toHaveLength(1);
     const silent = await connectRaw(listener.port);
     const begun = performance.now();
     await listener.close({ drainMs: 100 });
@@ -270,7 +270,7 @@ describe("close", () => {
     expect(await ended).toMatchObject({ code: "unavailable" });
     await readAll(silent);
     node.close();
-    await vi.waitFor(() => expect(openHandles()).toEqual([]));
+    await expect.poll(() => openHandles()).toEqual([]);
   });
 });
 
@@ -285,7 +285,7 @@ describe("a peer that dies", () => {
     await once(socket, "end", { signal: AbortSignal.timeout(2_000) });
     socket.destroy();
     await listener.close({ drainMs: 1_000 });
-    await vi.waitFor(() => expect(openHandles()).toEqual([]));
+    await expect.poll(() => openHandles()).toEqual([]);
   });
 });
 
@@ -311,6 +311,6 @@ describe("a frame stream", () => {
     node.close();
     connection.close();
     await listener.close({ drainMs: 1_000 });
-    await vi.waitFor(() => expect(openHandles()).toEqual([]));
+    await expect.poll(() => openHandles()).toEqual([]);
   });
 });

@@ -110,7 +110,7 @@ describe("createNodeTransport", () => {
     const admin = createServiceClient(AdminService, transportTo({ url: server.url }).transport);
     await admin.listTopics({});
     server.destroySessions();
-    await vi.waitFor(() => admin.listTopics({}));
+    await vi.waitFor(() => admin.listTopics({}), { timeout: 15_000 });
   });
 
   it("refuses calls after close, and addresses that are none", async () => {

@@ -16,7 +16,7 @@ import { peerConnectionKey, streamWindowBytes, widenSession } from "../src/index
 /** A bare h2c server with Connect on it, for tests. */
 export interface TestServer {
   readonly url: string;
-  /** Resolves when no call is open any more; fails after 3 s. */
+  /** Resolves when no call is open any more; fails after 15 s. */
   streamsGone(): Promise<void>;
   /** Breaks every connection. */
   destroySessions(): void;
@@ -63,7 +63,7 @@ export async function startTestServer(
     url,
     async streamsGone() {
       for (let waitedMs = 0; streams.size > 0; waitedMs += 10) {
-        if (waitedMs > 3_000) throw new Error(`${streams.size} streams are still open`);
+        if (waitedMs > 15_000) throw new Error(`${streams.size} streams are still open`);
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     },
