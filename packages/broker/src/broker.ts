@@ -20,6 +20,7 @@ import { createMemberships } from "./membership.js";
 import { createPublish } from "./publish.js";
 import { type Session, startSession } from "./session.js";
 import { sessionResponseBytes } from "./session-consumers.js";
+import { createDesks } from "./shared/desks.js";
 import type { SubscriptionContext } from "./subscription.js";
 import { createTopicCache } from "./topic-cache.js";
 import { createTopicPatterns } from "./topic-patterns.js";
@@ -82,13 +83,17 @@ export function createBroker(options: BrokerOptions): Broker {
   const memberships = createMemberships(engine.groups, logger);
   const dispatchers = createDispatchers(options.safetyIntervalMs ?? limits.safetyIntervalMsDefault);
   const patterns = createTopicPatterns(engine.topics, logger);
-  const subscriptions: SubscriptionContext = {
+  const reading = {
     memberships,
     dispatchers,
     logger,
     log: engine.log,
     fetch: createTurn<PartitionFetch, FetchOutcome>((fetches) => engine.groups.fetch(fetches)),
     settle: createTurn<PartitionSettle, SettleOutcome>((settles) => engine.groups.settle(settles)),
+  };
+  const subscriptions: SubscriptionContext = {
+    ...reading,
+    desks: createDesks(reading),
     resolveTopic: topics.resolve,
     patterns,
     revokeTimeoutMs: options.revokeTimeoutMs ?? limits.revokeTimeoutMsDefault,

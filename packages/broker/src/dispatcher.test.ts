@@ -3,6 +3,7 @@ import type { LogEntry, PartitionSettle, SettleOutcome } from "@gmq/storage";
 import { expect, test } from "vitest";
 import { createCredit } from "./credit.js";
 import { createDispatcher, type Dispatcher } from "./dispatcher.js";
+import { onlyTaker } from "./takers.js";
 
 const ownership = { topic: "t", partition: 0, group: "g", memberId: "m", epoch: 1 };
 const entry: LogEntry = { baseOffset: 0n, recordCount: 3, meta: new Uint8Array(), body: new Uint8Array(3) };
@@ -17,17 +18,19 @@ async function delivered(answers: SettleOutcome[]): Promise<{ dispatcher: Dispat
   const dispatcher = createDispatcher(
     {
       ownership,
-      credit,
+      takers: onlyTaker({
+        credit,
+        deliver: (deliveries) => {
+          count += deliveries.length;
+        },
+        writable: () => true,
+      }),
       fetch: async () => ({ ok: true, entries: [entry], position: 3n, endOffset: 3n }),
       settle: async (request) => {
         asked.push(request);
         return answers.shift() ?? { ok: true, refusals: [] };
       },
       log: { read: () => Promise.reject(new GmqError("internal", "nothing is read")) },
-      deliver: (deliveries) => {
-        count += deliveries.length;
-      },
-      writable: () => true,
       lost: () => undefined,
     },
     { position: 0n, endOffset: 3n, pending: [] },

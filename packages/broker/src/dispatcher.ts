@@ -1,6 +1,6 @@
 /**
- * Deliver in the broker: one dispatcher per assignment (group × partition with an owner here). Created by membership after the claim; fetches, cuts to
- * the consumer's credit and hands entries to the subscription's sink. `pump()` alone decides what is done next; every event only calls it.
+ * Deliver in the broker: one dispatcher per group × partition that is read here. Created by membership after the claim; fetches, cuts to the credit of who
+ * takes next and hands entries over. `pump()` alone decides what is done next; every event only calls it.
  * Guarantees: pending records of earlier owners first, then the log in order; never more than the credit; nothing after `stop`.
  */
 import { GmqError, limits } from "@gmq/protocol";
@@ -14,14 +14,16 @@ import type {
   Ownership,
   PartitionFetch,
   PartitionSettle,
+  PendingEntry,
   SettleOutcome,
   SettleRange,
   SettleRefusal,
 } from "@gmq/storage";
-import type { Credit } from "./credit.js";
-import { createEntrySlicer, type EntrySlicer } from "./entry-slicer.js";
+import { createEntrySlicer } from "./entry-slicer.js";
 import { type AttemptsAt, createLedger, type DelayedRun, type Run } from "./ledger.js";
+import { type CutRun, createReadyRuns, type ReadyRun } from "./ready-runs.js";
 import { attemptsNotKnown, resend } from "./resend.js";
+import type { Taker, Takers } from "./takers.js";
 import type { Turn } from "./turn.js";
 
 /** An entry, or a part of one, on its way to the consumer. */
@@ -36,13 +38,12 @@ export interface Delivery {
 /** What a dispatcher needs of its surroundings. */
 export interface DispatcherContext {
   readonly ownership: Ownership;
-  readonly credit: Credit;
+  readonly takers: Takers;
   readonly fetch: Turn<PartitionFetch, FetchOutcome>;
   readonly settle: Turn<PartitionSettle, SettleOutcome>;
   readonly log: Pick<LogStore, "read">;
-  /** Hands over; the consumer's side has room when `writable` says so. */
-  deliver(deliveries: readonly Delivery[], endOffset: bigint): void;
-  writable(): boolean;
+  /** A desk claims again: what it was given and does not know of, and what desks left that are gone. Absent for an owner, who has everything. */
+  readonly reclaim?: (() => Promise<ClaimResult>) | undefined;
   /** The assignment is over: fenced, the topic is gone, or stored bytes cannot be read. Called once. */
   lost(error: GmqError): void;
 }
@@ -63,6 +64,8 @@ export interface Dispatcher {
    * @throws GmqError `fenced` and the store's errors, then nothing is settled
    */
   settle(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]>;
+  /** A desk that read the partition too is gone: takes over what it left. */
+  inherit(): void;
   /** Delivers nothing more; settling still works. */
   pause(): void;
   /** The end: no delivery, no timer. */
@@ -76,12 +79,6 @@ export interface Dispatcher {
 /** Why nothing goes out: the consumer gave no credit, its connection is full, the store is asked or does not answer, there is nothing, it is to stop. */
 export type DispatcherWait = "credit" | "room" | "store" | "store retry" | "records" | "end";
 
-/** A run whose entry may have to be read first. */
-interface ReadyRun extends Run {
-  readonly slicer: EntrySlicer | undefined;
-  readonly entry: LogEntry | undefined;
-}
-
 /** Pending entries lie close together as a rule. */
 const readAheadEntries = 256;
 const backoffMsMin = 50;
@@ -89,10 +86,9 @@ const backoffMsMax = 2_000;
 
 /** Makes a dispatcher over a fresh claim; it starts with the first `pump`. */
 export function createDispatcher(context: DispatcherContext, claim: ClaimResult): Dispatcher {
-  const { ownership, credit, log } = context;
+  const { ownership, takers, log } = context;
   const ledger = createLedger();
-  /** Ordered by offset; what was taken over or handed back stands before what is read on. */
-  const ready: ReadyRun[] = [];
+  const ready = createReadyRuns();
   const timers = new Set<NodeJS.Timeout>();
   let position = claim.position;
   let endOffset = claim.endOffset;
@@ -100,24 +96,29 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
   let state: "running" | "paused" | "stopped" = "running";
   let busy = false;
   let lookAgain = false;
+  let inherits = false;
   let failures = 0;
 
-  for (const pending of claim.pending) {
-    const taken = ledger.addPending(pending);
-    ready.push(...taken.ready.map(unread));
-    for (const run of taken.delayed) later(run);
+  takeOver(claim.pending);
+
+  function takeOver(entries: readonly PendingEntry[]): void {
+    for (const pending of entries) {
+      const taken = ledger.addPending(pending);
+      for (const run of taken.ready) ready.insert(run);
+      for (const run of taken.delayed) later(run);
+    }
   }
 
   function later(run: DelayedRun): void {
     if (run.delayMs === 0) {
       // Now, in its place: what is new stays behind it.
-      enqueue(run);
+      ready.insert(run);
       return;
     }
     const timer = setTimeout(
       () => {
         timers.delete(timer);
-        enqueue(run);
+        ready.insert(run);
         pump();
       },
       Math.min(run.delayMs, 2_147_483_647),
@@ -125,52 +126,37 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     timers.add(timer);
   }
 
-  function enqueue({ baseOffset, recordCount, from, to }: Run): void {
-    const offset = baseOffset + BigInt(from);
-    const at = ready.findIndex((other) => other.baseOffset + BigInt(other.from) > offset);
-    ready.splice(at < 0 ? ready.length : at, 0, unread({ baseOffset, recordCount, from, to }));
-  }
-
   function pump(): void {
     if (state !== "running" || busy) return;
-    const deliveries: Delivery[] = [];
-    for (let run = ready[0]; run !== undefined && credit.open && context.writable(); run = ready[0]) {
-      const delivery = take(run);
-      if (delivery === undefined) {
+    if (inherits) {
+      void work(inherit);
+      return;
+    }
+    let deliveries: Delivery[] = [];
+    let current: Taker | undefined;
+    for (let run = ready.first; run !== undefined; run = ready.first) {
+      const taker = takers.next(run.to - run.from);
+      if (taker === undefined) break;
+      if (taker !== current) {
+        if (deliveries.length > 0) current?.deliver(deliveries, endOffset);
+        deliveries = [];
+        current = taker;
+      }
+      const cut = ready.take(run, taker.records, taker.bytes);
+      if (cut === undefined) {
         void work(() => prepare(run));
         break;
       }
-      deliveries.push(delivery);
+      deliveries.push(hand(cut, taker));
     }
-    if (deliveries.length > 0) context.deliver(deliveries, endOffset);
-    if (!busy && ready.length === 0 && credit.open && context.writable() && (position < hintedEnd || lookAgain))
+    if (deliveries.length > 0) current?.deliver(deliveries, endOffset);
+    if (!busy && ready.first === undefined && (position < hintedEnd || lookAgain) && takers.records > 0)
       void work(fetchOn);
   }
 
-  /** Cuts the next delivery off a run, as much as the credit allows; undefined when the run's entry has to be read or indexed first. */
-  function take(run: ReadyRun): Delivery | undefined {
-    const { entry, slicer } = run;
-    const whole = run.from === 0 && run.to === run.recordCount;
-    if (entry !== undefined && whole && entry.recordCount <= credit.records && entry.body.length <= credit.bytes) {
-      ready.shift();
-      return hand(run, entry);
-    }
-    if (slicer === undefined) return undefined;
-    const to = fitting(slicer, run.from, Math.min(run.to, run.from + credit.records));
-    if (to === run.to) ready.shift();
-    else ready[0] = { ...run, from: to };
-    return hand({ ...run, to }, slicer.slice(run.from, to));
-  }
-
-  /** Where to cut, so that the bytes fit the credit: at least one record. */
-  function fitting(slicer: EntrySlicer, from: number, to: number): number {
-    let end = to;
-    while (end > from + 1 && slicer.sliceBytes(from, end) > credit.bytes) end = from + Math.max(1, (end - from) >>> 1);
-    return end;
-  }
-
-  function hand(run: Run, entry: LogEntry): Delivery {
-    credit.spend(entry.recordCount, entry.body.length);
+  function hand(run: CutRun, taker: Taker): Delivery {
+    const { bytes: entry } = run;
+    taker.spend(entry.recordCount, entry.body.length);
     ledger.delivered(run);
     const handBacks = ledger.handBacks(run);
     return {
@@ -192,10 +178,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       await readEntries(run);
       return;
     }
-    const slicer = await createEntrySlicer(run.entry);
-    ready.forEach((other, at) => {
-      if (other.baseOffset === run.baseOffset) ready[at] = { ...other, slicer };
-    });
+    ready.index(run.baseOffset, await createEntrySlicer(run.entry));
   }
 
   async function readEntries({ baseOffset }: Run): Promise<void> {
@@ -216,17 +199,12 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
         field: "offset",
       });
     }
-    const found = new Map(entries.map((entry) => [entry.baseOffset, entry]));
-    ready.forEach((other, at) => {
-      const entry = other.entry ?? found.get(other.baseOffset);
-      if (entry !== undefined) ready[at] = { ...other, entry };
-    });
+    ready.attach(entries);
   }
 
   /** Retention or a purge was faster: the store has settled these away and counts them as lost. */
   function dropTrimmed(startOffset: bigint): void {
-    const first = ready.findIndex(({ baseOffset }) => baseOffset >= startOffset);
-    ready.splice(0, first < 0 ? ready.length : first);
+    ready.dropBelow(startOffset);
     ledger.dropBelow(startOffset);
   }
 
@@ -236,8 +214,8 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     const outcome = await context.fetch({
       ownership,
       position,
-      bytesMax: Math.min(credit.bytes, limits.fetchBytesDefault),
-      recordsMax: credit.records,
+      bytesMax: Math.min(takers.bytes, limits.fetchBytesDefault),
+      recordsMax: takers.records,
     });
     if (!outcome.ok) throw outcome.error;
     position = outcome.position;
@@ -246,15 +224,16 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     if (hintedEnd === before || outcome.endOffset > hintedEnd) hintedEnd = outcome.endOffset;
     for (const entry of outcome.entries) {
       ledger.add(entry.baseOffset, entry.recordCount);
-      ready.push({
-        baseOffset: entry.baseOffset,
-        recordCount: entry.recordCount,
-        from: 0,
-        to: entry.recordCount,
-        entry,
-        slicer: undefined,
-      });
+      ready.append(entry);
     }
+  }
+
+  /** What of the claim is not known here: given with an answer that was lost, or left by a desk. What is settled meanwhile was known before. */
+  async function inherit(): Promise<void> {
+    const known = ledger.baseOffsets();
+    const found = await context.reclaim?.();
+    inherits = false;
+    if (found !== undefined) takeOver(found.pending.filter(({ baseOffset }) => !known.has(baseOffset)));
   }
 
   /** One piece of asynchronous work at a time; afterwards the pump decides again. */
@@ -279,6 +258,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       return;
     }
     lookAgain = true;
+    if (context.reclaim !== undefined) inherits = true;
     const delayMs = Math.min(backoffMsMax, backoffMsMin * 2 ** failures++) * (0.5 + Math.random() / 2);
     const timer = setTimeout(() => {
       timers.delete(timer);
@@ -304,7 +284,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     }
     const refused = new Set(outcome.refusals.map(({ firstOffset }) => firstOffset));
     ledger.settled(refused.size === 0 ? plan.entries : without(plan.entries, refused));
-    for (const run of plan.released) if (!refused.has(run.baseOffset + BigInt(run.from))) enqueue(run);
+    for (const run of plan.released) if (!refused.has(run.baseOffset + BigInt(run.from))) ready.insert(run);
     for (const run of plan.delayed) if (!refused.has(run.baseOffset + BigInt(run.from))) later(run);
     pump();
     return [...plan.refusals, ...outcome.refusals, ...(sendings > 1 ? attemptsNotKnown(plan.entries) : [])];
@@ -324,7 +304,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     state = "stopped";
     for (const timer of timers) clearTimeout(timer);
     timers.clear();
-    ready.length = 0;
+    ready.clear();
   }
 
   return {
@@ -332,9 +312,8 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     get waitsFor() {
       if (state !== "running") return "end";
       if (failures > 0) return "store retry";
-      if (ready.length === 0 && position >= hintedEnd) return "records";
-      if (!credit.open) return "credit";
-      return context.writable() ? "store" : "room";
+      if (ready.first === undefined && position >= hintedEnd) return "records";
+      return takers.records > 0 ? "store" : takers.lacks;
     },
     pump,
     signal(end) {
@@ -347,6 +326,10 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       pump();
     },
     settle,
+    inherit() {
+      inherits = true;
+      pump();
+    },
     pause() {
       if (state === "running") state = "paused";
     },
@@ -361,11 +344,6 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       return ledger.heldRecords;
     },
   };
-}
-
-function unread(run: Run): ReadyRun {
-  const { baseOffset, recordCount, from, to } = run;
-  return { baseOffset, recordCount, from, to, entry: undefined, slicer: undefined };
 }
 
 function without(entries: readonly EntrySettle[], refused: ReadonlySet<bigint>): EntrySettle[] {

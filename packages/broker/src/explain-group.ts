@@ -2,6 +2,7 @@
 import { GmqError } from "@gmq/protocol";
 import type {
   Engine,
+  GroupMember,
   GroupPartitionOffsets,
   GroupView,
   PartitionOwnership,
@@ -65,6 +66,9 @@ function ownershipOf(
 ): GroupCondition[] {
   if (hold === "paused") return [{ code: "paused", text: "the group is paused here: resume it" }];
   if (hold === "reset") return [{ code: "resetting", text: "the group is being reset" }];
+  if (memberId === undefined && members.some(({ kind }) => kind !== undefined)) {
+    return sharedOf(members, topic, brokerId, reader);
+  }
   if (memberId === undefined) {
     if (members.length === 0) return [{ code: "no_member", text: "the group has no member: start a consumer" }];
     return [{ code: "no_subscriber", text: `none of the group's ${members.length} members subscribes to ${topic}` }];
@@ -78,6 +82,24 @@ function ownershipOf(
     return [{ code: "owner_elsewhere", text }];
   }
   return reader === undefined ? [{ code: "claiming", text: `${memberId} has not taken the partition over yet` }] : [];
+}
+
+/** A shared group's partition is read by a desk for each broker that has consumers of it. */
+function sharedOf(
+  members: readonly GroupMember[],
+  topic: string,
+  brokerId: string,
+  reader: Dispatcher | undefined,
+): GroupCondition[] {
+  const desks = members.filter(({ kind, topics }) => kind === "desk" && topics.includes(topic));
+  if (desks.length === 0) {
+    return [{ code: "no_subscriber", text: `none of the group's members takes records of ${topic}` }];
+  }
+  if (reader !== undefined) return [];
+  const isHere = desks.some((desk) => desk.brokerId === brokerId);
+  if (isHere) return [{ code: "claiming", text: "the broker's desk has not begun to read the partition yet" }];
+  const brokers = desks.map((desk) => desk.brokerId).join(", ");
+  return [{ code: "owner_elsewhere", text: `the group's consumers are at ${brokers}: ask there for their credit` }];
 }
 
 function progressOf(at: GroupPartitionOffsets | undefined, pending: readonly PendingEntry[]): GroupCondition[] {

@@ -10,6 +10,7 @@ import {
   type ConsumeResponse,
   ConsumeResponseSchema,
   type SettleRequest,
+  SubscriptionMode,
 } from "@gmq/protocol/messages";
 import type { LogEntry, SettleRange, SettleRefusal, TopicPartition } from "@gmq/storage";
 import { startFromMessage } from "@gmq/storage/wire";
@@ -42,13 +43,14 @@ export function createGatewayConsume(context: SubscriptionContext, brokerId: str
         limit: `1 to ${inFlightMax} records`,
       });
     }
+    const parts = partsOf(request.mode, context);
     yield response({ case: "started", value: { sessionId } });
     const queue = createDeliveryQueue();
     const places = new Map<number, TopicPartition>();
     const revoking = new Set<number>();
     let stream: ThinStream | undefined;
     const subscription = await openSubscription(
-      context,
+      { ...context, ...parts },
       memberSpec(request, sessionId, brokerId),
       startFromMessage(request.start),
       counter(),
@@ -238,6 +240,13 @@ function createDeliveryQueue(): DeliveryQueue {
       return items.shift() ?? "quiet";
     },
   };
+}
+
+/** @throws GmqError `invalid_argument`: settling tells nothing in broadcast, and a thin client has no place to resume from */
+function partsOf(mode: SubscriptionMode, { desks }: SubscriptionContext): Partial<SubscriptionContext> {
+  if (mode === SubscriptionMode.SHARED) return desks;
+  if (mode === SubscriptionMode.UNSPECIFIED || mode === SubscriptionMode.EXCLUSIVE) return {};
+  throw new GmqError("invalid_argument", `mode is ${mode}`, { field: "mode", limit: "1 exclusive, 2 shared" });
 }
 
 function memberSpec({ group, topics }: ConsumeRequest, sessionId: string, brokerId: string) {

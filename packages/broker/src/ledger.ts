@@ -49,6 +49,8 @@ export interface Ledger {
   plan(ranges: readonly SettleRange[]): LedgerSettle;
   /** Notes that the store has taken these. */
   settled(entries: readonly EntrySettle[]): void;
+  /** Every entry that is not wholly settled. */
+  baseOffsets(): Set<bigint>;
   /** Forgets entries below an offset: the log has them no more. */
   dropBelow(offset: bigint): void;
   /** Records that are with the consumer now; counted when asked. */
@@ -237,6 +239,8 @@ export function createLedger(): Ledger {
         if (entry.unsettled === 0) remove(entry);
       }
     },
+
+    baseOffsets: () => new Set(entries.map(({ baseOffset }) => baseOffset)),
 
     dropBelow(offset) {
       entries.splice(0, firstAfter(entries, offset - 1n));

@@ -1,11 +1,13 @@
 /** One member of a group that this broker speaks for: what it holds, and what a new view of the group changes about that. */
 import { GmqError } from "@gmq/protocol";
-import type { ClaimResult, GroupStore, Ownership, PartitionOwnership, TopicPartition } from "@gmq/storage";
+import type { ClaimResult, DeskPeers, GroupStore, Ownership, PartitionOwnership, TopicPartition } from "@gmq/storage";
 
 /** What happens to a member's partitions; called by membership, in order for each partition. */
 export interface MemberEvents {
   /** The partition is claimed and may be read. */
   assigned(ownership: Ownership, claim: ClaimResult): void;
+  /** A desk that read the partition too is gone: `reclaim` brings what it left. Only desks hear it. */
+  inherit?(partition: TopicPartition): void;
   /** The group wants it back: answer with `release`. */
   revoke(partition: TopicPartition): void;
   /** Somebody else has it: nothing of it can be settled any more. */
@@ -14,17 +16,26 @@ export interface MemberEvents {
   ended(error: GmqError): void;
 }
 
+/** A partition of the member, as a view of the group shows it; a desk's with those who read it too. */
+export interface MemberPartition extends PartitionOwnership {
+  readonly peers?: DeskPeers | undefined;
+}
+
 /** A partition that the group gave to the member. */
 interface Holding {
   readonly partition: TopicPartition;
   readonly epoch: number;
   /** `claiming`: not read yet. `owned`: being read. `revoking`: asked back. `releasing`: given back, the group has not seen it yet. */
   state: "claiming" | "owned" | "revoking" | "releasing";
+  /** By the latest view. */
+  peers: DeskPeers | undefined;
 }
 
 export interface LocalMember {
   /** Brings what is held in line with the group: claims what is new, asks back or drops what is not the member's. */
-  apply(own: readonly PartitionOwnership[]): void;
+  apply(own: readonly MemberPartition[]): void;
+  /** Claims once more under the same epoch. @throws GmqError `fenced` when the partition is not the member's any more, and what `GroupStore.claim` does */
+  reclaim(partition: TopicPartition): Promise<ClaimResult>;
   /** Marks partitions as given back; returns those that the group still counts as the member's. */
   releasing(partitions: readonly TopicPartition[]): TopicPartition[];
   /** The store refused its owner, whatever the group says: unless it passed on meanwhile, the next view claims it again. */
@@ -74,9 +85,10 @@ export function createLocalMember({
   }
 
   async function claim(place: string, holding: Holding): Promise<void> {
-    const ownership: Ownership = { ...holding.partition, group, memberId, epoch: holding.epoch };
+    const ownership = ownershipOf(holding);
+    const { peers } = holding;
     try {
-      const result = await groups.claim(ownership);
+      const result = await groups.claim(ownership, peers);
       if (stopped || holdings.get(place) !== holding) return;
       if (holding.state === "revoking") {
         holding.state = "releasing";
@@ -85,6 +97,7 @@ export function createLocalMember({
       }
       holding.state = "owned";
       events.assigned(ownership, result);
+      if (lacks(holding.peers, peers)) events.inherit?.(holding.partition);
     } catch (cause) {
       if (stopped || holdings.get(place) !== holding) return;
       const error = GmqError.from(cause);
@@ -99,12 +112,16 @@ export function createLocalMember({
     }
   }
 
+  function ownershipOf({ partition, epoch, peers }: Holding): Ownership {
+    return { ...partition, group, memberId, epoch, ...(peers === undefined ? {} : { shared: true }) };
+  }
+
   function drop(place: string, holding: Holding, error: GmqError): void {
     holdings.delete(place);
     if (holding.state === "owned" || holding.state === "revoking") events.lost(holding.partition, error);
   }
 
-  function take(place: string, { topic, partition, epoch, nextMemberId }: PartitionOwnership): void {
+  function take(place: string, { topic, partition, epoch, nextMemberId, peers }: MemberPartition): void {
     const held = holdings.get(place);
     if (held !== undefined && held.epoch !== epoch) drop(place, held, replaced(held.partition));
     const current = holdings.get(place);
@@ -113,12 +130,15 @@ export function createLocalMember({
         giveBack([{ topic, partition }]);
         return;
       }
-      const holding: Holding = { partition: { topic, partition }, epoch, state: "claiming" };
+      const holding: Holding = { partition: { topic, partition }, epoch, state: "claiming", peers };
       holdings.set(place, holding);
       void claim(place, holding);
       return;
     }
+    const before = current.peers;
+    current.peers = peers;
     if (nextMemberId === undefined) {
+      if (current.state === "owned" && lacks(peers, before)) events.inherit?.(current.partition);
       // Given back, but the group did not hear it, and now wants it to stay: claim it again under the same epoch.
       if (current.state !== "releasing") return;
       current.state = "claiming";
@@ -136,6 +156,11 @@ export function createLocalMember({
       for (const [place, holding] of [...holdings])
         if (!mine.has(place)) drop(place, holding, replaced(holding.partition));
       for (const ownership of own) take(placeOf(ownership), ownership);
+    },
+    async reclaim(partition) {
+      const holding = holdings.get(placeOf(partition));
+      if (holding === undefined) throw replaced(partition);
+      return groups.claim(ownershipOf(holding), holding.peers);
     },
     releasing(partitions) {
       return partitions.filter((partition) => {
@@ -160,6 +185,11 @@ export function createLocalMember({
       holdings.clear();
     },
   };
+}
+
+/** Somebody who was there is there no more. */
+function lacks(now: DeskPeers | undefined, before: DeskPeers | undefined): boolean {
+  return now !== undefined && before?.memberIds.some((desk) => !now.memberIds.includes(desk)) === true;
 }
 
 function placeOf({ topic, partition }: TopicPartition): string {

@@ -22,6 +22,7 @@ test("a member that comes back while one of its partitions is wanted gives it ba
   const view: GroupView = {
     group: "g",
     version: 7,
+    epoch: 4,
     members: [{ ...spec, joinedAtMs: 0 }, other],
     partitions: [wanted, kept],
   };

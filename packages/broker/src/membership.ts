@@ -7,32 +7,39 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
 import type {
+  ClaimResult,
   GroupMemberSpec,
   GroupStore,
   GroupView,
   MemberLiveness,
-  PartitionOwnership,
   Signal,
   StartPosition,
   TopicPartition,
 } from "@gmq/storage";
-import { createLocalMember, type LocalMember, type MemberEvents } from "./local-member.js";
+import { deskOwnerships } from "@gmq/storage";
+import { createLocalMember, type LocalMember, type MemberEvents, type MemberPartition } from "./local-member.js";
 
 /** A member that has joined. */
 export interface Membership {
   /** Gives partitions back; the next owner gets them. */
   release(partitions: readonly TopicPartition[]): Promise<void>;
   /** Subscribes to these topics from now on; the group begins in new ones at their beginning. What cannot be done now is done with the next change. */
-  setTopics(topics: readonly string[]): Promise<void>;
+  setTopics(topics: readonly string[], sessionTimeoutMs?: number): Promise<void>;
   /** The store refused the owner of this epoch: looks whether the group still says so, and claims the partition again then. */
   refused(partition: TopicPartition, epoch: number): void;
   /** Ends the membership. `leave` hands everything over at once; without it the session runs out by itself (a static member may come back). */
   end(options: { readonly leave: boolean }): Promise<void>;
 }
 
+/** A membership of a group in the store. */
+export interface StoreMembership extends Membership {
+  /** A desk's: claims a partition once more, with what desks left that are gone. @throws GmqError what `GroupStore.claim` does */
+  reclaim(partition: TopicPartition): Promise<ClaimResult>;
+}
+
 export interface Memberships {
   /** Adds a member and claims what the group gives it. @throws GmqError what `GroupStore.join` does */
-  join(spec: GroupMemberSpec, start: StartPosition, events: MemberEvents): Promise<Membership>;
+  join(spec: GroupMemberSpec, start: StartPosition, events: MemberEvents): Promise<StoreMembership>;
   signal(signal: Signal): void;
   readonly memberCount: number;
   close(): void;
@@ -259,6 +266,8 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
 
       function release(partitions: readonly TopicPartition[]): Promise<void> {
         member.releasing(partitions);
+        // Nobody waits for what a desk lets go: the others read it all the time.
+        if (spec.kind === "desk") return Promise.resolve();
         for (const place of partitions) gathered.set(`${place.topic}/${place.partition}`, place);
         next ??= sent.then(() => nextTurn()).then(sendReleases);
         return next;
@@ -288,9 +297,10 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
 
       return {
         release,
-        async setTopics(topics) {
+        reclaim: member.reclaim,
+        async setTopics(topics, sessionTimeoutMs = entry.spec.sessionTimeoutMs) {
           if (!watch.entries.has(entry)) return;
-          entry.spec = { ...entry.spec, topics };
+          entry.spec = { ...entry.spec, topics, sessionTimeoutMs };
           try {
             const after = await groups.join(entry.spec, "earliest");
             if (watch.entries.has(entry)) apply(watch, after);
@@ -332,9 +342,11 @@ function heartbeatIntervalMs({ sessionTimeoutMs }: GroupMemberSpec): number {
   return sessionTimeoutMs / heartbeatsPerTimeout;
 }
 
-function ownedByMember({ partitions }: GroupView): Map<string, PartitionOwnership[]> {
-  const owned = new Map<string, PartitionOwnership[]>();
-  for (const ownership of partitions) {
+function ownedByMember(view: GroupView): Map<string, MemberPartition[]> {
+  const owned = new Map<string, MemberPartition[]>();
+  for (const member of view.members)
+    if (member.kind === "desk") owned.set(member.memberId, deskOwnerships(view, member));
+  for (const ownership of view.partitions) {
     if (ownership.memberId === undefined) continue;
     const list = owned.get(ownership.memberId) ?? [];
     list.push(ownership);

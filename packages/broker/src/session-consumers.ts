@@ -143,9 +143,8 @@ export function createSessionConsumers(context: ConsumersContext): SessionConsum
       try {
         const spec = memberSpec(request, context);
         const { subscriptions } = context;
-        const isBroadcast = request.mode === SubscriptionMode.BROADCAST;
         const subscription = await openSubscription(
-          isBroadcast ? { ...subscriptions, ...createBroadcast(subscriptions, positionsOf(request)) } : subscriptions,
+          { ...subscriptions, ...partsOf(request, subscriptions) },
           spec,
           startFromMessage(request.start),
           () => ++lastAssignmentId,
@@ -237,7 +236,7 @@ function check({ subscriptionId, mode, topics }: Subscribe): void {
   if (!modes.has(mode)) {
     throw new GmqError("invalid_argument", `mode ${mode} is not known`, {
       field: "mode",
-      limit: "1 exclusive, 3 broadcast",
+      limit: "1 exclusive, 2 shared, 3 broadcast",
     });
   }
   if (new Set(topics).size !== topics.length)
@@ -247,8 +246,16 @@ function check({ subscriptionId, mode, topics }: Subscribe): void {
 const modes: ReadonlySet<SubscriptionMode> = new Set([
   SubscriptionMode.UNSPECIFIED,
   SubscriptionMode.EXCLUSIVE,
+  SubscriptionMode.SHARED,
   SubscriptionMode.BROADCAST,
 ]);
+
+/** What the mode changes of a subscription. @throws GmqError `invalid_argument` */
+function partsOf(request: Subscribe, subscriptions: SubscriptionContext): Partial<SubscriptionContext> {
+  if (request.mode === SubscriptionMode.SHARED) return subscriptions.desks;
+  if (request.mode === SubscriptionMode.BROADCAST) return createBroadcast(subscriptions, positionsOf(request));
+  return {};
+}
 
 /** @throws GmqError `invalid_argument` for a negative offset */
 function positionsOf({ positions }: Subscribe): Map<string, bigint> {
@@ -269,7 +276,7 @@ function memberSpec(
   const { subscriptionId, group, topics, memberId, staticMember } = request;
   return {
     group: checkGroup(group),
-    memberId: memberId === "" ? `${sessionId}-${subscriptionId}` : checkName("member_id", memberId),
+    memberId: memberId === "" ? `${sessionId}-${subscriptionId}` : checkMemberId(memberId),
     incarnation: `${sessionId}-${subscriptionId}`,
     clientId,
     clientVersion,
@@ -279,6 +286,18 @@ function memberSpec(
     staticMember,
   };
 }
+
+/** @throws GmqError `invalid_name` */
+function checkMemberId(memberId: string): string {
+  if (!memberId.startsWith(ownMembersPrefix)) return checkName("member_id", memberId);
+  throw new GmqError("invalid_name", `member_id ${JSON.stringify(memberId)} is one of the brokers' own`, {
+    field: "member_id",
+    limit: `no ${ownMembersPrefix}`,
+  });
+}
+
+/** Members that brokers add themselves: desks. */
+const ownMembersPrefix = "gmq.";
 
 function timeoutOf({ sessionTimeoutMs }: Subscribe): number {
   return sessionTimeoutMs === 0 ? limits.sessionTimeoutMsDefault : sessionTimeoutMs;

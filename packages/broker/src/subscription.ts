@@ -6,6 +6,7 @@
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
 import type {
+  ClaimResult,
   FetchOutcome,
   GroupMemberSpec,
   LogStore,
@@ -20,9 +21,11 @@ import type {
   TopicPartition,
 } from "@gmq/storage";
 import { createCredit } from "./credit.js";
-import { createDispatcher, type Delivery, type Dispatcher } from "./dispatcher.js";
+import { createDispatcher, type Delivery, type Dispatcher, type DispatcherContext } from "./dispatcher.js";
 import type { Dispatchers } from "./dispatchers.js";
-import type { Membership, Memberships } from "./membership.js";
+import type { MemberEvents } from "./local-member.js";
+import type { Membership } from "./membership.js";
+import { type ConsumerSide, onlyTaker } from "./takers.js";
 import type { TopicPatterns } from "./topic-patterns.js";
 import type { Turn } from "./turn.js";
 
@@ -46,10 +49,18 @@ export interface SubscriptionSink {
   ended(error: GmqError): void;
 }
 
+/** What differs by mode: how the group is joined and who reads for the consumer. */
+export interface SubscriptionParts {
+  readonly memberships: {
+    join(spec: GroupMemberSpec, start: StartPosition, events: MemberEvents): Promise<Membership>;
+  };
+  readonly dispatchers: Pick<Dispatchers, "add">;
+  /** Reads an assignment for its consumer; absent: by a dispatcher of its own. */
+  readonly read?: (context: ReaderContext, claim: ClaimResult) => Dispatcher;
+}
+
 /** What all subscriptions of a broker share. */
-export interface SubscriptionContext {
-  readonly memberships: Pick<Memberships, "join">;
-  readonly dispatchers: Dispatchers;
+export interface SubscriptionContext extends SubscriptionParts {
   readonly log: Pick<LogStore, "read">;
   readonly fetch: Turn<PartitionFetch, FetchOutcome>;
   readonly settle: Turn<PartitionSettle, SettleOutcome>;
@@ -59,6 +70,17 @@ export interface SubscriptionContext {
   readonly patterns: TopicPatterns;
   /** A consumer has this long to settle and give back what it is asked for. */
   readonly revokeTimeoutMs: number;
+  /** The parts of shared mode. */
+  readonly desks: SubscriptionParts;
+}
+
+/** What the reader of an assignment needs of its surroundings. */
+export interface ReaderContext extends Omit<DispatcherContext, "takers"> {
+  readonly consumer: ConsumerSide;
+}
+
+function readAlone({ consumer, ...context }: ReaderContext, claim: ClaimResult): Dispatcher {
+  return createDispatcher({ ...context, takers: onlyTaker(consumer) }, claim);
 }
 
 export interface Subscription {
@@ -110,18 +132,20 @@ export async function openSubscription(
   const named = spec.topics;
   let topics = named;
 
-  function assigned(ownership: Ownership, claim: Parameters<typeof createDispatcher>[1]): void {
+  function assigned(ownership: Ownership, claim: ClaimResult): void {
     const assignmentId = nextAssignmentId();
     const { topic, partition, epoch } = ownership;
-    const dispatcher = createDispatcher(
+    const dispatcher = (context.read ?? readAlone)(
       {
         ownership,
-        credit,
+        consumer: {
+          credit,
+          deliver: (deliveries, endOffset) => sink.deliver(assignmentId, deliveries, endOffset),
+          writable: () => sink.writable(),
+        },
         log: context.log,
         fetch: context.fetch,
         settle: context.settle,
-        deliver: (deliveries, endOffset) => sink.deliver(assignmentId, deliveries, endOffset),
-        writable: () => sink.writable(),
         lost: (error) => {
           drop(assignmentId);
           // One of several topics may go; the others stay.

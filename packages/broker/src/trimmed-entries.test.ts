@@ -5,6 +5,7 @@ import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import { afterEach, expect, it } from "vitest";
 import { createCredit } from "./credit.js";
 import { createDispatcher, type Dispatcher } from "./dispatcher.js";
+import { onlyTaker } from "./takers.js";
 
 const engines: Engine[] = [];
 const dispatchers: Dispatcher[] = [];
@@ -70,12 +71,14 @@ it("drops what is gone, delivers the rest, and stays exact", async () => {
   const dispatcher = createDispatcher(
     {
       ownership,
-      credit,
+      takers: onlyTaker({
+        credit,
+        deliver: (deliveries) => delivered.push(...deliveries.map(({ entry }) => entry.baseOffset)),
+        writable: () => true,
+      }),
       fetch: async (fetch: PartitionFetch) => (await engine.groups.fetch([fetch]))[0] as never,
       settle: async (settle: PartitionSettle) => (await engine.groups.settle([settle]))[0] as never,
       log: engine.log,
-      deliver: (deliveries) => delivered.push(...deliveries.map(({ entry }) => entry.baseOffset)),
-      writable: () => true,
       lost: (error) => losses.push(error),
     },
     claim,

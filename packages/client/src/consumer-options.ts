@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { checkName, GmqError, isTopicPattern, limits, topicPattern } from "@gmq/protocol";
-import type { StartPositionSchema } from "@gmq/protocol/messages";
+import { type StartPositionSchema, SubscriptionMode } from "@gmq/protocol/messages";
 
 /** Where a NEW group begins; a group that exists goes on where it is. */
 export type Start = "earliest" | "latest" | { readonly offset: bigint } | { readonly timestamp: Date | number };
@@ -10,13 +10,14 @@ export interface ConsumerOptions {
   /** Consumers of one group share the partitions of a topic. */
   readonly group: string;
   /**
-   * `exclusive` (default): the consumers of the group share the partitions. `broadcast`: every consumer gets everything; nothing of it is kept in the store, `group`
+   * `exclusive` (default): each partition has one consumer of the group, which keeps the order of keys. `shared`: a work queue: any number of consumers take records of the
+   * same partitions, whoever has room; no order between them. A group is one or the other while it has members. `broadcast`: every consumer gets everything; nothing of it is kept in the store, `group`
    * is only shown to operators, and after a lost connection it goes on where it was.
    */
-  readonly mode?: "exclusive" | "broadcast";
+  readonly mode?: ConsumerMode;
   /** Default `earliest`. */
   readonly start?: Start;
-  /** Records and bytes that may be delivered and not settled; default 5,000 records and 16 MiB. */
+  /** Records and bytes that may be delivered and not settled; default 5,000 records (shared: as many as handlers run at once, 100 without handlers; more to hide the way to the broker) and 16 MiB. */
   readonly maxInFlight?: { readonly records?: number; readonly bytes?: number };
   /** Silence after which the group passes this consumer's partitions on; 1,000 to 600,000 ms, default 10,000. Kept up in the background, whatever handlers do. */
   readonly sessionTimeoutMs?: number;
@@ -32,18 +33,27 @@ export interface ConsumerOptions {
   readonly onInvalid?: OnInvalid;
 }
 
+export type ConsumerMode = "exclusive" | "shared" | "broadcast";
+
 /** What becomes of a record whose value cannot be read. */
 export type OnInvalid = "fail" | "skip" | "deadLetter";
 
 export interface ConsumerSettings {
   readonly group: string;
-  readonly mode: "exclusive" | "broadcast";
+  readonly mode: ConsumerMode;
   readonly start: Start;
   readonly records: number;
   readonly bytes: number;
   readonly sessionTimeoutMs: number;
   readonly memberId: string | undefined;
 }
+
+/** Modes as the wire has them. */
+export const wireModes: Readonly<Record<ConsumerMode, SubscriptionMode>> = {
+  exclusive: SubscriptionMode.EXCLUSIVE,
+  shared: SubscriptionMode.SHARED,
+  broadcast: SubscriptionMode.BROADCAST,
+};
 
 /** Checks what the user gave. @throws GmqError `invalid_argument`, `invalid_name` */
 export function checkConsumer(topics: readonly string[], options: ConsumerOptions): ConsumerSettings {
@@ -62,7 +72,7 @@ export function checkConsumer(topics: readonly string[], options: ConsumerOption
       limit: "fail, skip or deadLetter",
     });
   }
-  const { records = 5_000, bytes = 16 * 1024 * 1024 } = maxInFlight;
+  const { records = mode === "shared" ? 100 : 5_000, bytes = 16 * 1024 * 1024 } = maxInFlight;
   checkName("group", group);
   if (memberId !== undefined) checkName("member_id", memberId);
   if (topics.length === 0)
@@ -74,10 +84,10 @@ export function checkConsumer(topics: readonly string[], options: ConsumerOption
   inRange("maxInFlight.records", records, 1, limits.creditRecordsMax);
   inRange("maxInFlight.bytes", bytes, 1, limits.creditBytesMax);
   inRange("sessionTimeoutMs", sessionTimeoutMs, limits.sessionTimeoutMsMin, limits.sessionTimeoutMsMax);
-  if (mode !== "exclusive" && mode !== "broadcast") {
+  if (!(mode in wireModes)) {
     throw new GmqError("invalid_argument", `mode is ${JSON.stringify(mode)}`, {
       field: "mode",
-      limit: "exclusive, broadcast",
+      limit: Object.keys(wireModes).join(", "),
     });
   }
   return { group, mode, start, records, bytes, sessionTimeoutMs, memberId };

@@ -4,16 +4,10 @@
  */
 import { randomUUID } from "node:crypto";
 import { GmqError, isTopicPattern, limits } from "@gmq/protocol";
-import {
-  type Assignment as AssignmentMessage,
-  type Deliver,
-  type Revoked,
-  type SettleRefusal,
-  SubscriptionMode,
-} from "@gmq/protocol/messages";
+import type { Assignment as AssignmentMessage, Deliver, Revoked, SettleRefusal } from "@gmq/protocol/messages";
 import { errorFromMessage } from "@gmq/transport";
 import { bounded, type CallOptions } from "./call-options.js";
-import { type ConsumerOptions, checkConsumer, startOf } from "./consumer-options.js";
+import { type ConsumerOptions, checkConsumer, startOf, wireModes } from "./consumer-options.js";
 import { messagesOf } from "./delivered-entries.js";
 import type { EventStream } from "./event-stream.js";
 import type { BrokerFrame, ClientFrame, Link } from "./link.js";
@@ -105,7 +99,7 @@ export function createGroupConsumer(
           group: settings.group,
           topics: topics.filter((name) => !isTopicPattern(name)),
           topicPatterns: topics.filter(isTopicPattern),
-          mode: settings.mode === "broadcast" ? SubscriptionMode.BROADCAST : SubscriptionMode.EXCLUSIVE,
+          mode: wireModes[settings.mode],
           positions: resume?.positions() ?? [],
           start: startOf(settings.start),
           memberId,

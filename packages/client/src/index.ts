@@ -11,7 +11,7 @@ export type {
 } from "./admin.js";
 export type { CallOptions } from "./call-options.js";
 export { type ConnectOptions, connect, type Gmq } from "./connect.js";
-export type { ConsumerOptions, OnInvalid, Start } from "./consumer-options.js";
+export type { ConsumerMode, ConsumerOptions, OnInvalid, Start } from "./consumer-options.js";
 export type {
   DeadLetter,
   DeadLetterAdmin,

@@ -3,7 +3,7 @@
  * `concurrency` handlers run at once, one per lane: a record that fails waits in place, and the rest of its key behind it, while other keys go on.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type GmqError, hasSeededBug } from "@gmq/protocol";
+import { GmqError, hasSeededBug } from "@gmq/protocol";
 import { bounded, type CallOptions } from "./call-options.js";
 import { type ConsumerOptions, inRange } from "./consumer-options.js";
 import { createEventStream } from "./event-stream.js";
@@ -31,7 +31,7 @@ export type Handler<Value> = (
 export interface SubscribeOptions extends ConsumerOptions {
   /** Handlers that run at once; 1 to 10,000, default 1. */
   readonly concurrency?: number;
-  /** What keeps its order under concurrency: records of a key (default), of a partition, or nothing. */
+  /** What keeps its order under concurrency: records of a key (default), of a partition, or nothing (the default, and all there is, in shared mode). */
   readonly orderBy?: "key" | "partition" | "none";
   /**
    * One attempt at a record may take so long; 1 to 2,147,483,647 ms, default: no limit. Past it the handler's signal fires and the attempt has failed; `message.extend()`
@@ -44,7 +44,7 @@ export interface SubscribeOptions extends ConsumerOptions {
     readonly maxAttempts?: number;
     /** Exponential with jitter; default 200 ms up to 30,000 ms. */
     readonly backoff?: { readonly initialMs?: number; readonly maxMs?: number };
-    /** `in-order` (default): the record waits in its lane. `delayed`: the store brings it again, later records of the key overtake it. */
+    /** `in-order` (default): the record waits in its lane. `delayed` (default in shared mode): the store brings it again, later records of the key overtake it. */
     readonly place?: "in-order" | "delayed";
   };
   /** Closes the subscription when it fires. */
@@ -80,21 +80,28 @@ export function createSubscription<In, Out>(
   handler: Handler<Out>,
   closed: () => void,
 ): Subscription {
+  const isShared = options.mode === "shared";
   const {
     concurrency = 1,
-    orderBy = "key",
+    orderBy = isShared ? "none" : "key",
     retry = {},
     signal,
     processingTimeoutMs,
     onInvalid = "deadLetter",
   } = options;
   const { initialMs = 200, maxMs = 30_000 } = retry.backoff ?? {};
-  const { place = "in-order", maxAttempts = 8 } = retry;
+  const { place = isShared ? "delayed" : "in-order", maxAttempts = 8 } = retry;
   inRange("concurrency", concurrency, 1, 10_000);
   inRange("retry.backoff.initialMs", initialMs, 1, 86_400_000);
   inRange("retry.backoff.maxMs", maxMs, initialMs, 86_400_000);
   inRange("retry.maxAttempts", maxAttempts, 1, 1_000_000);
   if (processingTimeoutMs !== undefined) inRange("processingTimeoutMs", processingTimeoutMs, 1, processingTimeoutMsMax);
+  if (isShared && orderBy !== "none") {
+    throw new GmqError("invalid_argument", `orderBy is ${JSON.stringify(orderBy)} in shared mode`, {
+      field: "orderBy",
+      limit: "none: other consumers have records of the same keys",
+    });
+  }
   const topics = topicListOf(like);
   const events = createEventStream<SubscriptionEvent>();
   const lanes = createLanes<RawMessage>(concurrency, run);
@@ -104,25 +111,33 @@ export function createSubscription<In, Out>(
   outcome.promise.catch(nothing);
   let closing: Promise<void> | undefined;
 
-  const consumer = createGroupConsumer(link, topics.names, options, events, {
-    messages(messages) {
-      if (stopping.signal.aborted) for (const message of messages) consumer.done(message);
-      else inside(() => messages.forEach((message) => lanes.add(message, laneOf(message, orderBy))));
+  // A shared consumer holds what it works on: what waits here could be with somebody who is idle.
+  const maxInFlight = isShared ? { records: concurrency, ...options.maxInFlight } : options.maxInFlight;
+  const consumer = createGroupConsumer(
+    link,
+    topics.names,
+    { ...options, ...(maxInFlight && { maxInFlight }) },
+    events,
+    {
+      messages(messages) {
+        if (stopping.signal.aborted) for (const message of messages) consumer.done(message);
+        else inside(() => messages.forEach((message) => lanes.add(message, laneOf(message, orderBy))));
+      },
+      async revoking(assignment) {
+        forget((message) => message.assignment === assignment);
+        await until(() => assignment.unsettled === 0);
+      },
+      lost: (assignment) => forget((message) => message.assignment === assignment),
+      ended(error) {
+        stopping.abort();
+        forget(() => true);
+        signal?.removeEventListener("abort", onAbort);
+        closed();
+        if (error === undefined) outcome.resolve();
+        else outcome.reject(error);
+      },
     },
-    async revoking(assignment) {
-      forget((message) => message.assignment === assignment);
-      await until(() => assignment.unsettled === 0);
-    },
-    lost: (assignment) => forget((message) => message.assignment === assignment),
-    ended(error) {
-      stopping.abort();
-      forget(() => true);
-      signal?.removeEventListener("abort", onAbort);
-      closed();
-      if (error === undefined) outcome.resolve();
-      else outcome.reject(error);
-    },
-  });
+  );
 
   /** Drops what has not begun: it is unsettled and comes again, here or elsewhere. */
   function forget(test: (message: RawMessage) => boolean): void {

@@ -43,13 +43,16 @@ export interface GroupStore {
    * Takes a partition over with the epoch that the group view gave: from now on every older epoch is `fenced`.
    * Pending entries move to the new owner and are returned in order; their bytes are read with `log.read`.
    * Claiming again under the same epoch changes nothing.
+   * A desk's claim (`ownership.shared`) registers it beside the other desks and returns what is pending with it; with `peers` it takes over what those left that
+   * are gone.
    * Rejected records whose copy is owed are brought to their dead-letter topic first; what cannot be now is tried again in the background.
    * @throws `fenced`, `topic_not_found`, `partition_not_found`
    */
-  claim(ownership: Ownership): Promise<ClaimResult>;
+  claim(ownership: Ownership, peers?: DeskPeers): Promise<ClaimResult>;
   /**
    * Reads on from `position` and registers what it returns as pending with the owner, many partitions in one call.
-   * At least one entry when there is any, else as many as fit both bounds. What was handed out before is given again, as it is.
+   * At least one entry when there is any, else as many as fit both bounds. What was handed out before is given again, as it is; to a desk it is not: another
+   * one may have it (then nothing may come though there is more: the answer's position tells where to go on), and after a lost answer its claim tells what it was given.
    * One answer for each, in order; never rejects as a whole. Outcomes: `fenced`, `topic_not_found`, `partition_not_found`, `store_unavailable`.
    */
   fetch(fetches: readonly PartitionFetch[]): Promise<FetchOutcome[]>;
@@ -108,7 +111,12 @@ export interface GroupMemberSpec {
   readonly topics: readonly string[];
   readonly sessionTimeoutMs: number;
   readonly staticMember: boolean;
+  /** Absent: exclusive, it owns partitions. The members of a group are exclusive, or shared with their desks; a join that differs is refused. */
+  readonly kind?: MemberKind | undefined;
 }
+
+/** `shared`: takes records from a desk and owns nothing. `desk`: reads every partition of its topics for the shared members of one broker, beside other desks. */
+export type MemberKind = "shared" | "desk";
 
 export interface MemberRef {
   readonly group: string;
@@ -137,12 +145,16 @@ export interface TopicPartition {
 export interface GroupView {
   readonly group: string;
   readonly version: number;
+  /** The highest fencing epoch that the group has given out. */
+  readonly epoch: number;
   readonly members: readonly GroupMember[];
   readonly partitions: readonly PartitionOwnership[];
 }
 
 export interface GroupMember extends GroupMemberSpec {
   readonly joinedAtMs: number;
+  /** Fencing epoch of a desk's life; absent for others. */
+  readonly epoch?: number | undefined;
 }
 
 export interface PartitionOwnership extends TopicPartition {
@@ -163,12 +175,21 @@ export interface Ownership extends TopicPartition {
   readonly group: string;
   readonly memberId: string;
   readonly epoch: number;
+  /** The owner is a desk: one of several that hand out the partition's entries, each entry by one. */
+  readonly shared?: boolean | undefined;
+}
+
+/** The desks of a partition as a view of the group shows them: one that registered up to `epoch` and is not named is gone. */
+export interface DeskPeers {
+  readonly memberIds: readonly string[];
+  readonly epoch: number;
 }
 
 export interface ClaimResult {
   /** Next offset that no owner of the group was given. */
   readonly position: bigint;
   readonly endOffset: bigint;
+  /** What is pending with this owner. */
   readonly pending: PendingEntry[];
 }
 

@@ -7,6 +7,7 @@ import type { GroupStore } from "./engine-groups.js";
 
 export type {
   ClaimResult,
+  DeskPeers,
   EntrySettle,
   FetchOutcome,
   GroupMember,
@@ -20,6 +21,7 @@ export type {
   GroupView,
   HandBacks,
   MemberHeartbeat,
+  MemberKind,
   MemberLiveness,
   MemberRef,
   Ownership,

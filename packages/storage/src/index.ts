@@ -1,2 +1,3 @@
 /** @gmq/storage: the engine interface. Engines: `@gmq/storage/redis`, `/embedded`, `/remote`; the service: `@gmq/storage/service`. */
+export { type DeskOwnership, deskOwnerships } from "./coordinator/desks.js";
 export type * from "./engine.js";

@@ -17,6 +17,7 @@ import {
   type Deliver,
   SessionRequestSchema,
   type SessionResponse,
+  SubscriptionMode,
   Verb,
 } from "@gmq/protocol/messages";
 import { createFrameConnection } from "@gmq/transport";
@@ -73,7 +74,13 @@ export interface RawSession {
   /** All records of all deliveries so far. */
   records(): Promise<DeliveredRecord[]>;
   /** Subscribes without credit and waits for an assignment of every partition; returns assignment ids by partition. */
-  subscribe(topic: string, group: string, partitions: number, subscriptionId?: number): Promise<number[]>;
+  subscribe(
+    topic: string,
+    group: string,
+    partitions: number,
+    subscriptionId?: number,
+    mode?: SubscriptionMode,
+  ): Promise<number[]>;
   grant(records: number, bytes?: number, subscriptionId?: number): void;
   /** Settles offsets `first` to `last`; returns the refusals' codes. */
   settle(assignmentId: number, first: number | bigint, last: number | bigint, how?: Verdict): Promise<string[]>;
@@ -191,9 +198,9 @@ export function openRawSession(url: string): RawSession {
     async records() {
       return (await Promise.all(session.all("deliver").map(recordsOf))).flat();
     },
-    async subscribe(topic, group, partitions, subscriptionId = 1) {
+    async subscribe(topic, group, partitions, subscriptionId = 1, mode = SubscriptionMode.EXCLUSIVE) {
       await session.askFor(
-        { case: "subscribe", value: { subscriptionId, group, topics: [topic], sessionTimeoutMs: 60_000 } },
+        { case: "subscribe", value: { subscriptionId, group, topics: [topic], sessionTimeoutMs: 60_000, mode } },
         "subscribed",
       );
       const assigned = () =>

@@ -16,9 +16,10 @@ export interface TestBroker {
   stop(): Promise<void>;
 }
 
-export async function startTestBroker(options: Omit<BrokerOptions, "engine"> = {}): Promise<TestBroker> {
-  const engine = await createEmbeddedEngine({ memory: true });
-  const broker = createBroker({ engine, defaultPartitions: 2, heartbeatIntervalMs: 20_000, ...options });
+/** `engine`: a store that others use too, and that is not closed with the broker. */
+export async function startTestBroker(options: Partial<BrokerOptions> = {}): Promise<TestBroker> {
+  const engine = options.engine ?? (await createEmbeddedEngine({ memory: true }));
+  const broker = createBroker({ defaultPartitions: 2, heartbeatIntervalMs: 20_000, ...options, engine });
   const listener = await listen({
     host: "127.0.0.1",
     port: 0,
@@ -33,7 +34,7 @@ export async function startTestBroker(options: Omit<BrokerOptions, "engine"> = {
     for (const session of sessions) session.close();
     await broker.close();
     await listener.close({ drainMs: 200 });
-    await engine.close();
+    if (options.engine === undefined) await engine.close();
   }
 
   return {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type CallOptions, type ConsumerOptions, type Gmq, type Topic, topic } from "@gmq/client";
 import { GmqError } from "@gmq/protocol";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { exitCodes } from "../exit-codes.js";
 import { type From, parseFrom, wholeNumber } from "../input/arguments.js";
 import { describeRate, startProgress } from "../output/progress.js";
@@ -18,12 +18,14 @@ interface ConsumeOptions extends GlobalOptions {
   readonly follow: boolean;
   readonly format?: RecordPrinter;
   readonly member?: string;
+  readonly mode: "exclusive" | "shared";
 }
 
 const examples = `
 Examples:
   gmq consume orders --group billing                 goes on where the group stands, waits for more
   gmq consume orders --no-follow --json              everything there is, then ends
+  gmq consume jobs --group workers --mode shared     a work queue: start as many as you like
   gmq consume orders --group late --from 2026-01-31T12:00:00Z
   gmq consume orders --group billing --limit 10 --format '{partition}@{offset} {key} {value}'`;
 
@@ -50,6 +52,11 @@ export function addConsumeCommand(program: Command, context: CommandContext): vo
       "value, json (bytes that are no text become valueBase64), or a template such as '{key}={value}' (default: value)",
       parseRecordFormat,
     )
+    .addOption(
+      new Option("--mode <mode>", "shared: any number of consumers take records of the same partitions, in no order")
+        .choices(["exclusive", "shared"])
+        .default("exclusive"),
+    )
     .option("--member <id>", "name of this consumer: it keeps its partitions when it comes back in time")
     .addHelpText("after", examples)
     .action(async (topicName: string, _options: unknown, command: Command) => {
@@ -70,6 +77,7 @@ async function runConsume(
   const consumerOptions: ConsumerOptions = {
     group,
     start: options.from,
+    mode: options.mode,
     ...(options.member === undefined ? {} : { memberId: options.member }),
   };
   const source: Topic<Uint8Array | string, Uint8Array> = topic(topicName);

@@ -16,6 +16,7 @@ import { readCases } from "./read.js";
 import { reopenCases } from "./reopen.js";
 import { settleCases } from "./settle.js";
 import { settleModelCases } from "./settle-model.js";
+import { sharedCases } from "./shared.js";
 import { signalsCases } from "./signals.js";
 import { startCases } from "./start-positions.js";
 import { statusCases } from "./status.js";
@@ -46,6 +47,7 @@ const subjects: readonly ConformanceSubject[] = [
   fetchCases,
   settleCases,
   settleModelCases,
+  sharedCases,
   deadLetterCases,
   offsetsCases,
   placesCases,

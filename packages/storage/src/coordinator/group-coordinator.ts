@@ -1,5 +1,13 @@
 import { checkName, GmqError, limits } from "@gmq/protocol";
-import type { GroupMemberSpec, GroupStore, GroupView, MemberRef, SignalHub, TopicStore } from "../engine.js";
+import type {
+  GroupMember,
+  GroupMemberSpec,
+  GroupStore,
+  GroupView,
+  MemberRef,
+  SignalHub,
+  TopicStore,
+} from "../engine.js";
 import { checkMember } from "./check-member.js";
 import { createGroupChanges, type DecidedChange, type GroupChange } from "./group-changes.js";
 import { decodeGroup, type GroupDocument, sessionOf, viewOf } from "./group-document.js";
@@ -157,6 +165,7 @@ function decideJoin(
       limit: `${limits.membersPerGroupMax} members`,
     });
   }
+  refuseOtherMode(member, others);
   const names = new Set([...member.topics, ...document.topics.map(({ topic }) => topic)]);
   const partitions = Array.from(names, (name) => topics.get(name)?.config.partitions ?? 0).reduce(
     (sum, n) => sum + n,
@@ -168,7 +177,8 @@ function decideJoin(
       limit: `${limits.partitionsPerGroupMax} partitions`,
     });
   }
-  const { group, memberId, incarnation, clientId, clientVersion, brokerId, sessionTimeoutMs, staticMember } = member;
+  const { group, memberId, incarnation, clientId, clientVersion, brokerId, sessionTimeoutMs, staticMember, kind } =
+    member;
   const earlier = document.members.find((known) => known.memberId === memberId);
   const session = sessionOf(member);
   return {
@@ -184,11 +194,24 @@ function decideJoin(
         sessionTimeoutMs,
         staticMember,
         joinedAtMs: earlier?.incarnation === incarnation ? earlier.joinedAtMs : nowMs,
+        ...(kind === undefined ? {} : { kind }),
       },
     },
     renew: { session, timeoutMs: sessionTimeoutMs },
     remove: earlier === undefined || sessionOf(earlier) === session ? [] : [sessionOf(earlier)],
   };
+}
+
+/** Exclusive owners and desks that read beside each other exclude each other: who comes first decides, until the last has left. */
+function refuseOtherMode({ group, kind }: GroupMemberSpec, others: readonly GroupMember[]): void {
+  const isShared = kind !== undefined;
+  const other = others.find((known) => (known.kind !== undefined) !== isShared);
+  if (other === undefined) return;
+  const [wanted, present] = isShared ? ["shared", "exclusive"] : ["exclusive", "shared"];
+  throw new GmqError("invalid_argument", `the group ${group} has ${present} members: ${wanted} ones cannot join`, {
+    field: "mode",
+    limit: present,
+  });
 }
 
 /** A change by a member; none when the group does not know this life of it (any more). */

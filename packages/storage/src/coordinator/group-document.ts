@@ -76,15 +76,16 @@ export function decodeGroup(text: string): GroupDocument {
 }
 
 /** What others see of a document. */
-export function viewOf(group: string, version: number, { members, partitions, holds }: GroupDocument): GroupView {
-  if (holds.length === 0) return { group, version, members, partitions };
+export function viewOf(group: string, version: number, document: GroupDocument): GroupView {
+  const { epoch, members, partitions, holds } = document;
+  if (holds.length === 0) return { group, version, epoch, members, partitions };
   const reasons = new Map(
     holds.map(
       ({ topic, partition, name }) => [`${topic}/${partition}`, name === pausedHold ? "paused" : "reset"] as const,
     ),
   );
   const shown = partitions.map((own) => ({ ...own, hold: reasons.get(`${own.topic}/${own.partition}`) }));
-  return { group, version, members, partitions: shown };
+  return { group, version, epoch, members, partitions: shown };
 }
 
 /** Name of the holds of a paused group. */
@@ -107,7 +108,15 @@ function decodeMember(member: Fields): GroupMember {
     sessionTimeoutMs: member.integer("sessionTimeoutMs"),
     staticMember: member.flag("staticMember"),
     joinedAtMs: member.integer("joinedAtMs"),
+    ...decodeSharing(member),
   };
+}
+
+/** What a shared member and a desk have more; as absent as they were stored, so that equal documents give equal texts. */
+function decodeSharing(member: Fields): Pick<GroupMember, "kind" | "epoch"> {
+  const kind = member.optionalText("kind");
+  if (kind === "shared") return { kind };
+  return kind === "desk" ? { kind, epoch: member.integer("epoch") } : {};
 }
 
 /** Reads checked fields of a stored object; what is wrong is named by its path. */

@@ -29,7 +29,8 @@ export type CurrentTopics = ReadonlyMap<string, TopicInfo>;
 
 /** The group after the event; an event without effect gives an equal document. */
 export function reconcile(document: GroupDocument, event: GroupEvent, current: CurrentTopics): GroupDocument {
-  const members = nextMembers(document.members, event);
+  let { epoch } = document;
+  const members = nextMembers(document.members, event, () => ++epoch);
   const topics = nextTopics(document.topics, members, current);
   const known = allPartitions(document, topics, current);
   const { released, takenOver } = effectOf(document, event);
@@ -37,20 +38,21 @@ export function reconcile(document: GroupDocument, event: GroupEvent, current: C
   const holds = nextHolds(document.holds, event, known);
   const heldPlaces = new Set(holds.map(placeOf));
   const fenced = new Set(event.hold?.fence === true ? event.hold.partitions.map(placeOf) : []);
-  let { epoch } = document;
 
   const held = known.map((partition) => {
     const { topic, memberId } = partition;
     if (fenced.has(placeOf(partition))) return { ...partition, memberId: undefined, epoch: ++epoch };
     if (memberId === undefined) return partition;
-    const subscribes = memberById.get(memberId)?.topics.includes(topic) === true;
+    const owner = memberById.get(memberId);
+    const subscribes = owner?.kind === undefined && owner?.topics.includes(topic) === true;
     if (!subscribes || released.has(placeOf(partition))) return { ...partition, memberId: undefined };
     // The same member in a new life keeps its partitions; the higher epoch fences its old one.
     return memberId === takenOver ? { ...partition, epoch: ++epoch } : partition;
   });
 
   const free = held.filter((partition) => !heldPlaces.has(placeOf(partition)));
-  const targets = assign(members, free);
+  const owners = members.filter(({ kind }) => kind === undefined);
+  const targets = assign(owners, free);
   const targetOf = new Map(free.map((partition, index) => [placeOf(partition), targets[index]]));
   const partitions = held.map((partition): PartitionOwnership => {
     if (heldPlaces.has(placeOf(partition))) {
@@ -94,11 +96,23 @@ function effectOf(document: GroupDocument, { join, release }: GroupEvent) {
   };
 }
 
-function nextMembers(members: readonly GroupMember[], { expired, join, leave }: GroupEvent): GroupMember[] {
+function nextMembers(
+  members: readonly GroupMember[],
+  { expired, join, leave }: GroupEvent,
+  nextEpoch: () => number,
+): GroupMember[] {
   const gone = new Set([...(expired ?? []), ...(leave === undefined ? [] : [leave])]);
   const staying = members.filter((member) => !gone.has(sessionOf(member)) && member.memberId !== join?.memberId);
-  const all = join === undefined ? staying : [...staying, join];
+  const earlier = members.find(({ memberId }) => memberId === join?.memberId);
+  const all = join === undefined ? staying : [...staying, withEpoch(join, earlier, nextEpoch)];
   return all.sort((left, right) => (left.memberId < right.memberId ? -1 : 1));
+}
+
+/** A new life of a desk gets an epoch of its own: the higher one fences what an earlier life still does. */
+function withEpoch(join: GroupMember, earlier: GroupMember | undefined, nextEpoch: () => number): GroupMember {
+  if (join.kind !== "desk") return join;
+  const known = earlier?.incarnation === join.incarnation ? earlier.epoch : undefined;
+  return { ...join, epoch: known ?? nextEpoch() };
 }
 
 /** Subscribed topics and those known before, as far as they exist: the group's place in a topic outlives its subscribers. */

@@ -103,8 +103,8 @@ export function createDeadLetters(
   }
 
   return {
-    async claim(ownership) {
-      const claimed = await store.claim(ownership);
+    async claim(ownership, peers) {
+      const claimed = await store.claim(ownership, peers);
       const owed = owedIn(claimed.pending);
       if (owed.length === 0) return claimed;
       await copy(ownership, owed);

@@ -108,7 +108,7 @@ export function createEmbeddedDocuments(
         if (versionOf(group) !== expectedVersion) return false;
         database.statement("delete from groups where name = ?").run(group);
         database.statement("delete from sessions where group_name = ?").run(group);
-        for (const table of ["ownerships", "pending", "retries", "rejections", "hand_backs"]) {
+        for (const table of ["ownerships", "desks", "pending", "retries", "rejections", "hand_backs"]) {
           for (const id of gone)
             database.statement(`delete from ${table} where partition_id = ? and group_name = ?`).run(id, group);
         }
@@ -148,7 +148,7 @@ export function createEmbeddedDocuments(
           throw new GmqError("fenced", `the group ${group} moved on in ${topic}/${partition}`, { field: "epoch" });
         }
         const before = { position: row["position"] as bigint, pending: pendingEntries(database, clock, id, group) };
-        for (const table of ["ownerships", "pending", "retries", "rejections", "hand_backs"]) {
+        for (const table of ["ownerships", "desks", "pending", "retries", "rejections", "hand_backs"]) {
           database.statement(`delete from ${table} where partition_id = ? and group_name = ?`).run(id, group);
         }
         place(id, group, epoch, { offset });

@@ -91,7 +91,7 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
   };
   const deadLetters = createDeadLetters(
     {
-      claim: async (owner) => ownership.claim(owner),
+      claim: async (owner, peers) => ownership.claim(owner, peers),
       settle: async (settles) => ownership.settle(settles),
       rejections: async (owner, records) => ownership.rejections(owner, records),
       bury: async (owner, entries) => ownership.bury(owner, entries),

@@ -6,6 +6,7 @@ import { GmqError } from "@gmq/protocol";
 import type { BuriedEntry, OwedRecord, Rejection } from "../dead-letters/owed-copies.js";
 import type {
   ClaimResult,
+  DeskPeers,
   FetchOutcome,
   LogEntry,
   Ownership,
@@ -26,12 +27,13 @@ import {
 } from "../log/entry-states.js";
 import type { Clock } from "./clock.js";
 import type { Database } from "./database.js";
+import { createEmbeddedDesks } from "./embedded-desks.js";
 import type { EmbeddedReads } from "./embedded-reads.js";
 import type { EmbeddedTopics } from "./embedded-topics.js";
 import { countRelease, countTakeOver, pendingEntries } from "./pending-entries.js";
 
 export interface EmbeddedOwnership {
-  claim(ownership: Ownership): ClaimResult;
+  claim(ownership: Ownership, peers?: DeskPeers): ClaimResult;
   fetch(fetches: readonly PartitionFetch[]): FetchOutcome[];
   settle(settles: readonly PartitionSettle[]): SettleOutcome[];
   rejections(ownership: Ownership, records: readonly OwedRecord[]): (Rejection | undefined)[];
@@ -48,6 +50,8 @@ export function createEmbeddedOwnership(
   reads: EmbeddedReads,
   clock: Clock,
 ): EmbeddedOwnership {
+  const desks = createEmbeddedDesks(database);
+
   interface Held {
     readonly partitionId: number;
     readonly epoch: number;
@@ -72,7 +76,11 @@ export function createEmbeddedOwnership(
 
   function owned(ownership: Ownership): Held {
     const current = held(ownership);
-    if (current.epoch === ownership.epoch && current.memberId === ownership.memberId) return current;
+    const isOwner =
+      ownership.shared === true
+        ? desks.isRegistered(current.partitionId, ownership)
+        : current.epoch === ownership.epoch && current.memberId === ownership.memberId;
+    if (isOwner) return current;
     throw new GmqError(
       "fenced",
       `epoch ${ownership.epoch} of ${ownership.topic}/${ownership.partition} was replaced by ${current.epoch}`,
@@ -80,47 +88,68 @@ export function createEmbeddedOwnership(
     );
   }
 
-  function claim(ownership: Ownership): ClaimResult {
+  function claim(ownership: Ownership, peers: DeskPeers | undefined): ClaimResult {
     const current = held(ownership);
+    if (ownership.shared === true) return claimShared(current, ownership, peers);
     const same = current.epoch === ownership.epoch && current.memberId === ownership.memberId;
     if (current.epoch >= ownership.epoch && !same) {
       throw new GmqError("fenced", `epoch ${ownership.epoch} is not above ${current.epoch}`, { field: "epoch" });
     }
-    if (current.memberId !== "" && current.epoch !== ownership.epoch)
+    const hadDesks = desks.dissolve(current.partitionId, ownership.group);
+    if ((current.memberId !== "" || hadDesks) && current.epoch !== ownership.epoch)
       countTakeOver(database, current.partitionId, ownership.group);
+    own(current, ownership.epoch, ownership);
+    return claimed(current, ownership, undefined);
+  }
+
+  /** Beside desks there is no owner: what the last one left is with nobody, and taken over. */
+  function claimShared(current: Held, ownership: Ownership, peers: DeskPeers | undefined): ClaimResult {
+    desks.register(current.partitionId, ownership, current.epoch, peers);
+    if (current.memberId !== "") {
+      if (peers !== undefined) countTakeOver(database, current.partitionId, ownership.group, ownership.memberId);
+      own(current, current.epoch, { group: ownership.group, memberId: "" });
+    }
+    return claimed(current, ownership, ownership.memberId);
+  }
+
+  function own({ partitionId }: Held, epoch: number, { group, memberId }: { group: string; memberId: string }): void {
     database
       .statement("update ownerships set epoch = ?, member_id = ? where partition_id = ? and group_name = ?")
-      .run(ownership.epoch, ownership.memberId, current.partitionId, ownership.group);
-    return {
-      position: current.position,
-      endOffset: topics.endOffset(current.partitionId),
-      pending: pendingEntries(database, clock, current.partitionId, ownership.group),
-    };
+      .run(epoch, memberId, partitionId, group);
+  }
+
+  function claimed({ partitionId, position }: Held, { group }: Ownership, desk: string | undefined): ClaimResult {
+    const pending = pendingEntries(database, clock, partitionId, group, desk);
+    return { position, endOffset: topics.endOffset(partitionId), pending };
   }
 
   function fetchOne({ ownership, position, bytesMax, recordsMax }: PartitionFetch): FetchOutcome {
     const { partitionId, position: delivered } = owned(ownership);
     const entries = reads.entriesFrom(partitionId, position, { entriesMax: fetchEntriesMax, recordsMax, bytesMax });
-    const next = register(partitionId, ownership.group, entries, delivered);
-    return { ok: true, entries, position: next ?? position, endOffset: topics.endOffset(partitionId) };
+    const next = register(partitionId, ownership, entries, delivered) ?? position;
+    const endOffset = topics.endOffset(partitionId);
+    if (ownership.shared !== true) return { ok: true, entries, position: next, endOffset };
+    // What another desk took meanwhile is not this one's.
+    const fresh = entries.filter(({ baseOffset }) => baseOffset >= delivered);
+    return { ok: true, entries: fresh, position: delivered > next ? delivered : next, endOffset };
   }
 
   /** Notes what is handed out; returns the position after it. What was handed out before, and may be settled, stays as it is. */
   function register(
     partitionId: number,
-    group: string,
+    { group, memberId, shared }: Ownership,
     entries: readonly LogEntry[],
     delivered: bigint,
   ): bigint | undefined {
     const last = entries.at(-1);
     if (last === undefined) return undefined;
     const insert = database.statement(
-      "insert into pending (partition_id, group_name, base_offset, record_count, states) values (?, ?, ?, ?, '')",
+      "insert into pending (partition_id, group_name, base_offset, record_count, states, desk) values (?, ?, ?, ?, '', ?)",
     );
     let records = 0;
     for (const { baseOffset, recordCount } of entries) {
       if (baseOffset < delivered) continue;
-      insert.run(partitionId, group, baseOffset, recordCount);
+      insert.run(partitionId, group, baseOffset, recordCount, shared === true ? memberId : "");
       records += recordCount;
     }
     const position = last.baseOffset + BigInt(last.recordCount);
@@ -137,8 +166,13 @@ export function createEmbeddedOwnership(
     const { group } = ownership;
     const refusals: SettleRefusal[] = [];
     let settled = 0;
+    const desk = ownership.shared === true ? ownership.memberId : "";
     for (const entry of entries) {
       const states = statesOf(partitionId, group, entry.baseOffset);
+      if (states !== undefined && deskOf(partitionId, group, entry.baseOffset) !== desk) {
+        refusals.push(...entry.ranges.map((range) => refuseGone(range, false) as SettleRefusal));
+        continue;
+      }
       if (states === undefined) {
         const isDelivered = entry.baseOffset < position;
         refusals.push(...entry.ranges.flatMap((range) => refuseGone(range, isDelivered) ?? []));
@@ -162,6 +196,12 @@ export function createEmbeddedOwnership(
     if (row === undefined) return undefined;
     const states = String(row["states"]);
     return states === "" ? freshStates(Number(row["record_count"])) : states;
+  }
+
+  function deskOf(partitionId: number, group: string, baseOffset: bigint): unknown {
+    return database
+      .statement("select desk from pending where partition_id = ? and group_name = ? and base_offset = ?")
+      .get(partitionId, group, baseOffset)?.["desk"];
   }
 
   function countSettled(partitionId: number, group: string, settled: number): void {
@@ -281,7 +321,7 @@ export function createEmbeddedOwnership(
   }
 
   return {
-    claim: (ownership) => database.transaction(() => claim(ownership)),
+    claim: (ownership, peers) => database.transaction(() => claim(ownership, peers)),
     fetch: (fetches) => each(fetches, fetchOne),
     settle: (settles) => each(settles, settleOne),
     rejections,

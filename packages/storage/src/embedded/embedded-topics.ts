@@ -202,6 +202,7 @@ export function createEmbeddedTopics(
             "producers",
             "delayed",
             "ownerships",
+            "desks",
             "pending",
             "retries",
             "rejections",

@@ -5,8 +5,14 @@ import type { Database } from "./database.js";
 /** In `hand_backs`, the index that stands for the whole entry. */
 const wholeEntry = -1;
 
-/** What of a partition a group was given and has not settled, in order of offsets. */
-export function pendingEntries(database: Database, clock: Clock, partitionId: number, group: string): PendingEntry[] {
+/** What of a partition a group was given and has not settled, in order of offsets; of one desk alone when it is named. */
+export function pendingEntries(
+  database: Database,
+  clock: Clock,
+  partitionId: number,
+  group: string,
+  desk?: string,
+): PendingEntry[] {
   const nowMs = clock.nowMs();
   const retries = byEntry("retries", (row) => ({
     index: Number(row["record_index"]),
@@ -19,10 +25,11 @@ export function pendingEntries(database: Database, clock: Clock, partitionId: nu
   }));
   const rows = database
     .statement(
-      "select base_offset, record_count, states from pending where partition_id = ? and group_name = ? order by base_offset",
+      "select base_offset, record_count, states, desk from pending where partition_id = ? and group_name = ? order by base_offset",
     )
     .all(partitionId, group);
-  return rows.map((row) => {
+  const own = desk === undefined ? rows : rows.filter((row) => row["desk"] === desk);
+  return own.map((row) => {
     const baseOffset = row["base_offset"] as bigint;
     const failed = retries.get(baseOffset) ?? [];
     const back = handBacks.get(baseOffset) ?? [];
@@ -58,15 +65,16 @@ export function pendingEntries(database: Database, clock: Clock, partitionId: nu
   }
 }
 
-/** Counts that everything pending of a partition passed to another owner. */
-export function countTakeOver(database: Database, partitionId: number, group: string): void {
+/** Counts that everything pending of a partition passed to another owner; what one desk had when it is named. */
+export function countTakeOver(database: Database, partitionId: number, group: string, desk?: string): void {
   database
     .statement(
       `insert into hand_backs (partition_id, group_name, base_offset, record_index, times)
-       select partition_id, group_name, base_offset, ${wholeEntry}, 1 from pending where partition_id = ? and group_name = ?
+       select partition_id, group_name, base_offset, ${wholeEntry}, 1 from pending
+       where partition_id = ? and group_name = ? and (? is null or desk = ?)
        on conflict do update set times = times + 1`,
     )
-    .run(partitionId, group);
+    .run(partitionId, group, desk ?? null, desk ?? null);
 }
 
 /** Counts that a record was handed back. */

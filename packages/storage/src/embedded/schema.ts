@@ -1,4 +1,4 @@
-/** Tables of the embedded store. A `record_index` of -1 in `hand_backs` counts the take-overs of the whole entry. `place` packs partition id and base offset into one integer key, so that a partition is one contiguous run of one b-tree. */
+/** Tables of the embedded store. A `record_index` of -1 in `hand_backs` counts the take-overs of the whole entry. `desk` in `pending` names the desk of a shared group that has the entry, '' when the owner has it. `place` packs partition id and base offset into one integer key, so that a partition is one contiguous run of one b-tree. */
 
 /** Grows with every change of the tables; a file with a higher one is refused. */
 export const formatVersion = 1;
@@ -21,6 +21,7 @@ export function baseOffsetOf(place: bigint): bigint {
 export const laterColumns = [
   { table: "topics", column: "settings", definition: "text not null default '{}'" },
   { table: "ownerships", column: "lost", definition: "integer not null default 0" },
+  { table: "pending", column: "desk", definition: "text not null default ''" },
 ] as const;
 
 export const schema = `
@@ -48,6 +49,10 @@ create table if not exists ownerships (
   unsettled integer not null, primary key (partition_id, group_name)
 ) without rowid;
 create index if not exists ownerships_by_group on ownerships (group_name);
+create table if not exists desks (
+  partition_id integer not null, group_name text not null, member_id text not null, epoch integer not null,
+  primary key (partition_id, group_name, member_id)
+) without rowid;
 create table if not exists pending (
   partition_id integer not null, group_name text not null, base_offset integer not null, record_count integer not null, states text not null,
   primary key (partition_id, group_name, base_offset)

@@ -6,6 +6,7 @@ import { GmqError } from "@gmq/protocol";
 import type { BuriedEntry, OwedCopies, OwedRecord, Rejection } from "../dead-letters/owed-copies.js";
 import type {
   ClaimResult,
+  DeskPeers,
   EntrySettle,
   FetchOutcome,
   Ownership,
@@ -26,7 +27,7 @@ import { type RedisTopics, readEnds } from "./redis-topics.js";
 import { itemsOf, type Reply, type Scripts, textOf } from "./scripts.js";
 
 export interface RedisOwnership extends OwedCopies {
-  claim(ownership: Ownership): Promise<ClaimResult>;
+  claim(ownership: Ownership, peers?: DeskPeers): Promise<ClaimResult>;
   fetch(fetches: readonly PartitionFetch[]): Promise<FetchOutcome[]>;
   settle(settles: readonly PartitionSettle[]): Promise<SettleOutcome[]>;
 }
@@ -87,9 +88,12 @@ export function createRedisOwnership(
       const next = last === undefined ? position : last.baseOffset + BigInt(last.recordCount);
       const args = [ownership.group, ownership.memberId, String(ownership.epoch), next.toString(), position.toString()];
       for (const { baseOffset, recordCount } of entries) args.push(entryId(baseOffset), String(recordCount));
-      await scripts.run(connection, "deliver", keysOf(ownership).slice(0, 3), args);
+      const found = BigInt(textOf(await scripts.run(connection, "deliver", keysOf(ownership).slice(0, 3), args)));
       ends.note(ownership, next);
-      return { ok: true, entries, position: next, endOffset: atEnd ? next : await endBeyond(ownership, next) };
+      const endOffset = atEnd ? next : await endBeyond(ownership, next);
+      if (ownership.shared !== true || found <= position) return { ok: true, entries, position: next, endOffset };
+      const own = entries.filter(({ baseOffset }) => baseOffset >= found);
+      return { ok: true, entries: own, position: found > next ? found : next, endOffset: larger(endOffset, found) };
     } catch (error) {
       return { ok: false, error: await refusal(ownership, error) };
     }
@@ -101,7 +105,7 @@ export function createRedisOwnership(
     if (known > position) return known;
     const { endOffset } = await readEnds(connection, scripts, keys, ownership);
     ends.note(ownership, endOffset);
-    return endOffset > position ? endOffset : position;
+    return larger(endOffset, position);
   }
 
   async function settleOne({ ownership, entries }: PartitionSettle): Promise<SettleOutcome> {
@@ -152,11 +156,14 @@ export function createRedisOwnership(
   }
 
   return {
-    async claim(ownership) {
+    async claim(ownership, peers) {
       let reply: readonly Reply[];
       try {
         const args = [ownership.group, ownership.memberId, String(ownership.epoch)];
-        reply = itemsOf(await scripts.run(connection, "claim", keysOf(ownership), args));
+        if (ownership.shared === true)
+          args.push(peers === undefined ? "" : String(peers.epoch), ...(peers?.memberIds ?? []));
+        const script = ownership.shared === true ? "claim-shared" : "claim";
+        reply = itemsOf(await scripts.run(connection, script, keysOf(ownership), args));
       } catch (error) {
         throw await refusal(ownership, error);
       }
@@ -164,13 +171,17 @@ export function createRedisOwnership(
       const { endOffset } = await readEnds(connection, scripts, keys, ownership).catch((error: unknown) => {
         throw fromRedisError(error);
       });
-      return { position, endOffset: endOffset > position ? endOffset : position, pending: pendingEntries(reply) };
+      return { position, endOffset: larger(endOffset, position), pending: pendingEntries(reply) };
     },
     fetch: (fetches) => Promise.all(fetches.map(fetchOne)),
     settle: (settles) => Promise.all(settles.map(settleOne)),
     rejections,
     bury,
   };
+}
+
+function larger(one: bigint, other: bigint): bigint {
+  return one > other ? one : other;
 }
 
 const senselessLetter = "i";

@@ -10,6 +10,7 @@ const names = [
   "alter-topic",
   "begin",
   "claim",
+  "claim-shared",
   "delete-group",
   "deliver",
   "ends",

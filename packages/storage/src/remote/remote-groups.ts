@@ -1,6 +1,12 @@
 import { GmqError } from "@gmq/protocol";
 import type { FetchOutcome, GroupStore, Ownership, PartitionSettle, SettleOutcome } from "../engine.js";
-import { groupFromMessage, moveFromMessage, offsetsFromMessage, startToMessage } from "../wire/group-messages.js";
+import {
+  groupFromMessage,
+  kindToMessage,
+  moveFromMessage,
+  offsetsFromMessage,
+  startToMessage,
+} from "../wire/group-messages.js";
 import {
   claimFromMessage,
   fetchOutcomeFromMessage,
@@ -57,8 +63,8 @@ export function createRemoteGroups(links: Links): GroupStore {
   }
 
   return {
-    async join({ topics, ...member }, start) {
-      const request = { ...member, topics: [...topics], start: startToMessage(start) };
+    async join({ topics, kind, ...member }, start) {
+      const request = { ...member, topics: [...topics], start: startToMessage(start), kind: kindToMessage(kind) };
       return groupOf((await (await client(member.group)).joinGroup(request)).group);
     },
 
@@ -135,9 +141,13 @@ export function createRemoteGroups(links: Links): GroupStore {
       return groupOf((await (await client(group)).pauseGroup({ group, topic, paused: false })).group);
     },
 
-    async claim(ownership) {
+    async claim(ownership, peers) {
       const link = await links.for(`${ownership.topic}/${ownership.partition}`);
-      return claimFromMessage(await link.client.claimPartition({ ownership: ownershipToMessage(ownership) }));
+      const request = {
+        ownership: ownershipToMessage(ownership),
+        ...(peers === undefined ? {} : { peers: { memberIds: [...peers.memberIds], epoch: BigInt(peers.epoch) } }),
+      };
+      return claimFromMessage(await link.client.claimPartition(request));
     },
 
     fetch: (fetches) =>

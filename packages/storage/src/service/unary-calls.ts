@@ -5,6 +5,7 @@ import type { StorageService } from "@gmq/protocol/messages";
 import type { Engine } from "../engine.js";
 import {
   groupToMessage,
+  kindFromMessage,
   moveToMessage,
   offsetsToMessage,
   resetFromMessage,
@@ -54,8 +55,9 @@ export function createUnaryCalls(engine: Engine): Omit<ServiceImpl<typeof Storag
         bytesMax: Math.min(positive("bytes_max", bytesMax), limits.fetchBytesMax),
       });
     },
-    async joinGroup({ start, ...member }) {
-      return { group: groupToMessage(await groups.join(member, startFromMessage(start))) };
+    async joinGroup({ start, kind, ...member }) {
+      const spec = { ...member, kind: kindFromMessage(kind) };
+      return { group: groupToMessage(await groups.join(spec, startFromMessage(start))) };
     },
     async heartbeatMembers({ members }) {
       const liveness = await groups.heartbeat(members);
@@ -74,8 +76,9 @@ export function createUnaryCalls(engine: Engine): Omit<ServiceImpl<typeof Storag
     async releaseOwnership({ group, memberId, incarnation, partitions }) {
       return { group: groupToMessage(await groups.release({ group, memberId, incarnation }, partitions)) };
     },
-    async claimPartition({ ownership }) {
-      const { position, endOffset, pending } = await groups.claim(ownershipFromMessage(ownership));
+    async claimPartition({ ownership, peers }) {
+      const desks = peers === undefined ? undefined : { memberIds: peers.memberIds, epoch: Number(peers.epoch) };
+      const { position, endOffset, pending } = await groups.claim(ownershipFromMessage(ownership), desks);
       return { position, endOffset, pending: pending.map(pendingToMessage) };
     },
     async getPartitionProgress({ group, topic, partition }) {

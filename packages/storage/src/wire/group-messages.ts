@@ -7,22 +7,34 @@ import {
   GroupPartitionOffsetsSchema,
   type GroupView as GroupViewMessage,
   GroupViewSchema,
+  MemberKind as MemberKindMessage,
   type GroupMove as MoveMessage,
   type GroupPartitionOffsets as OffsetsMessage,
   type ResetGroupRequest,
   type StartPosition as StartMessage,
   StartPositionSchema,
 } from "@gmq/protocol/messages";
-import type { GroupMove, GroupPartitionOffsets, GroupReset, GroupView, StartPosition } from "../engine.js";
+import type {
+  GroupMember,
+  GroupMove,
+  GroupPartitionOffsets,
+  GroupReset,
+  GroupView,
+  MemberKind,
+  StartPosition,
+} from "../engine.js";
 
-export function groupToMessage({ group, version, members, partitions }: GroupView): GroupViewMessage {
+export function groupToMessage({ group, version, epoch, members, partitions }: GroupView): GroupViewMessage {
   return create(GroupViewSchema, {
     group,
     version: BigInt(version),
-    members: members.map(({ joinedAtMs, topics, ...member }) => ({
+    epoch: BigInt(epoch),
+    members: members.map(({ joinedAtMs, topics, kind, epoch = 0, ...member }) => ({
       ...member,
       topics: [...topics],
       joinedAtMs: BigInt(joinedAtMs),
+      kind: kindToMessage(kind),
+      epoch: BigInt(epoch),
     })),
     partitions: partitions.map(({ topic, partition, memberId, epoch, nextMemberId, hold }) => ({
       topic,
@@ -35,10 +47,11 @@ export function groupToMessage({ group, version, members, partitions }: GroupVie
   });
 }
 
-export function groupFromMessage({ group, version, members, partitions }: GroupViewMessage): GroupView {
+export function groupFromMessage({ group, version, epoch, members, partitions }: GroupViewMessage): GroupView {
   return {
     group,
     version: Number(version),
+    epoch: Number(epoch),
     members: members.map((member) => ({
       group,
       memberId: member.memberId,
@@ -50,6 +63,7 @@ export function groupFromMessage({ group, version, members, partitions }: GroupV
       sessionTimeoutMs: member.sessionTimeoutMs,
       staticMember: member.staticMember,
       joinedAtMs: Number(member.joinedAtMs),
+      ...sharingOf(member),
     })),
     partitions: partitions.map(({ topic, partition, memberId, epoch, nextMemberId, hold }) => ({
       topic,
@@ -60,6 +74,22 @@ export function groupFromMessage({ group, version, members, partitions }: GroupV
       hold: hold === "paused" || hold === "reset" ? hold : undefined,
     })),
   };
+}
+
+/** As absent as it was given. */
+function sharingOf({ kind, epoch }: GroupViewMessage["members"][number]): Pick<GroupMember, "kind" | "epoch"> {
+  if (kind === MemberKindMessage.DESK) return { kind: "desk", epoch: Number(epoch) };
+  return kind === MemberKindMessage.SHARED ? { kind: "shared" } : {};
+}
+
+export function kindToMessage(kind: MemberKind | undefined): MemberKindMessage {
+  if (kind === "shared") return MemberKindMessage.SHARED;
+  return kind === "desk" ? MemberKindMessage.DESK : MemberKindMessage.UNSPECIFIED;
+}
+
+export function kindFromMessage(kind: MemberKindMessage): MemberKind | undefined {
+  if (kind === MemberKindMessage.SHARED) return "shared";
+  return kind === MemberKindMessage.DESK ? "desk" : undefined;
 }
 
 export function offsetsToMessage({

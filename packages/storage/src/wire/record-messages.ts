@@ -52,15 +52,16 @@ export function appendOutcomeFromMessage(message: PublishResult): AppendOutcome 
   return throttleMs === 0 ? stored : { ...stored, throttleMs };
 }
 
-export function ownershipToMessage({ group, topic, partition, memberId, epoch }: Ownership): OwnershipMessage {
-  return create(OwnershipSchema, { group, topic, partition, memberId, epoch: BigInt(epoch) });
+export function ownershipToMessage(ownership: Ownership): OwnershipMessage {
+  const { group, topic, partition, memberId, epoch, shared = false } = ownership;
+  return create(OwnershipSchema, { group, topic, partition, memberId, epoch: BigInt(epoch), shared });
 }
 
 /** @throws GmqError `invalid_argument` when it is missing */
 export function ownershipFromMessage(message: OwnershipMessage | undefined): Ownership {
   if (message === undefined) throw new GmqError("invalid_argument", "ownership is missing", { field: "ownership" });
-  const { group, topic, partition, memberId, epoch } = message;
-  return { group, topic, partition, memberId, epoch: Number(epoch) };
+  const { group, topic, partition, memberId, epoch, shared } = message;
+  return { group, topic, partition, memberId, epoch: Number(epoch), shared };
 }
 
 export function fetchToMessage({ ownership, position, bytesMax, recordsMax }: PartitionFetch): FetchMessage {

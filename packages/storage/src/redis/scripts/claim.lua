@@ -12,8 +12,18 @@ if tonumber(epoch) > tonumber(ARGV[3]) or (epoch == ARGV[3] and owner ~= ARGV[2]
   return redis.error_reply('FENCED ' .. epoch)
 end
 redis.call('HSET', KEYS[2], 'epoch', ARGV[3], 'owner', ARGV[2])
+-- Desks of a time when the group was shared are no owners any more.
+local gone = { owner }
+local fields = redis.call('HKEYS', KEYS[2])
+for _, field in ipairs(fields) do
+  local desk = string.match(field, '^desk/(.+)$')
+  if desk then
+    redis.call('HDEL', KEYS[2], field)
+    gone[#gone + 1] = desk
+  end
+end
 -- The native pending list follows the owner, so that redis-cli shows the truth. The first owner takes nothing over.
-local takeOver = owner ~= '' and epoch ~= ARGV[3]
+local takeOver = (owner ~= '' or #gone > 1) and epoch ~= ARGV[3]
 local counts = {}
 local from = '-'
 while true do
@@ -41,7 +51,9 @@ while true do
   local base, sequence = string.match(page[#page][1], '^(%d+)-(%d+)$')
   from = base .. '-' .. string.format('%d', tonumber(sequence) + 1)
 end
-if owner and owner ~= '' and owner ~= ARGV[2] then redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], owner) end
+for _, member in ipairs(gone) do
+  if member ~= '' and member ~= ARGV[2] then redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], member) end
+end
 local time = redis.call('TIME')
 local now = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 return { redis.call('HGET', KEYS[2], 'position'), now, redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4]), counts }

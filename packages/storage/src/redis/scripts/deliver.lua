@@ -1,11 +1,12 @@
 -- Registers entries as handed out to the partition's owner. No payload passes here.
 -- KEYS  1 log (stream)  2 progress (hash)  3 pending (hash)
 -- ARGV  1 group  2 member  3 epoch  4 position after the last entry  5 position that was read from  then pairs: entry id, record count
--- Returns 1, or the current epoch as an error FENCED when the caller is not the owner, or the position as an error REWOUND when the caller is ahead of it.
+-- The caller may be a desk, one of several that read the partition: what another one took meanwhile, below the position, is not handed out to it.
+-- Returns the position as it was, or the current epoch as an error FENCED when the caller is not the owner, or the position as an error REWOUND when the caller is ahead of it.
 -- A write that needs no memory comes first, so that Redis at maxmemory lets the script go on (only a script's first write is refused).
 redis.call('HDEL', KEYS[3], '')
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
-if epoch ~= ARGV[3] or redis.call('HGET', KEYS[2], 'owner') ~= ARGV[2] then
+if (epoch ~= ARGV[3] or redis.call('HGET', KEYS[2], 'owner') ~= ARGV[2]) and redis.call('HGET', KEYS[2], 'desk/' .. ARGV[2]) ~= ARGV[3] then
   return redis.error_reply('FENCED ' .. (epoch or 'none'))
 end
 local position = tonumber(redis.call('HGET', KEYS[2], 'position'))
@@ -33,4 +34,4 @@ if #ids > 0 then
   redis.call('HSET', KEYS[2], 'position', ARGV[4])
   redis.call('HINCRBY', KEYS[2], 'unsettled', records)
 end
-return 1
+return string.format('%d', position)

@@ -18,6 +18,9 @@ while true do
   redis.call(unpack(ack))
 end
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
+for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if string.find(field, '^desk/') then redis.call('HDEL', KEYS[2], field) end
+end
 redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], ARGV[3])
 redis.call('HSET', KEYS[2], 'epoch', ARGV[2], 'owner', '', 'position', ARGV[4], 'unsettled', ARGV[7])
 if ARGV[5] ~= '' then

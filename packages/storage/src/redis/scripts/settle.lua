@@ -8,7 +8,8 @@
 -- A write that needs no memory comes first, so that Redis at maxmemory lets the script go on (only a script's first write is refused).
 redis.call('HDEL', KEYS[3], '')
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
-if epoch ~= ARGV[3] or redis.call('HGET', KEYS[2], 'owner') ~= ARGV[2] then
+local isOwner = epoch == ARGV[3] and redis.call('HGET', KEYS[2], 'owner') == ARGV[2]
+if not isOwner and redis.call('HGET', KEYS[2], 'desk/' .. ARGV[2]) ~= ARGV[3] then
   return redis.error_reply('FENCED ' .. (epoch or 'none'))
 end
 local position = tonumber(redis.call('HGET', KEYS[2], 'position'))
@@ -80,6 +81,14 @@ local function forgetRetries(base, first, last)
   for index = first, last do redis.call('HDEL', KEYS[4], string.format('%d', tonumber(base) + index)) end
 end
 
+-- Several desks hand out one partition: each settles what is pending with it.
+local function holds(base)
+  if isOwner then return true end
+  local id = base .. '-1'
+  local item = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
+  return item and item[2] == ARGV[2]
+end
+
 local at = 4
 local entry = 0
 while at <= #ARGV do
@@ -87,7 +96,12 @@ while at <= #ARGV do
   local ranges = tonumber(ARGV[at + 1])
   at = at + 2
   local value = not gone[base] and redis.call('HGET', KEYS[3], base)
-  if not value then
+  if value and not holds(base) then
+    for range = 0, ranges - 1 do
+      refuse(entry, range, ARGV[at] == 'i' and 3 or 1)
+      at = at + 4
+    end
+  elseif not value then
     -- Below the position and not pending: settled before, which is no error but for a retry.
     local isDelivered = tonumber(base) < position
     for range = 0, ranges - 1 do

@@ -12,7 +12,7 @@ import type { Error } from "./error_pb.js";
 import { file_gmq_v1_error } from "./error_pb.js";
 import type { Batch, Entry } from "./record_pb.js";
 import { file_gmq_v1_record } from "./record_pb.js";
-import type { GroupMove, GroupPartitionOffsets, GroupView, PartitionStats, PurgedPartition, TopicConfig, TopicInfo, TopicPartition } from "./topic_pb.js";
+import type { GroupMove, GroupPartitionOffsets, GroupView, MemberKind, PartitionStats, PurgedPartition, TopicConfig, TopicInfo, TopicPartition } from "./topic_pb.js";
 import { file_gmq_v1_topic } from "./topic_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gmq/v1/storage.proto.
  */
 export const file_gmq_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("ChRnbXEvdjEvc3RvcmFnZS5wcm90bxIGZ21xLnYxIvMBCgtMaW5rUmVxdWVzdBIWCg5jb3JyZWxhdGlvbl9pZBgBIAEoDRIiCgVoZWxsbxgCIAEoCzIRLmdtcS52MS5MaW5rSGVsbG9IABInCgZhcHBlbmQYAyABKAsyFS5nbXEudjEuQXBwZW5kQmF0Y2hlc0gAEiUKBWZldGNoGAQgASgLMhQuZ21xLnYxLkZldGNoRW50cmllc0gAEicKBnNldHRsZRgFIAEoCzIVLmdtcS52MS5TZXR0bGVSZWNvcmRzSAASJgoJaGVhcnRiZWF0GAYgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAQgcKBWZyYW1lIuYCCgxMaW5rUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKA0SJgoHd2VsY29tZRgCIAEoCzITLmdtcS52MS5MaW5rV2VsY29tZUgAEisKCGFwcGVuZGVkGAMgASgLMhcuZ21xLnYxLkFwcGVuZGVkQmF0Y2hlc0gAEikKB2ZldGNoZWQYBCABKAsyFi5nbXEudjEuRmV0Y2hlZEVudHJpZXNIABIpCgdzZXR0bGVkGAUgASgLMhYuZ21xLnYxLlNldHRsZWRSZWNvcmRzSAASIgoHc2lnbmFscxgGIAEoCzIPLmdtcS52MS5TaWduYWxzSAASJgoJaGVhcnRiZWF0GAcgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEh4KBWRyYWluGAggASgLMg0uZ21xLnYxLkRyYWluSAASHgoFZXJyb3IYCSABKAsyDS5nbXEudjEuRXJyb3JIAEIHCgVmcmFtZSJXCglMaW5rSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIRCglicm9rZXJfaWQYAiABKAkSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNIksKC0xpbmtXZWxjb21lEhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SEgoKc3RvcmFnZV9pZBgCIAEoCRIOCgZlbmdpbmUYAyABKAkiOQoNQXBwZW5kQmF0Y2hlcxIoCgdhcHBlbmRzGAEgAygLMhcuZ21xLnYxLlBhcnRpdGlvbkFwcGVuZCJTCg9QYXJ0aXRpb25BcHBlbmQSDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEh4KB2JhdGNoZXMYAyADKAsyDS5nbXEudjEuQmF0Y2giQAoPQXBwZW5kZWRCYXRjaGVzEi0KCnBhcnRpdGlvbnMYASADKAsyGS5nbXEudjEuQXBwZW5kZWRQYXJ0aXRpb24iOwoRQXBwZW5kZWRQYXJ0aXRpb24SJgoHcmVzdWx0cxgBIAMoCzIVLmdtcS52MS5QdWJsaXNoUmVzdWx0Il4KCU93bmVyc2hpcBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0SEQoJbWVtYmVyX2lkGAQgASgJEg0KBWVwb2NoGAUgASgDIjcKDEZldGNoRW50cmllcxInCgdmZXRjaGVzGAEgAygLMhYuZ21xLnYxLlBhcnRpdGlvbkZldGNoInAKDlBhcnRpdGlvbkZldGNoEiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASEAoIcG9zaXRpb24YAiABKAMSEQoJYnl0ZXNfbWF4GAMgASgNEhMKC3JlY29yZHNfbWF4GAQgASgNIkwKDkZldGNoZWRFbnRyaWVzEiwKCnBhcnRpdGlvbnMYASADKAsyGC5nbXEudjEuRmV0Y2hlZFBhcnRpdGlvbhIMCgRtb3JlGAIgASgIInYKEEZldGNoZWRQYXJ0aXRpb24SHAoFZXJyb3IYASABKAsyDS5nbXEudjEuRXJyb3ISHgoHZW50cmllcxgCIAMoCzINLmdtcS52MS5FbnRyeRIQCghwb3NpdGlvbhgDIAEoAxISCgplbmRfb2Zmc2V0GAQgASgDIjkKDVNldHRsZVJlY29yZHMSKAoHc2V0dGxlcxgBIAMoCzIXLmdtcS52MS5QYXJ0aXRpb25TZXR0bGUiXQoPUGFydGl0aW9uU2V0dGxlEiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASJAoHZW50cmllcxgCIAMoCzITLmdtcS52MS5FbnRyeVNldHRsZSJdCgtFbnRyeVNldHRsZRITCgtiYXNlX29mZnNldBgBIAEoAxIUCgxyZWNvcmRfY291bnQYAiABKA0SIwoGcmFuZ2VzGAMgAygLMhMuZ21xLnYxLlNldHRsZVJhbmdlIj4KDlNldHRsZWRSZWNvcmRzEiwKCnBhcnRpdGlvbnMYASADKAsyGC5nbXEudjEuU2V0dGxlZFBhcnRpdGlvbiJZChBTZXR0bGVkUGFydGl0aW9uEhwKBWVycm9yGAEgASgLMg0uZ21xLnYxLkVycm9yEicKCHJlZnVzYWxzGAIgAygLMhUuZ21xLnYxLlNldHRsZVJlZnVzYWwiKgoHU2lnbmFscxIfCgdzaWduYWxzGAEgAygLMg4uZ21xLnYxLlNpZ25hbCJzCgZTaWduYWwSLAoJcGFydGl0aW9uGAEgASgLMhcuZ21xLnYxLlBhcnRpdGlvblNpZ25hbEgAEg8KBWdyb3VwGAIgASgJSAASDwoFdG9waWMYAyABKAlIABIQCgZyZXN5bmMYBCABKAhIAEIHCgVhYm91dCJHCg9QYXJ0aXRpb25TaWduYWwSDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEhIKCmVuZF9vZmZzZXQYAyABKAMiSAoSQ3JlYXRlVG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEiMKBmNvbmZpZxgCIAEoCzITLmdtcS52MS5Ub3BpY0NvbmZpZyI3ChNDcmVhdGVUb3BpY1Jlc3BvbnNlEiAKBXRvcGljGAEgASgLMhEuZ21xLnYxLlRvcGljSW5mbyIgCg9HZXRUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkiNAoQR2V0VG9waWNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8iEwoRTGlzdFRvcGljc1JlcXVlc3QiNwoSTGlzdFRvcGljc1Jlc3BvbnNlEiEKBnRvcGljcxgBIAMoCzIRLmdtcS52MS5Ub3BpY0luZm8iIwoSRGVsZXRlVG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJIhUKE0RlbGV0ZVRvcGljUmVzcG9uc2UiKQoYR2V0UGFydGl0aW9uU3RhdHNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJIkcKGUdldFBhcnRpdGlvblN0YXRzUmVzcG9uc2USKgoKcGFydGl0aW9ucxgBIAMoCzIWLmdtcS52MS5QYXJ0aXRpb25TdGF0cyKDAQoSUmVhZEVudHJpZXNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRIjCgRmcm9tGAMgASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SEwoLZW50cmllc19tYXgYBCABKA0SEQoJYnl0ZXNfbWF4GAUgASgNIl8KE1JlYWRFbnRyaWVzUmVzcG9uc2USHgoHZW50cmllcxgBIAMoCzINLmdtcS52MS5FbnRyeRIUCgxzdGFydF9vZmZzZXQYAiABKAMSEgoKZW5kX29mZnNldBgDIAEoAyLwAQoQSm9pbkdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRIRCgltZW1iZXJfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkSEQoJY2xpZW50X2lkGAQgASgJEhYKDmNsaWVudF92ZXJzaW9uGAUgASgJEhEKCWJyb2tlcl9pZBgGIAEoCRIOCgZ0b3BpY3MYByADKAkSGgoSc2Vzc2lvbl90aW1lb3V0X21zGAggASgNEhUKDXN0YXRpY19tZW1iZXIYCSABKAgSJAoFc3RhcnQYCiABKAsyFS5nbXEudjEuU3RhcnRQb3NpdGlvbiI1ChFKb2luR3JvdXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXciZAoPTWVtYmVySGVhcnRiZWF0Eg0KBWdyb3VwGAEgASgJEhEKCW1lbWJlcl9pZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIaChJzZXNzaW9uX3RpbWVvdXRfbXMYBCABKA0iQwoXSGVhcnRiZWF0TWVtYmVyc1JlcXVlc3QSKAoHbWVtYmVycxgBIAMoCzIXLmdtcS52MS5NZW1iZXJIZWFydGJlYXQiQwoYSGVhcnRiZWF0TWVtYmVyc1Jlc3BvbnNlEicKB21lbWJlcnMYASADKAsyFi5nbXEudjEuTWVtYmVyTGl2ZW5lc3MibQoOTWVtYmVyTGl2ZW5lc3MSDgoGZmVuY2VkGAEgASgIEhUKDWdyb3VwX3ZlcnNpb24YAiABKAMSHgoRbmV4dF9leHBpcnlfaW5fbXMYAyABKA1IAIgBAUIUChJfbmV4dF9leHBpcnlfaW5fbXMiSgoRTGVhdmVHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJIhQKEkxlYXZlR3JvdXBSZXNwb25zZSJ8ChdSZWxlYXNlT3duZXJzaGlwUmVxdWVzdBINCgVncm91cBgBIAEoCRIRCgltZW1iZXJfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkSKgoKcGFydGl0aW9ucxgEIAMoCzIWLmdtcS52MS5Ub3BpY1BhcnRpdGlvbiI8ChhSZWxlYXNlT3duZXJzaGlwUmVzcG9uc2USIAoFZ3JvdXAYASABKAsyES5nbXEudjEuR3JvdXBWaWV3Ij0KFUNsYWltUGFydGl0aW9uUmVxdWVzdBIkCglvd25lcnNoaXAYASABKAsyES5nbXEudjEuT3duZXJzaGlwImUKFkNsYWltUGFydGl0aW9uUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAMSEgoKZW5kX29mZnNldBgCIAEoAxIlCgdwZW5kaW5nGAMgAygLMhQuZ21xLnYxLlBlbmRpbmdFbnRyeSK5AQoMUGVuZGluZ0VudHJ5EhMKC2Jhc2Vfb2Zmc2V0GAEgASgDEhQKDHJlY29yZF9jb3VudBgCIAEoDRIOCgZzdGF0ZXMYAyABKAkSKAoIYXR0ZW1wdHMYBCADKAsyFi5nbXEudjEuUmVjb3JkQXR0ZW1wdHMSHQoDZHVlGAUgAygLMhAuZ21xLnYxLlJldHJ5RHVlEiUKCmhhbmRfYmFja3MYBiABKAsyES5nbXEudjEuSGFuZEJhY2tzIigKCFJldHJ5RHVlEg0KBWluZGV4GAEgASgNEg0KBWluX21zGAIgASgNIiAKD0dldEdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCSI0ChBHZXRHcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyITChFMaXN0R3JvdXBzUmVxdWVzdCI3ChJMaXN0R3JvdXBzUmVzcG9uc2USIQoGZ3JvdXBzGAEgAygLMhEuZ21xLnYxLkdyb3VwVmlldyIjChJEZWxldGVHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkiFQoTRGVsZXRlR3JvdXBSZXNwb25zZSInChZHZXRHcm91cE9mZnNldHNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJIkwKF0dldEdyb3VwT2Zmc2V0c1Jlc3BvbnNlEjEKCnBhcnRpdGlvbnMYASADKAsyHS5nbXEudjEuR3JvdXBQYXJ0aXRpb25PZmZzZXRzIhcKFUdldFN0b3JlU3RhdHVzUmVxdWVzdCLJAQoWR2V0U3RvcmVTdGF0dXNSZXNwb25zZRIOCgZlbmdpbmUYASABKAkSDQoFcmVhZHkYAiABKAgSDgoGcmVhc29uGAMgASgJEhIKCmR1cmFiaWxpdHkYBCABKAkSPAoHZGV0YWlscxgFIAMoCzIrLmdtcS52MS5HZXRTdG9yZVN0YXR1c1Jlc3BvbnNlLkRldGFpbHNFbnRyeRouCgxEZXRhaWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChFHZXRQZW5kaW5nUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0iOwoSR2V0UGVuZGluZ1Jlc3BvbnNlEiUKB3BlbmRpbmcYASADKAsyFC5nbXEudjEuUGVuZGluZ0VudHJ5Iq0BChFSZXNldEdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRISCgpwYXJ0aXRpb25zGAMgAygNEiEKAnRvGAQgASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SDwoHZHJ5X3J1bhgFIAEoCBIdChBleHBlY3RlZF92ZXJzaW9uGAYgASgDSACIAQFCEwoRX2V4cGVjdGVkX3ZlcnNpb24iTAoSUmVzZXRHcm91cFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAMSJQoKcGFydGl0aW9ucxgCIAMoCzIRLmdtcS52MS5Hcm91cE1vdmUiUAoRUGF1c2VHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEgoFdG9waWMYAiABKAlIAIgBARIOCgZwYXVzZWQYAyABKAhCCAoGX3RvcGljIjYKElBhdXNlR3JvdXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXciWAoRQWx0ZXJUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnEg8KB3ZlcnNpb24YAyABKAMiNgoSQWx0ZXJUb3BpY1Jlc3BvbnNlEiAKBXRvcGljGAEgASgLMhEuZ21xLnYxLlRvcGljSW5mbyI5ChRBZGRQYXJ0aXRpb25zUmVxdWVzdBINCgV0b3BpYxgBIAEoCRISCgpwYXJ0aXRpb25zGAIgASgNIjkKFUFkZFBhcnRpdGlvbnNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8ibAoRUHVyZ2VUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSFgoJcGFydGl0aW9uGAIgASgNSACIAQESEQoJdG9fb2Zmc2V0GAMgASgDEg8KB2RyeV9ydW4YBCABKAhCDAoKX3BhcnRpdGlvbiJBChJQdXJnZVRvcGljUmVzcG9uc2USKwoKcGFydGl0aW9ucxgBIAMoCzIXLmdtcS52MS5QdXJnZWRQYXJ0aXRpb24iTgobR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDSJmChxHZXRQYXJ0aXRpb25Qcm9ncmVzc1Jlc3BvbnNlEg0KBWJlZ3VuGAEgASgIEhAKCHBvc2l0aW9uGAIgASgDEiUKB3BlbmRpbmcYAyADKAsyFC5nbXEudjEuUGVuZGluZ0VudHJ5Mv4NCg5TdG9yYWdlU2VydmljZRI1CgRMaW5rEhMuZ21xLnYxLkxpbmtSZXF1ZXN0GhQuZ21xLnYxLkxpbmtSZXNwb25zZSgBMAESRgoLQ3JlYXRlVG9waWMSGi5nbXEudjEuQ3JlYXRlVG9waWNSZXF1ZXN0GhsuZ21xLnYxLkNyZWF0ZVRvcGljUmVzcG9uc2USPQoIR2V0VG9waWMSFy5nbXEudjEuR2V0VG9waWNSZXF1ZXN0GhguZ21xLnYxLkdldFRvcGljUmVzcG9uc2USQwoKTGlzdFRvcGljcxIZLmdtcS52MS5MaXN0VG9waWNzUmVxdWVzdBoaLmdtcS52MS5MaXN0VG9waWNzUmVzcG9uc2USRgoLRGVsZXRlVG9waWMSGi5nbXEudjEuRGVsZXRlVG9waWNSZXF1ZXN0GhsuZ21xLnYxLkRlbGV0ZVRvcGljUmVzcG9uc2USWAoRR2V0UGFydGl0aW9uU3RhdHMSIC5nbXEudjEuR2V0UGFydGl0aW9uU3RhdHNSZXF1ZXN0GiEuZ21xLnYxLkdldFBhcnRpdGlvblN0YXRzUmVzcG9uc2USRgoLUmVhZEVudHJpZXMSGi5nbXEudjEuUmVhZEVudHJpZXNSZXF1ZXN0GhsuZ21xLnYxLlJlYWRFbnRyaWVzUmVzcG9uc2USQAoJSm9pbkdyb3VwEhguZ21xLnYxLkpvaW5Hcm91cFJlcXVlc3QaGS5nbXEudjEuSm9pbkdyb3VwUmVzcG9uc2USVQoQSGVhcnRiZWF0TWVtYmVycxIfLmdtcS52MS5IZWFydGJlYXRNZW1iZXJzUmVxdWVzdBogLmdtcS52MS5IZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USQwoKTGVhdmVHcm91cBIZLmdtcS52MS5MZWF2ZUdyb3VwUmVxdWVzdBoaLmdtcS52MS5MZWF2ZUdyb3VwUmVzcG9uc2USVQoQUmVsZWFzZU93bmVyc2hpcBIfLmdtcS52MS5SZWxlYXNlT3duZXJzaGlwUmVxdWVzdBogLmdtcS52MS5SZWxlYXNlT3duZXJzaGlwUmVzcG9uc2USTwoOQ2xhaW1QYXJ0aXRpb24SHS5nbXEudjEuQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0Gh4uZ21xLnYxLkNsYWltUGFydGl0aW9uUmVzcG9uc2USPQoIR2V0R3JvdXASFy5nbXEudjEuR2V0R3JvdXBSZXF1ZXN0GhguZ21xLnYxLkdldEdyb3VwUmVzcG9uc2USQwoKTGlzdEdyb3VwcxIZLmdtcS52MS5MaXN0R3JvdXBzUmVxdWVzdBoaLmdtcS52MS5MaXN0R3JvdXBzUmVzcG9uc2USRgoLRGVsZXRlR3JvdXASGi5nbXEudjEuRGVsZXRlR3JvdXBSZXF1ZXN0GhsuZ21xLnYxLkRlbGV0ZUdyb3VwUmVzcG9uc2USUgoPR2V0R3JvdXBPZmZzZXRzEh4uZ21xLnYxLkdldEdyb3VwT2Zmc2V0c1JlcXVlc3QaHy5nbXEudjEuR2V0R3JvdXBPZmZzZXRzUmVzcG9uc2USQwoKR2V0UGVuZGluZxIZLmdtcS52MS5HZXRQZW5kaW5nUmVxdWVzdBoaLmdtcS52MS5HZXRQZW5kaW5nUmVzcG9uc2USQwoKUmVzZXRHcm91cBIZLmdtcS52MS5SZXNldEdyb3VwUmVxdWVzdBoaLmdtcS52MS5SZXNldEdyb3VwUmVzcG9uc2USQwoKUGF1c2VHcm91cBIZLmdtcS52MS5QYXVzZUdyb3VwUmVxdWVzdBoaLmdtcS52MS5QYXVzZUdyb3VwUmVzcG9uc2USTwoOR2V0U3RvcmVTdGF0dXMSHS5nbXEudjEuR2V0U3RvcmVTdGF0dXNSZXF1ZXN0Gh4uZ21xLnYxLkdldFN0b3JlU3RhdHVzUmVzcG9uc2USQwoKQWx0ZXJUb3BpYxIZLmdtcS52MS5BbHRlclRvcGljUmVxdWVzdBoaLmdtcS52MS5BbHRlclRvcGljUmVzcG9uc2USTAoNQWRkUGFydGl0aW9ucxIcLmdtcS52MS5BZGRQYXJ0aXRpb25zUmVxdWVzdBodLmdtcS52MS5BZGRQYXJ0aXRpb25zUmVzcG9uc2USQwoKUHVyZ2VUb3BpYxIZLmdtcS52MS5QdXJnZVRvcGljUmVxdWVzdBoaLmdtcS52MS5QdXJnZVRvcGljUmVzcG9uc2USYQoUR2V0UGFydGl0aW9uUHJvZ3Jlc3MSIy5nbXEudjEuR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXF1ZXN0GiQuZ21xLnYxLkdldFBhcnRpdGlvblByb2dyZXNzUmVzcG9uc2ViBnByb3RvMw", [file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
+  fileDesc("ChRnbXEvdjEvc3RvcmFnZS5wcm90bxIGZ21xLnYxIvMBCgtMaW5rUmVxdWVzdBIWCg5jb3JyZWxhdGlvbl9pZBgBIAEoDRIiCgVoZWxsbxgCIAEoCzIRLmdtcS52MS5MaW5rSGVsbG9IABInCgZhcHBlbmQYAyABKAsyFS5nbXEudjEuQXBwZW5kQmF0Y2hlc0gAEiUKBWZldGNoGAQgASgLMhQuZ21xLnYxLkZldGNoRW50cmllc0gAEicKBnNldHRsZRgFIAEoCzIVLmdtcS52MS5TZXR0bGVSZWNvcmRzSAASJgoJaGVhcnRiZWF0GAYgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAQgcKBWZyYW1lIuYCCgxMaW5rUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKA0SJgoHd2VsY29tZRgCIAEoCzITLmdtcS52MS5MaW5rV2VsY29tZUgAEisKCGFwcGVuZGVkGAMgASgLMhcuZ21xLnYxLkFwcGVuZGVkQmF0Y2hlc0gAEikKB2ZldGNoZWQYBCABKAsyFi5nbXEudjEuRmV0Y2hlZEVudHJpZXNIABIpCgdzZXR0bGVkGAUgASgLMhYuZ21xLnYxLlNldHRsZWRSZWNvcmRzSAASIgoHc2lnbmFscxgGIAEoCzIPLmdtcS52MS5TaWduYWxzSAASJgoJaGVhcnRiZWF0GAcgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEh4KBWRyYWluGAggASgLMg0uZ21xLnYxLkRyYWluSAASHgoFZXJyb3IYCSABKAsyDS5nbXEudjEuRXJyb3JIAEIHCgVmcmFtZSJXCglMaW5rSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIRCglicm9rZXJfaWQYAiABKAkSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNIksKC0xpbmtXZWxjb21lEhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SEgoKc3RvcmFnZV9pZBgCIAEoCRIOCgZlbmdpbmUYAyABKAkiOQoNQXBwZW5kQmF0Y2hlcxIoCgdhcHBlbmRzGAEgAygLMhcuZ21xLnYxLlBhcnRpdGlvbkFwcGVuZCJTCg9QYXJ0aXRpb25BcHBlbmQSDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEh4KB2JhdGNoZXMYAyADKAsyDS5nbXEudjEuQmF0Y2giQAoPQXBwZW5kZWRCYXRjaGVzEi0KCnBhcnRpdGlvbnMYASADKAsyGS5nbXEudjEuQXBwZW5kZWRQYXJ0aXRpb24iOwoRQXBwZW5kZWRQYXJ0aXRpb24SJgoHcmVzdWx0cxgBIAMoCzIVLmdtcS52MS5QdWJsaXNoUmVzdWx0Im4KCU93bmVyc2hpcBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0SEQoJbWVtYmVyX2lkGAQgASgJEg0KBWVwb2NoGAUgASgDEg4KBnNoYXJlZBgGIAEoCCI3CgxGZXRjaEVudHJpZXMSJwoHZmV0Y2hlcxgBIAMoCzIWLmdtcS52MS5QYXJ0aXRpb25GZXRjaCJwCg5QYXJ0aXRpb25GZXRjaBIkCglvd25lcnNoaXAYASABKAsyES5nbXEudjEuT3duZXJzaGlwEhAKCHBvc2l0aW9uGAIgASgDEhEKCWJ5dGVzX21heBgDIAEoDRITCgtyZWNvcmRzX21heBgEIAEoDSJMCg5GZXRjaGVkRW50cmllcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLkZldGNoZWRQYXJ0aXRpb24SDAoEbW9yZRgCIAEoCCJ2ChBGZXRjaGVkUGFydGl0aW9uEhwKBWVycm9yGAEgASgLMg0uZ21xLnYxLkVycm9yEh4KB2VudHJpZXMYAiADKAsyDS5nbXEudjEuRW50cnkSEAoIcG9zaXRpb24YAyABKAMSEgoKZW5kX29mZnNldBgEIAEoAyI5Cg1TZXR0bGVSZWNvcmRzEigKB3NldHRsZXMYASADKAsyFy5nbXEudjEuUGFydGl0aW9uU2V0dGxlIl0KD1BhcnRpdGlvblNldHRsZRIkCglvd25lcnNoaXAYASABKAsyES5nbXEudjEuT3duZXJzaGlwEiQKB2VudHJpZXMYAiADKAsyEy5nbXEudjEuRW50cnlTZXR0bGUiXQoLRW50cnlTZXR0bGUSEwoLYmFzZV9vZmZzZXQYASABKAMSFAoMcmVjb3JkX2NvdW50GAIgASgNEiMKBnJhbmdlcxgDIAMoCzITLmdtcS52MS5TZXR0bGVSYW5nZSI+Cg5TZXR0bGVkUmVjb3JkcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLlNldHRsZWRQYXJ0aXRpb24iWQoQU2V0dGxlZFBhcnRpdGlvbhIcCgVlcnJvchgBIAEoCzINLmdtcS52MS5FcnJvchInCghyZWZ1c2FscxgCIAMoCzIVLmdtcS52MS5TZXR0bGVSZWZ1c2FsIioKB1NpZ25hbHMSHwoHc2lnbmFscxgBIAMoCzIOLmdtcS52MS5TaWduYWwicwoGU2lnbmFsEiwKCXBhcnRpdGlvbhgBIAEoCzIXLmdtcS52MS5QYXJ0aXRpb25TaWduYWxIABIPCgVncm91cBgCIAEoCUgAEg8KBXRvcGljGAMgASgJSAASEAoGcmVzeW5jGAQgASgISABCBwoFYWJvdXQiRwoPUGFydGl0aW9uU2lnbmFsEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRISCgplbmRfb2Zmc2V0GAMgASgDIkgKEkNyZWF0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWciNwoTQ3JlYXRlVG9waWNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8iIAoPR2V0VG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJIjQKEEdldFRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIhMKEUxpc3RUb3BpY3NSZXF1ZXN0IjcKEkxpc3RUb3BpY3NSZXNwb25zZRIhCgZ0b3BpY3MYASADKAsyES5nbXEudjEuVG9waWNJbmZvIiMKEkRlbGV0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCSIVChNEZWxldGVUb3BpY1Jlc3BvbnNlIikKGEdldFBhcnRpdGlvblN0YXRzUmVxdWVzdBINCgV0b3BpYxgBIAEoCSJHChlHZXRQYXJ0aXRpb25TdGF0c1Jlc3BvbnNlEioKCnBhcnRpdGlvbnMYASADKAsyFi5nbXEudjEuUGFydGl0aW9uU3RhdHMigwEKElJlYWRFbnRyaWVzUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SIwoEZnJvbRgDIAEoCzIVLmdtcS52MS5TdGFydFBvc2l0aW9uEhMKC2VudHJpZXNfbWF4GAQgASgNEhEKCWJ5dGVzX21heBgFIAEoDSJfChNSZWFkRW50cmllc1Jlc3BvbnNlEh4KB2VudHJpZXMYASADKAsyDS5nbXEudjEuRW50cnkSFAoMc3RhcnRfb2Zmc2V0GAIgASgDEhIKCmVuZF9vZmZzZXQYAyABKAMikgIKEEpvaW5Hcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgFIAEoCRIRCglicm9rZXJfaWQYBiABKAkSDgoGdG9waWNzGAcgAygJEhoKEnNlc3Npb25fdGltZW91dF9tcxgIIAEoDRIVCg1zdGF0aWNfbWVtYmVyGAkgASgIEiQKBXN0YXJ0GAogASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SIAoEa2luZBgLIAEoDjISLmdtcS52MS5NZW1iZXJLaW5kIjUKEUpvaW5Hcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJkCg9NZW1iZXJIZWFydGJlYXQSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhoKEnNlc3Npb25fdGltZW91dF9tcxgEIAEoDSJDChdIZWFydGJlYXRNZW1iZXJzUmVxdWVzdBIoCgdtZW1iZXJzGAEgAygLMhcuZ21xLnYxLk1lbWJlckhlYXJ0YmVhdCJDChhIZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USJwoHbWVtYmVycxgBIAMoCzIWLmdtcS52MS5NZW1iZXJMaXZlbmVzcyJtCg5NZW1iZXJMaXZlbmVzcxIOCgZmZW5jZWQYASABKAgSFQoNZ3JvdXBfdmVyc2lvbhgCIAEoAxIeChFuZXh0X2V4cGlyeV9pbl9tcxgDIAEoDUgAiAEBQhQKEl9uZXh0X2V4cGlyeV9pbl9tcyJKChFMZWF2ZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRIRCgltZW1iZXJfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkiFAoSTGVhdmVHcm91cFJlc3BvbnNlInwKF1JlbGVhc2VPd25lcnNoaXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEhEKCW1lbWJlcl9pZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIqCgpwYXJ0aXRpb25zGAQgAygLMhYuZ21xLnYxLlRvcGljUGFydGl0aW9uIjwKGFJlbGVhc2VPd25lcnNoaXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXcibgoVQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0EiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASJQoFcGVlcnMYAiABKAsyES5nbXEudjEuRGVza1BlZXJzSACIAQFCCAoGX3BlZXJzIi4KCURlc2tQZWVycxISCgptZW1iZXJfaWRzGAEgAygJEg0KBWVwb2NoGAIgASgDImUKFkNsYWltUGFydGl0aW9uUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAMSEgoKZW5kX29mZnNldBgCIAEoAxIlCgdwZW5kaW5nGAMgAygLMhQuZ21xLnYxLlBlbmRpbmdFbnRyeSK5AQoMUGVuZGluZ0VudHJ5EhMKC2Jhc2Vfb2Zmc2V0GAEgASgDEhQKDHJlY29yZF9jb3VudBgCIAEoDRIOCgZzdGF0ZXMYAyABKAkSKAoIYXR0ZW1wdHMYBCADKAsyFi5nbXEudjEuUmVjb3JkQXR0ZW1wdHMSHQoDZHVlGAUgAygLMhAuZ21xLnYxLlJldHJ5RHVlEiUKCmhhbmRfYmFja3MYBiABKAsyES5nbXEudjEuSGFuZEJhY2tzIigKCFJldHJ5RHVlEg0KBWluZGV4GAEgASgNEg0KBWluX21zGAIgASgNIiAKD0dldEdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCSI0ChBHZXRHcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyITChFMaXN0R3JvdXBzUmVxdWVzdCI3ChJMaXN0R3JvdXBzUmVzcG9uc2USIQoGZ3JvdXBzGAEgAygLMhEuZ21xLnYxLkdyb3VwVmlldyIjChJEZWxldGVHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkiFQoTRGVsZXRlR3JvdXBSZXNwb25zZSInChZHZXRHcm91cE9mZnNldHNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJIkwKF0dldEdyb3VwT2Zmc2V0c1Jlc3BvbnNlEjEKCnBhcnRpdGlvbnMYASADKAsyHS5nbXEudjEuR3JvdXBQYXJ0aXRpb25PZmZzZXRzIhcKFUdldFN0b3JlU3RhdHVzUmVxdWVzdCLJAQoWR2V0U3RvcmVTdGF0dXNSZXNwb25zZRIOCgZlbmdpbmUYASABKAkSDQoFcmVhZHkYAiABKAgSDgoGcmVhc29uGAMgASgJEhIKCmR1cmFiaWxpdHkYBCABKAkSPAoHZGV0YWlscxgFIAMoCzIrLmdtcS52MS5HZXRTdG9yZVN0YXR1c1Jlc3BvbnNlLkRldGFpbHNFbnRyeRouCgxEZXRhaWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChFHZXRQZW5kaW5nUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0iOwoSR2V0UGVuZGluZ1Jlc3BvbnNlEiUKB3BlbmRpbmcYASADKAsyFC5nbXEudjEuUGVuZGluZ0VudHJ5Iq0BChFSZXNldEdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRISCgpwYXJ0aXRpb25zGAMgAygNEiEKAnRvGAQgASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SDwoHZHJ5X3J1bhgFIAEoCBIdChBleHBlY3RlZF92ZXJzaW9uGAYgASgDSACIAQFCEwoRX2V4cGVjdGVkX3ZlcnNpb24iTAoSUmVzZXRHcm91cFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAMSJQoKcGFydGl0aW9ucxgCIAMoCzIRLmdtcS52MS5Hcm91cE1vdmUiUAoRUGF1c2VHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEgoFdG9waWMYAiABKAlIAIgBARIOCgZwYXVzZWQYAyABKAhCCAoGX3RvcGljIjYKElBhdXNlR3JvdXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXciWAoRQWx0ZXJUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnEg8KB3ZlcnNpb24YAyABKAMiNgoSQWx0ZXJUb3BpY1Jlc3BvbnNlEiAKBXRvcGljGAEgASgLMhEuZ21xLnYxLlRvcGljSW5mbyI5ChRBZGRQYXJ0aXRpb25zUmVxdWVzdBINCgV0b3BpYxgBIAEoCRISCgpwYXJ0aXRpb25zGAIgASgNIjkKFUFkZFBhcnRpdGlvbnNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8ibAoRUHVyZ2VUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSFgoJcGFydGl0aW9uGAIgASgNSACIAQESEQoJdG9fb2Zmc2V0GAMgASgDEg8KB2RyeV9ydW4YBCABKAhCDAoKX3BhcnRpdGlvbiJBChJQdXJnZVRvcGljUmVzcG9uc2USKwoKcGFydGl0aW9ucxgBIAMoCzIXLmdtcS52MS5QdXJnZWRQYXJ0aXRpb24iTgobR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDSJmChxHZXRQYXJ0aXRpb25Qcm9ncmVzc1Jlc3BvbnNlEg0KBWJlZ3VuGAEgASgIEhAKCHBvc2l0aW9uGAIgASgDEiUKB3BlbmRpbmcYAyADKAsyFC5nbXEudjEuUGVuZGluZ0VudHJ5Mv4NCg5TdG9yYWdlU2VydmljZRI1CgRMaW5rEhMuZ21xLnYxLkxpbmtSZXF1ZXN0GhQuZ21xLnYxLkxpbmtSZXNwb25zZSgBMAESRgoLQ3JlYXRlVG9waWMSGi5nbXEudjEuQ3JlYXRlVG9waWNSZXF1ZXN0GhsuZ21xLnYxLkNyZWF0ZVRvcGljUmVzcG9uc2USPQoIR2V0VG9waWMSFy5nbXEudjEuR2V0VG9waWNSZXF1ZXN0GhguZ21xLnYxLkdldFRvcGljUmVzcG9uc2USQwoKTGlzdFRvcGljcxIZLmdtcS52MS5MaXN0VG9waWNzUmVxdWVzdBoaLmdtcS52MS5MaXN0VG9waWNzUmVzcG9uc2USRgoLRGVsZXRlVG9waWMSGi5nbXEudjEuRGVsZXRlVG9waWNSZXF1ZXN0GhsuZ21xLnYxLkRlbGV0ZVRvcGljUmVzcG9uc2USWAoRR2V0UGFydGl0aW9uU3RhdHMSIC5nbXEudjEuR2V0UGFydGl0aW9uU3RhdHNSZXF1ZXN0GiEuZ21xLnYxLkdldFBhcnRpdGlvblN0YXRzUmVzcG9uc2USRgoLUmVhZEVudHJpZXMSGi5nbXEudjEuUmVhZEVudHJpZXNSZXF1ZXN0GhsuZ21xLnYxLlJlYWRFbnRyaWVzUmVzcG9uc2USQAoJSm9pbkdyb3VwEhguZ21xLnYxLkpvaW5Hcm91cFJlcXVlc3QaGS5nbXEudjEuSm9pbkdyb3VwUmVzcG9uc2USVQoQSGVhcnRiZWF0TWVtYmVycxIfLmdtcS52MS5IZWFydGJlYXRNZW1iZXJzUmVxdWVzdBogLmdtcS52MS5IZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USQwoKTGVhdmVHcm91cBIZLmdtcS52MS5MZWF2ZUdyb3VwUmVxdWVzdBoaLmdtcS52MS5MZWF2ZUdyb3VwUmVzcG9uc2USVQoQUmVsZWFzZU93bmVyc2hpcBIfLmdtcS52MS5SZWxlYXNlT3duZXJzaGlwUmVxdWVzdBogLmdtcS52MS5SZWxlYXNlT3duZXJzaGlwUmVzcG9uc2USTwoOQ2xhaW1QYXJ0aXRpb24SHS5nbXEudjEuQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0Gh4uZ21xLnYxLkNsYWltUGFydGl0aW9uUmVzcG9uc2USPQoIR2V0R3JvdXASFy5nbXEudjEuR2V0R3JvdXBSZXF1ZXN0GhguZ21xLnYxLkdldEdyb3VwUmVzcG9uc2USQwoKTGlzdEdyb3VwcxIZLmdtcS52MS5MaXN0R3JvdXBzUmVxdWVzdBoaLmdtcS52MS5MaXN0R3JvdXBzUmVzcG9uc2USRgoLRGVsZXRlR3JvdXASGi5nbXEudjEuRGVsZXRlR3JvdXBSZXF1ZXN0GhsuZ21xLnYxLkRlbGV0ZUdyb3VwUmVzcG9uc2USUgoPR2V0R3JvdXBPZmZzZXRzEh4uZ21xLnYxLkdldEdyb3VwT2Zmc2V0c1JlcXVlc3QaHy5nbXEudjEuR2V0R3JvdXBPZmZzZXRzUmVzcG9uc2USQwoKR2V0UGVuZGluZxIZLmdtcS52MS5HZXRQZW5kaW5nUmVxdWVzdBoaLmdtcS52MS5HZXRQZW5kaW5nUmVzcG9uc2USQwoKUmVzZXRHcm91cBIZLmdtcS52MS5SZXNldEdyb3VwUmVxdWVzdBoaLmdtcS52MS5SZXNldEdyb3VwUmVzcG9uc2USQwoKUGF1c2VHcm91cBIZLmdtcS52MS5QYXVzZUdyb3VwUmVxdWVzdBoaLmdtcS52MS5QYXVzZUdyb3VwUmVzcG9uc2USTwoOR2V0U3RvcmVTdGF0dXMSHS5nbXEudjEuR2V0U3RvcmVTdGF0dXNSZXF1ZXN0Gh4uZ21xLnYxLkdldFN0b3JlU3RhdHVzUmVzcG9uc2USQwoKQWx0ZXJUb3BpYxIZLmdtcS52MS5BbHRlclRvcGljUmVxdWVzdBoaLmdtcS52MS5BbHRlclRvcGljUmVzcG9uc2USTAoNQWRkUGFydGl0aW9ucxIcLmdtcS52MS5BZGRQYXJ0aXRpb25zUmVxdWVzdBodLmdtcS52MS5BZGRQYXJ0aXRpb25zUmVzcG9uc2USQwoKUHVyZ2VUb3BpYxIZLmdtcS52MS5QdXJnZVRvcGljUmVxdWVzdBoaLmdtcS52MS5QdXJnZVRvcGljUmVzcG9uc2USYQoUR2V0UGFydGl0aW9uUHJvZ3Jlc3MSIy5nbXEudjEuR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXF1ZXN0GiQuZ21xLnYxLkdldFBhcnRpdGlvblByb2dyZXNzUmVzcG9uc2ViBnByb3RvMw", [file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
 
 /**
  * @generated from message gmq.v1.LinkRequest
@@ -314,6 +314,13 @@ export type Ownership = Message<"gmq.v1.Ownership"> & {
    * @generated from field: int64 epoch = 5;
    */
   epoch: bigint;
+
+  /**
+   * The owner is a desk: one of several that hand out the partition's entries, each entry by one.
+   *
+   * @generated from field: bool shared = 6;
+   */
+  shared: boolean;
 };
 
 /**
@@ -924,6 +931,11 @@ export type JoinGroupRequest = Message<"gmq.v1.JoinGroupRequest"> & {
    * @generated from field: gmq.v1.StartPosition start = 10;
    */
   start?: StartPosition | undefined;
+
+  /**
+   * @generated from field: gmq.v1.MemberKind kind = 11;
+   */
+  kind: MemberKind;
 };
 
 /**
@@ -1148,6 +1160,13 @@ export type ClaimPartitionRequest = Message<"gmq.v1.ClaimPartitionRequest"> & {
    * @generated from field: gmq.v1.Ownership ownership = 1;
    */
   ownership?: Ownership | undefined;
+
+  /**
+   * A desk's claim: the desks of the partition by the caller's view of the group. Absent: takes nothing over.
+   *
+   * @generated from field: optional gmq.v1.DeskPeers peers = 2;
+   */
+  peers?: DeskPeers | undefined;
 };
 
 /**
@@ -1156,6 +1175,30 @@ export type ClaimPartitionRequest = Message<"gmq.v1.ClaimPartitionRequest"> & {
  */
 export const ClaimPartitionRequestSchema: GenMessage<ClaimPartitionRequest> = /*@__PURE__*/
   messageDesc(file_gmq_v1_storage, 43);
+
+/**
+ * A desk that registered up to `epoch` and is not named is gone.
+ *
+ * @generated from message gmq.v1.DeskPeers
+ */
+export type DeskPeers = Message<"gmq.v1.DeskPeers"> & {
+  /**
+   * @generated from field: repeated string member_ids = 1;
+   */
+  memberIds: string[];
+
+  /**
+   * @generated from field: int64 epoch = 2;
+   */
+  epoch: bigint;
+};
+
+/**
+ * Describes the message gmq.v1.DeskPeers.
+ * Use `create(DeskPeersSchema)` to create a new message.
+ */
+export const DeskPeersSchema: GenMessage<DeskPeers> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_storage, 44);
 
 /**
  * @generated from message gmq.v1.ClaimPartitionResponse
@@ -1186,7 +1229,7 @@ export type ClaimPartitionResponse = Message<"gmq.v1.ClaimPartitionResponse"> & 
  * Use `create(ClaimPartitionResponseSchema)` to create a new message.
  */
 export const ClaimPartitionResponseSchema: GenMessage<ClaimPartitionResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 44);
+  messageDesc(file_gmq_v1_storage, 45);
 
 /**
  * @generated from message gmq.v1.PendingEntry
@@ -1232,7 +1275,7 @@ export type PendingEntry = Message<"gmq.v1.PendingEntry"> & {
  * Use `create(PendingEntrySchema)` to create a new message.
  */
 export const PendingEntrySchema: GenMessage<PendingEntry> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 45);
+  messageDesc(file_gmq_v1_storage, 46);
 
 /**
  * @generated from message gmq.v1.RetryDue
@@ -1256,7 +1299,7 @@ export type RetryDue = Message<"gmq.v1.RetryDue"> & {
  * Use `create(RetryDueSchema)` to create a new message.
  */
 export const RetryDueSchema: GenMessage<RetryDue> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 46);
+  messageDesc(file_gmq_v1_storage, 47);
 
 /**
  * @generated from message gmq.v1.GetGroupRequest
@@ -1273,7 +1316,7 @@ export type GetGroupRequest = Message<"gmq.v1.GetGroupRequest"> & {
  * Use `create(GetGroupRequestSchema)` to create a new message.
  */
 export const GetGroupRequestSchema: GenMessage<GetGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 47);
+  messageDesc(file_gmq_v1_storage, 48);
 
 /**
  * Absent: no such group.
@@ -1292,7 +1335,7 @@ export type GetGroupResponse = Message<"gmq.v1.GetGroupResponse"> & {
  * Use `create(GetGroupResponseSchema)` to create a new message.
  */
 export const GetGroupResponseSchema: GenMessage<GetGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 48);
+  messageDesc(file_gmq_v1_storage, 49);
 
 /**
  * @generated from message gmq.v1.ListGroupsRequest
@@ -1305,7 +1348,7 @@ export type ListGroupsRequest = Message<"gmq.v1.ListGroupsRequest"> & {
  * Use `create(ListGroupsRequestSchema)` to create a new message.
  */
 export const ListGroupsRequestSchema: GenMessage<ListGroupsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 49);
+  messageDesc(file_gmq_v1_storage, 50);
 
 /**
  * @generated from message gmq.v1.ListGroupsResponse
@@ -1322,7 +1365,7 @@ export type ListGroupsResponse = Message<"gmq.v1.ListGroupsResponse"> & {
  * Use `create(ListGroupsResponseSchema)` to create a new message.
  */
 export const ListGroupsResponseSchema: GenMessage<ListGroupsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 50);
+  messageDesc(file_gmq_v1_storage, 51);
 
 /**
  * @generated from message gmq.v1.DeleteGroupRequest
@@ -1339,7 +1382,7 @@ export type DeleteGroupRequest = Message<"gmq.v1.DeleteGroupRequest"> & {
  * Use `create(DeleteGroupRequestSchema)` to create a new message.
  */
 export const DeleteGroupRequestSchema: GenMessage<DeleteGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 51);
+  messageDesc(file_gmq_v1_storage, 52);
 
 /**
  * @generated from message gmq.v1.DeleteGroupResponse
@@ -1352,7 +1395,7 @@ export type DeleteGroupResponse = Message<"gmq.v1.DeleteGroupResponse"> & {
  * Use `create(DeleteGroupResponseSchema)` to create a new message.
  */
 export const DeleteGroupResponseSchema: GenMessage<DeleteGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 52);
+  messageDesc(file_gmq_v1_storage, 53);
 
 /**
  * @generated from message gmq.v1.GetGroupOffsetsRequest
@@ -1369,7 +1412,7 @@ export type GetGroupOffsetsRequest = Message<"gmq.v1.GetGroupOffsetsRequest"> & 
  * Use `create(GetGroupOffsetsRequestSchema)` to create a new message.
  */
 export const GetGroupOffsetsRequestSchema: GenMessage<GetGroupOffsetsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 53);
+  messageDesc(file_gmq_v1_storage, 54);
 
 /**
  * @generated from message gmq.v1.GetGroupOffsetsResponse
@@ -1386,7 +1429,7 @@ export type GetGroupOffsetsResponse = Message<"gmq.v1.GetGroupOffsetsResponse"> 
  * Use `create(GetGroupOffsetsResponseSchema)` to create a new message.
  */
 export const GetGroupOffsetsResponseSchema: GenMessage<GetGroupOffsetsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 54);
+  messageDesc(file_gmq_v1_storage, 55);
 
 /**
  * @generated from message gmq.v1.GetStoreStatusRequest
@@ -1399,7 +1442,7 @@ export type GetStoreStatusRequest = Message<"gmq.v1.GetStoreStatusRequest"> & {
  * Use `create(GetStoreStatusRequestSchema)` to create a new message.
  */
 export const GetStoreStatusRequestSchema: GenMessage<GetStoreStatusRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 55);
+  messageDesc(file_gmq_v1_storage, 56);
 
 /**
  * @generated from message gmq.v1.GetStoreStatusResponse
@@ -1442,7 +1485,7 @@ export type GetStoreStatusResponse = Message<"gmq.v1.GetStoreStatusResponse"> & 
  * Use `create(GetStoreStatusResponseSchema)` to create a new message.
  */
 export const GetStoreStatusResponseSchema: GenMessage<GetStoreStatusResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 56);
+  messageDesc(file_gmq_v1_storage, 57);
 
 /**
  * @generated from message gmq.v1.GetPendingRequest
@@ -1469,7 +1512,7 @@ export type GetPendingRequest = Message<"gmq.v1.GetPendingRequest"> & {
  * Use `create(GetPendingRequestSchema)` to create a new message.
  */
 export const GetPendingRequestSchema: GenMessage<GetPendingRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 57);
+  messageDesc(file_gmq_v1_storage, 58);
 
 /**
  * @generated from message gmq.v1.GetPendingResponse
@@ -1486,7 +1529,7 @@ export type GetPendingResponse = Message<"gmq.v1.GetPendingResponse"> & {
  * Use `create(GetPendingResponseSchema)` to create a new message.
  */
 export const GetPendingResponseSchema: GenMessage<GetPendingResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 58);
+  messageDesc(file_gmq_v1_storage, 59);
 
 /**
  * @generated from message gmq.v1.ResetGroupRequest
@@ -1534,7 +1577,7 @@ export type ResetGroupRequest = Message<"gmq.v1.ResetGroupRequest"> & {
  * Use `create(ResetGroupRequestSchema)` to create a new message.
  */
 export const ResetGroupRequestSchema: GenMessage<ResetGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 59);
+  messageDesc(file_gmq_v1_storage, 60);
 
 /**
  * @generated from message gmq.v1.ResetGroupResponse
@@ -1556,7 +1599,7 @@ export type ResetGroupResponse = Message<"gmq.v1.ResetGroupResponse"> & {
  * Use `create(ResetGroupResponseSchema)` to create a new message.
  */
 export const ResetGroupResponseSchema: GenMessage<ResetGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 60);
+  messageDesc(file_gmq_v1_storage, 61);
 
 /**
  * @generated from message gmq.v1.PauseGroupRequest
@@ -1587,7 +1630,7 @@ export type PauseGroupRequest = Message<"gmq.v1.PauseGroupRequest"> & {
  * Use `create(PauseGroupRequestSchema)` to create a new message.
  */
 export const PauseGroupRequestSchema: GenMessage<PauseGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 61);
+  messageDesc(file_gmq_v1_storage, 62);
 
 /**
  * @generated from message gmq.v1.PauseGroupResponse
@@ -1604,7 +1647,7 @@ export type PauseGroupResponse = Message<"gmq.v1.PauseGroupResponse"> & {
  * Use `create(PauseGroupResponseSchema)` to create a new message.
  */
 export const PauseGroupResponseSchema: GenMessage<PauseGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 62);
+  messageDesc(file_gmq_v1_storage, 63);
 
 /**
  * Topic configuration and trims.
@@ -1637,7 +1680,7 @@ export type AlterTopicRequest = Message<"gmq.v1.AlterTopicRequest"> & {
  * Use `create(AlterTopicRequestSchema)` to create a new message.
  */
 export const AlterTopicRequestSchema: GenMessage<AlterTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 63);
+  messageDesc(file_gmq_v1_storage, 64);
 
 /**
  * @generated from message gmq.v1.AlterTopicResponse
@@ -1654,7 +1697,7 @@ export type AlterTopicResponse = Message<"gmq.v1.AlterTopicResponse"> & {
  * Use `create(AlterTopicResponseSchema)` to create a new message.
  */
 export const AlterTopicResponseSchema: GenMessage<AlterTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 64);
+  messageDesc(file_gmq_v1_storage, 65);
 
 /**
  * @generated from message gmq.v1.AddPartitionsRequest
@@ -1678,7 +1721,7 @@ export type AddPartitionsRequest = Message<"gmq.v1.AddPartitionsRequest"> & {
  * Use `create(AddPartitionsRequestSchema)` to create a new message.
  */
 export const AddPartitionsRequestSchema: GenMessage<AddPartitionsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 65);
+  messageDesc(file_gmq_v1_storage, 66);
 
 /**
  * @generated from message gmq.v1.AddPartitionsResponse
@@ -1695,7 +1738,7 @@ export type AddPartitionsResponse = Message<"gmq.v1.AddPartitionsResponse"> & {
  * Use `create(AddPartitionsResponseSchema)` to create a new message.
  */
 export const AddPartitionsResponseSchema: GenMessage<AddPartitionsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 66);
+  messageDesc(file_gmq_v1_storage, 67);
 
 /**
  * @generated from message gmq.v1.PurgeTopicRequest
@@ -1733,7 +1776,7 @@ export type PurgeTopicRequest = Message<"gmq.v1.PurgeTopicRequest"> & {
  * Use `create(PurgeTopicRequestSchema)` to create a new message.
  */
 export const PurgeTopicRequestSchema: GenMessage<PurgeTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 67);
+  messageDesc(file_gmq_v1_storage, 68);
 
 /**
  * @generated from message gmq.v1.PurgeTopicResponse
@@ -1750,7 +1793,7 @@ export type PurgeTopicResponse = Message<"gmq.v1.PurgeTopicResponse"> & {
  * Use `create(PurgeTopicResponseSchema)` to create a new message.
  */
 export const PurgeTopicResponseSchema: GenMessage<PurgeTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 68);
+  messageDesc(file_gmq_v1_storage, 69);
 
 /**
  * Dead letters.
@@ -1779,7 +1822,7 @@ export type GetPartitionProgressRequest = Message<"gmq.v1.GetPartitionProgressRe
  * Use `create(GetPartitionProgressRequestSchema)` to create a new message.
  */
 export const GetPartitionProgressRequestSchema: GenMessage<GetPartitionProgressRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 69);
+  messageDesc(file_gmq_v1_storage, 70);
 
 /**
  * @generated from message gmq.v1.GetPartitionProgressResponse
@@ -1810,7 +1853,7 @@ export type GetPartitionProgressResponse = Message<"gmq.v1.GetPartitionProgressR
  * Use `create(GetPartitionProgressResponseSchema)` to create a new message.
  */
 export const GetPartitionProgressResponseSchema: GenMessage<GetPartitionProgressResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 70);
+  messageDesc(file_gmq_v1_storage, 71);
 
 /**
  * @generated from service gmq.v1.StorageService

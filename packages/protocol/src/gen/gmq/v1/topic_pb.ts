@@ -4,15 +4,15 @@
 // @generated from file gmq/v1/topic.proto (package gmq.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file gmq/v1/topic.proto.
  */
 export const file_gmq_v1_topic: GenFile = /*@__PURE__*/
-  fileDesc("ChJnbXEvdjEvdG9waWMucHJvdG8SBmdtcS52MSJaCgtUb3BpY0NvbmZpZxISCgpwYXJ0aXRpb25zGAEgASgNEiQKCXJldGVudGlvbhgCIAEoCzIRLmdtcS52MS5SZXRlbnRpb24SEQoJYnl0ZXNfbWF4GAMgASgDIksKCVJldGVudGlvbhIKCgJtcxgBIAEoAxINCgVieXRlcxgCIAEoAxIPCgdyZWNvcmRzGAMgASgDEhIKCndvcmtfcXVldWUYBCABKAgiZgoJVG9waWNJbmZvEgwKBG5hbWUYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnEhUKDWNyZWF0ZWRfYXRfbXMYAyABKAMSDwoHdmVyc2lvbhgEIAEoAyIyCg5Ub3BpY1BhcnRpdGlvbhINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0ingEKDlBhcnRpdGlvblN0YXRzEhEKCXBhcnRpdGlvbhgBIAEoDRIUCgxzdGFydF9vZmZzZXQYAiABKAMSEgoKZW5kX29mZnNldBgDIAEoAxIPCgdlbnRyaWVzGAQgASgDEhYKDmxhc3RfYXBwZW5kX21zGAUgASgDEg0KBWJ5dGVzGAYgASgDEhcKD2ZpcnN0X2FwcGVuZF9tcxgHIAEoAyJyCg9QdXJnZWRQYXJ0aXRpb24SEQoJcGFydGl0aW9uGAEgASgNEhQKDHN0YXJ0X2JlZm9yZRgCIAEoAxITCgtzdGFydF9hZnRlchgDIAEoAxIhCgZsb3NzZXMYBCADKAsyES5nbXEudjEuR3JvdXBMb3NzIisKCUdyb3VwTG9zcxINCgVncm91cBgBIAEoCRIPCgdyZWNvcmRzGAIgASgDIoEBCglHcm91cFZpZXcSDQoFZ3JvdXAYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIkCgdtZW1iZXJzGAMgAygLMhMuZ21xLnYxLkdyb3VwTWVtYmVyEi4KCnBhcnRpdGlvbnMYBCADKAsyGi5nbXEudjEuUGFydGl0aW9uT3duZXJzaGlwIswBCgtHcm91cE1lbWJlchIRCgltZW1iZXJfaWQYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSEQoJY2xpZW50X2lkGAMgASgJEhYKDmNsaWVudF92ZXJzaW9uGAQgASgJEhEKCWJyb2tlcl9pZBgFIAEoCRIOCgZ0b3BpY3MYBiADKAkSGgoSc2Vzc2lvbl90aW1lb3V0X21zGAcgASgNEhUKDXN0YXRpY19tZW1iZXIYCCABKAgSFAoMam9pbmVkX2F0X21zGAkgASgDIn4KElBhcnRpdGlvbk93bmVyc2hpcBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SEQoJbWVtYmVyX2lkGAMgASgJEg0KBWVwb2NoGAQgASgDEhYKDm5leHRfbWVtYmVyX2lkGAUgASgJEgwKBGhvbGQYBiABKAkifQoJR3JvdXBNb3ZlEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRIOCgZiZWZvcmUYAyABKAMSDQoFYWZ0ZXIYBCABKAMSFgoOcmVyZWFkX3JlY29yZHMYBSABKAMSFwoPc2tpcHBlZF9yZWNvcmRzGAYgASgDIssBChVHcm91cFBhcnRpdGlvbk9mZnNldHMSDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEhAKCHBvc2l0aW9uGAMgASgDEhkKEXVuc2V0dGxlZF9yZWNvcmRzGAQgASgDEhQKDHN0YXJ0X29mZnNldBgFIAEoAxISCgplbmRfb2Zmc2V0GAYgASgDEhMKC2xhZ19yZWNvcmRzGAcgASgDEg4KBmxhZ19tcxgIIAEoAxIUCgxsb3N0X3JlY29yZHMYCSABKANiBnByb3RvMw");
+  fileDesc("ChJnbXEvdjEvdG9waWMucHJvdG8SBmdtcS52MSJaCgtUb3BpY0NvbmZpZxISCgpwYXJ0aXRpb25zGAEgASgNEiQKCXJldGVudGlvbhgCIAEoCzIRLmdtcS52MS5SZXRlbnRpb24SEQoJYnl0ZXNfbWF4GAMgASgDIksKCVJldGVudGlvbhIKCgJtcxgBIAEoAxINCgVieXRlcxgCIAEoAxIPCgdyZWNvcmRzGAMgASgDEhIKCndvcmtfcXVldWUYBCABKAgiZgoJVG9waWNJbmZvEgwKBG5hbWUYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnEhUKDWNyZWF0ZWRfYXRfbXMYAyABKAMSDwoHdmVyc2lvbhgEIAEoAyIyCg5Ub3BpY1BhcnRpdGlvbhINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0ingEKDlBhcnRpdGlvblN0YXRzEhEKCXBhcnRpdGlvbhgBIAEoDRIUCgxzdGFydF9vZmZzZXQYAiABKAMSEgoKZW5kX29mZnNldBgDIAEoAxIPCgdlbnRyaWVzGAQgASgDEhYKDmxhc3RfYXBwZW5kX21zGAUgASgDEg0KBWJ5dGVzGAYgASgDEhcKD2ZpcnN0X2FwcGVuZF9tcxgHIAEoAyJyCg9QdXJnZWRQYXJ0aXRpb24SEQoJcGFydGl0aW9uGAEgASgNEhQKDHN0YXJ0X2JlZm9yZRgCIAEoAxITCgtzdGFydF9hZnRlchgDIAEoAxIhCgZsb3NzZXMYBCADKAsyES5nbXEudjEuR3JvdXBMb3NzIisKCUdyb3VwTG9zcxINCgVncm91cBgBIAEoCRIPCgdyZWNvcmRzGAIgASgDIpABCglHcm91cFZpZXcSDQoFZ3JvdXAYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIkCgdtZW1iZXJzGAMgAygLMhMuZ21xLnYxLkdyb3VwTWVtYmVyEi4KCnBhcnRpdGlvbnMYBCADKAsyGi5nbXEudjEuUGFydGl0aW9uT3duZXJzaGlwEg0KBWVwb2NoGAUgASgDIv0BCgtHcm91cE1lbWJlchIRCgltZW1iZXJfaWQYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSEQoJY2xpZW50X2lkGAMgASgJEhYKDmNsaWVudF92ZXJzaW9uGAQgASgJEhEKCWJyb2tlcl9pZBgFIAEoCRIOCgZ0b3BpY3MYBiADKAkSGgoSc2Vzc2lvbl90aW1lb3V0X21zGAcgASgNEhUKDXN0YXRpY19tZW1iZXIYCCABKAgSFAoMam9pbmVkX2F0X21zGAkgASgDEiAKBGtpbmQYCiABKA4yEi5nbXEudjEuTWVtYmVyS2luZBINCgVlcG9jaBgLIAEoAyJ+ChJQYXJ0aXRpb25Pd25lcnNoaXASDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEhEKCW1lbWJlcl9pZBgDIAEoCRINCgVlcG9jaBgEIAEoAxIWCg5uZXh0X21lbWJlcl9pZBgFIAEoCRIMCgRob2xkGAYgASgJIn0KCUdyb3VwTW92ZRINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SDgoGYmVmb3JlGAMgASgDEg0KBWFmdGVyGAQgASgDEhYKDnJlcmVhZF9yZWNvcmRzGAUgASgDEhcKD3NraXBwZWRfcmVjb3JkcxgGIAEoAyLLAQoVR3JvdXBQYXJ0aXRpb25PZmZzZXRzEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRIQCghwb3NpdGlvbhgDIAEoAxIZChF1bnNldHRsZWRfcmVjb3JkcxgEIAEoAxIUCgxzdGFydF9vZmZzZXQYBSABKAMSEgoKZW5kX29mZnNldBgGIAEoAxITCgtsYWdfcmVjb3JkcxgHIAEoAxIOCgZsYWdfbXMYCCABKAMSFAoMbG9zdF9yZWNvcmRzGAkgASgDKlcKCk1lbWJlcktpbmQSGwoXTUVNQkVSX0tJTkRfVU5TUEVDSUZJRUQQABIWChJNRU1CRVJfS0lORF9TSEFSRUQQARIUChBNRU1CRVJfS0lORF9ERVNLEAJiBnByb3RvMw");
 
 /**
  * @generated from message gmq.v1.TopicConfig
@@ -289,6 +289,13 @@ export type GroupView = Message<"gmq.v1.GroupView"> & {
    * @generated from field: repeated gmq.v1.PartitionOwnership partitions = 4;
    */
   partitions: PartitionOwnership[];
+
+  /**
+   * The highest fencing epoch that the group has given out.
+   *
+   * @generated from field: int64 epoch = 5;
+   */
+  epoch: bigint;
 };
 
 /**
@@ -346,6 +353,18 @@ export type GroupMember = Message<"gmq.v1.GroupMember"> & {
    * @generated from field: int64 joined_at_ms = 9;
    */
   joinedAtMs: bigint;
+
+  /**
+   * @generated from field: gmq.v1.MemberKind kind = 10;
+   */
+  kind: MemberKind;
+
+  /**
+   * Fencing epoch of a desk's life.
+   *
+   * @generated from field: int64 epoch = 11;
+   */
+  epoch: bigint;
 };
 
 /**
@@ -519,4 +538,36 @@ export type GroupPartitionOffsets = Message<"gmq.v1.GroupPartitionOffsets"> & {
  */
 export const GroupPartitionOffsetsSchema: GenMessage<GroupPartitionOffsets> = /*@__PURE__*/
   messageDesc(file_gmq_v1_topic, 11);
+
+/**
+ * @generated from enum gmq.v1.MemberKind
+ */
+export enum MemberKind {
+  /**
+   * Owns partitions.
+   *
+   * @generated from enum value: MEMBER_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Takes records from a desk and owns nothing.
+   *
+   * @generated from enum value: MEMBER_KIND_SHARED = 1;
+   */
+  SHARED = 1,
+
+  /**
+   * A broker's own member: reads every partition of its topics for its shared members, beside the desks of other brokers.
+   *
+   * @generated from enum value: MEMBER_KIND_DESK = 2;
+   */
+  DESK = 2,
+}
+
+/**
+ * Describes the enum gmq.v1.MemberKind.
+ */
+export const MemberKindSchema: GenEnum<MemberKind> = /*@__PURE__*/
+  enumDesc(file_gmq_v1_topic, 0);
 

@@ -1,0 +1,92 @@
+/** What may be delivered, in order of offsets: what was taken over or handed back stands before what is read on. A run's entry may have to be read, and indexed for cutting, first. */
+import type { LogEntry } from "@gmq/storage";
+import type { EntrySlicer } from "./entry-slicer.js";
+import type { Run } from "./ledger.js";
+
+/** A run whose entry may have to be read first. */
+export interface ReadyRun extends Run {
+  readonly slicer: EntrySlicer | undefined;
+  readonly entry: LogEntry | undefined;
+}
+
+/** A run with the bytes that go out. */
+export interface CutRun extends Run {
+  readonly bytes: LogEntry;
+}
+
+export interface ReadyRuns {
+  readonly first: ReadyRun | undefined;
+  /** Puts a run whose entry is not here in its place. */
+  insert(run: Run): void;
+  /** Adds an entry that was just read, behind everything. */
+  append(entry: LogEntry): void;
+  /** Takes as much of the first run as both bounds allow, at least one record; undefined when its entry has to be read or indexed first. */
+  take(run: ReadyRun, recordsMax: number, bytesMax: number): CutRun | undefined;
+  /** Gives runs their entries, as far as these are theirs. */
+  attach(entries: readonly LogEntry[]): void;
+  /** Makes the runs of an entry ready to be cut. */
+  index(baseOffset: bigint, slicer: EntrySlicer): void;
+  /** Drops what the log has no more. */
+  dropBelow(offset: bigint): void;
+  clear(): void;
+}
+
+/** Makes an empty queue. */
+export function createReadyRuns(): ReadyRuns {
+  const ready: ReadyRun[] = [];
+
+  return {
+    get first() {
+      return ready[0];
+    },
+    insert({ baseOffset, recordCount, from, to }) {
+      const offset = baseOffset + BigInt(from);
+      const at = ready.findIndex((other) => other.baseOffset + BigInt(other.from) > offset);
+      const run = { baseOffset, recordCount, from, to, entry: undefined, slicer: undefined };
+      ready.splice(at < 0 ? ready.length : at, 0, run);
+    },
+    append(entry) {
+      const { baseOffset, recordCount } = entry;
+      ready.push({ baseOffset, recordCount, from: 0, to: recordCount, entry, slicer: undefined });
+    },
+    take(run, recordsMax, bytesMax) {
+      const { entry, slicer } = run;
+      const isWhole = run.from === 0 && run.to === run.recordCount;
+      if (entry !== undefined && isWhole && entry.recordCount <= recordsMax && entry.body.length <= bytesMax) {
+        ready.shift();
+        return { ...run, bytes: entry };
+      }
+      if (slicer === undefined) return undefined;
+      const to = fitting(slicer, run.from, Math.min(run.to, run.from + recordsMax), bytesMax);
+      if (to === run.to) ready.shift();
+      else ready[0] = { ...run, from: to };
+      return { ...run, to, bytes: slicer.slice(run.from, to) };
+    },
+    attach(entries) {
+      const found = new Map(entries.map((entry) => [entry.baseOffset, entry]));
+      ready.forEach((run, at) => {
+        const entry = run.entry ?? found.get(run.baseOffset);
+        if (entry !== undefined) ready[at] = { ...run, entry };
+      });
+    },
+    index(baseOffset, slicer) {
+      ready.forEach((run, at) => {
+        if (run.baseOffset === baseOffset) ready[at] = { ...run, slicer };
+      });
+    },
+    dropBelow(offset) {
+      const first = ready.findIndex(({ baseOffset }) => baseOffset >= offset);
+      ready.splice(0, first < 0 ? ready.length : first);
+    },
+    clear() {
+      ready.length = 0;
+    },
+  };
+}
+
+/** Where to cut, so that the bytes fit: at least one record. */
+function fitting(slicer: EntrySlicer, from: number, to: number, bytesMax: number): number {
+  let end = to;
+  while (end > from + 1 && slicer.sliceBytes(from, end) > bytesMax) end = from + Math.max(1, (end - from) >>> 1);
+  return end;
+}

@@ -1,0 +1,185 @@
+/**
+ * A partition of a shared group, as this broker's desk reads it: one dispatcher for all its consumers here. Each consumer has a place at it, which looks like a
+ * dispatcher of its own. Records go in turn to whoever has credit, an entry in parts; a consumer settles what it holds and nothing else, and what it leaves
+ * unsettled goes to the others.
+ */
+import type { Logger } from "@gmq/log";
+import { GmqError } from "@gmq/protocol";
+import type { ClaimResult, SettleRange, SettleRefusal } from "@gmq/storage";
+import { createDispatcher, type Dispatcher, type DispatcherContext } from "../dispatcher.js";
+import type { ReaderContext } from "../subscription.js";
+import type { ConsumerSide, Taker, Takers } from "../takers.js";
+import { createHeldRanges, type HeldRanges } from "./held-ranges.js";
+
+export interface SharedPartition {
+  readonly dispatcher: Dispatcher;
+  /** Gives a consumer a place; it takes records as soon as it has credit. */
+  join(consumer: ConsumerSide): Dispatcher;
+  readonly placeCount: number;
+  /** The end for everybody: what is not settled comes again to the next claim. */
+  stop(): void;
+}
+
+/** What the partition's dispatcher needs. */
+export type SharedPartitionContext = Omit<ReaderContext, "consumer"> &
+  Pick<DispatcherContext, "reclaim"> & { readonly logger: Logger };
+
+/** One consumer at the partition. */
+interface Place extends Taker {
+  readonly consumer: ConsumerSide;
+  readonly held: HeldRanges;
+  paused: boolean;
+  /** Records that it gets at most this time. */
+  share: number;
+}
+
+/** Makes the partition over a fresh claim. */
+export function createSharedPartition(context: SharedPartitionContext, claim: ClaimResult): SharedPartition {
+  const places = new Set<Place>();
+  const takers = turnsOf(places);
+  const dispatcher = createDispatcher({ ...context, takers }, claim);
+  let stopped = false;
+
+  async function settle(place: Place, ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
+    const refusals: SettleRefusal[] = [];
+    const own = ranges.filter((range) => {
+      if (!isWithAnother(place, range)) return true;
+      refusals.push(notDelivered(range));
+      return false;
+    });
+    if (own.length === 0) return refusals;
+    // Before the store is asked: what comes back may be with anybody by the time of the answer, this consumer too.
+    const leaving = own.filter((range) => !(range.verb === "retry" && range.inPlace === true));
+    const held = leaving.filter(({ firstOffset, lastOffset }) => place.held.overlaps(firstOffset, lastOffset));
+    for (const { firstOffset, lastOffset } of held) place.held.remove(firstOffset, lastOffset);
+    try {
+      const outcome = await dispatcher.settle(own);
+      const again = new Set(outcome.filter(({ error }) => error.retryable).map(({ firstOffset }) => firstOffset));
+      holdAgain(
+        place,
+        held.filter(({ firstOffset }) => again.has(firstOffset)),
+      );
+      return [...refusals, ...outcome];
+    } catch (error) {
+      holdAgain(place, held);
+      throw error;
+    }
+  }
+
+  /** Still the consumer's: nothing of it was settled. One that has left meanwhile leaves it to the others. */
+  function holdAgain(place: Place, ranges: readonly SettleRange[]): void {
+    for (const { firstOffset, lastOffset } of ranges) place.held.add(firstOffset, lastOffset);
+    if (!places.has(place) && ranges.length > 0) leave(place);
+  }
+
+  function isWithAnother(place: Place, { firstOffset, lastOffset }: SettleRange): boolean {
+    for (const other of places) if (other !== place && other.held.overlaps(firstOffset, lastOffset)) return true;
+    return false;
+  }
+
+  /** Hands back what the consumer holds: it costs no attempt. */
+  function leave(place: Place): void {
+    places.delete(place);
+    const ranges = place.held.list().map((range): SettleRange => ({ ...range, verb: "release" }));
+    for (const { firstOffset, lastOffset } of ranges) place.held.remove(firstOffset, lastOffset);
+    if (ranges.length === 0 || stopped) return;
+    dispatcher.settle(ranges).catch((error: unknown) => {
+      // The dispatcher has given the partition up: its next claim finds them.
+      const { topic, partition, group } = context.ownership;
+      context.logger.warn("records could not be handed back", { topic, partition, group, error });
+    });
+  }
+
+  return {
+    dispatcher,
+    join(consumer) {
+      const place = placeOf(consumer);
+      places.add(place);
+      return {
+        ownership: context.ownership,
+        get waitsFor() {
+          return dispatcher.waitsFor;
+        },
+        pump: dispatcher.pump,
+        signal: dispatcher.signal,
+        look: dispatcher.look,
+        settle: (ranges) => settle(place, ranges),
+        inherit: dispatcher.inherit,
+        pause() {
+          place.paused = true;
+        },
+        stop: () => leave(place),
+        get position() {
+          return dispatcher.position;
+        },
+        get endOffset() {
+          return dispatcher.endOffset;
+        },
+        get heldRecords() {
+          return place.held.records;
+        },
+      };
+    },
+    get placeCount() {
+      return places.size;
+    },
+    stop() {
+      stopped = true;
+      dispatcher.stop();
+    },
+  };
+}
+
+function placeOf(consumer: ConsumerSide): Place {
+  const { credit } = consumer;
+  const held = createHeldRanges();
+  return {
+    consumer,
+    held,
+    paused: false,
+    share: 1,
+    get records() {
+      return Math.min(credit.records, this.share);
+    },
+    get bytes() {
+      return credit.bytes;
+    },
+    spend: credit.spend,
+    deliver(deliveries, endOffset) {
+      for (const { entry } of deliveries) held.add(entry.baseOffset, entry.baseOffset + BigInt(entry.recordCount) - 1n);
+      consumer.deliver(deliveries, endOffset);
+    },
+  };
+}
+
+/** Everybody in turn; of what lies at hand each gets an equal part, so that a large credit does not take the work from the others. */
+function turnsOf(places: Set<Place>): Takers {
+  const open = (): Place[] =>
+    [...places].filter(({ paused, consumer }) => !paused && consumer.credit.open && consumer.writable());
+  return {
+    next(waitingRecords) {
+      const takes = open();
+      const [first] = takes;
+      if (first === undefined) return undefined;
+      first.share = Math.max(1, Math.ceil(waitingRecords / takes.length));
+      // To the end of the line.
+      places.delete(first);
+      places.add(first);
+      return first;
+    },
+    get records() {
+      return open().reduce((sum, { consumer }) => sum + consumer.credit.records, 0);
+    },
+    get bytes() {
+      return open().reduce((sum, { consumer }) => sum + consumer.credit.bytes, 0);
+    },
+    get lacks() {
+      return [...places].some(({ paused, consumer }) => !paused && consumer.credit.open) ? "room" : "credit";
+    },
+  };
+}
+
+function notDelivered({ firstOffset, lastOffset }: SettleRange): SettleRefusal {
+  const message = `offsets ${firstOffset} to ${lastOffset} are with another consumer`;
+  return { firstOffset, lastOffset, error: new GmqError("not_delivered", message, { field: "settle.ranges" }) };
+}

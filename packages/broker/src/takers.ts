@@ -1,0 +1,56 @@
+/** Those who take what a dispatcher hands out: the one consumer of an assignment, or all that share a partition. */
+import type { Credit } from "./credit.js";
+import type { Delivery } from "./dispatcher.js";
+
+export interface Taker {
+  /** Records and bytes that it takes now, both above zero. */
+  readonly records: number;
+  readonly bytes: number;
+  spend(records: number, bytes: number): void;
+  deliver(deliveries: readonly Delivery[], endOffset: bigint): void;
+}
+
+export interface Takers {
+  /** Who takes next of so many records at hand; undefined: nobody has credit and room. */
+  next(waitingRecords: number): Taker | undefined;
+  /** Records and bytes that they take together; none when nobody does. */
+  readonly records: number;
+  readonly bytes: number;
+  /** What is missing while nobody takes. */
+  readonly lacks: "credit" | "room";
+}
+
+/** The consumer's side of an assignment. */
+export interface ConsumerSide {
+  readonly credit: Credit;
+  /** Hands over; the consumer's side has room when `writable` says so. */
+  deliver(deliveries: readonly Delivery[], endOffset: bigint): void;
+  writable(): boolean;
+}
+
+/** One consumer takes everything. */
+export function onlyTaker({ credit, deliver, writable }: ConsumerSide): Takers {
+  const taker: Taker = {
+    get records() {
+      return credit.records;
+    },
+    get bytes() {
+      return credit.bytes;
+    },
+    spend: credit.spend,
+    deliver,
+  };
+  const takes = (): boolean => credit.open && writable();
+  return {
+    next: () => (takes() ? taker : undefined),
+    get records() {
+      return takes() ? credit.records : 0;
+    },
+    get bytes() {
+      return takes() ? credit.bytes : 0;
+    },
+    get lacks() {
+      return credit.open ? "room" : "credit";
+    },
+  };
+}
