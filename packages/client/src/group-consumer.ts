@@ -138,10 +138,10 @@ export function createGroupConsumer(
     link.send({ case: "credit", value: { subscriptionId, records, bytes } });
   }
 
-  /** Credit goes back in quarters of the window: one small frame for many messages. */
+  /** Credit goes back in quarters of the window: one small frame for many messages, and three quarters are out meanwhile. */
   function grantFreed(): void {
     if (!subscribed) return;
-    const due = freeRecords * 4 >= settings.records || freeBytes * 4 >= settings.bytes || heldRecords === 0;
+    const due = freeRecords * 4 >= settings.records || freeBytes * 4 >= settings.bytes;
     if (due && freeRecords > 0) grant(freeRecords, freeBytes);
   }
 

@@ -47,12 +47,16 @@ function start() {
       }),
     (_assignment, error) => failed.push(error.code),
   );
-  return { settlements, sent, failed };
+  /** Sends what has gathered, and lets answers be heard. */
+  function turn(): Promise<void> {
+    void settlements.flushed();
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+  return { settlements, sent, failed, turn };
 }
 
 const ack: Settlement = { verb: "ack" };
 const retry: Settlement = { verb: "retry", delayMs: 5, inPlace: false };
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const refusal = (offset: bigint, code: string): SettleRefusal =>
   create(SettleRefusalSchema, {
     firstOffset: offset,
@@ -62,7 +66,7 @@ const refusal = (offset: bigint, code: string): SettleRefusal =>
 
 describe("settlements", () => {
   it("of one turn go together, joined to ranges by verb, whatever order they came in", async () => {
-    const { settlements, sent } = start();
+    const { settlements, sent, turn } = start();
     const one = assignmentOf(1);
     for (const offset of [3n, 1n, 2n, 7n, 0n, 8n]) settlements.note(one, offset, ack);
     for (const offset of [4n, 5n]) settlements.note(one, offset, retry);
@@ -76,8 +80,26 @@ describe("settlements", () => {
     ]);
   });
 
-  it("say a verdict once, however often it was said, and each failed try", async () => {
+  it("that nobody waits for go by themselves, together", async () => {
     const { settlements, sent } = start();
+    const one = assignmentOf(1);
+    settlements.note(one, 0n, ack);
+    await new Promise((resolve) => setImmediate(resolve));
+    settlements.note(one, 1n, ack);
+    await expect.poll(() => sent.map(({ ranges }) => ranges)).toEqual([["0-1 ack"]]);
+  });
+
+  it("that somebody waits for take all others along, at the end of the turn", async () => {
+    const { settlements, sent } = start();
+    const one = assignmentOf(1);
+    settlements.note(one, 0n, ack);
+    void settlements.settle(one, 1n, ack);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sent.map(({ ranges }) => ranges)).toEqual([["0-1 ack"]]);
+  });
+
+  it("say a verdict once, however often it was said, and each failed try", async () => {
+    const { settlements, sent, turn } = start();
     const one = assignmentOf(1);
     for (const offset of [1n, 2n, 1n, 2n, 3n, 3n]) settlements.note(one, offset, ack);
     for (const offset of [4n, 4n, 5n]) settlements.note(one, offset, { ...retry, inPlace: true });
@@ -86,7 +108,7 @@ describe("settlements", () => {
   });
 
   it("say that a record failed in place before they say what became of it", async () => {
-    const { settlements, sent } = start();
+    const { settlements, sent, turn } = start();
     const one = assignmentOf(1);
     settlements.note(one, 1n, ack);
     settlements.note(one, 2n, { ...retry, inPlace: true });
@@ -98,7 +120,7 @@ describe("settlements", () => {
   });
 
   it("gather while a frame is unanswered: load makes larger frames, not more of them", async () => {
-    const { settlements, sent } = start();
+    const { settlements, sent, turn } = start();
     const one = assignmentOf(1);
     settlements.note(one, 0n, ack);
     await turn();
@@ -113,7 +135,7 @@ describe("settlements", () => {
   });
 
   it("tell each who waits what became of his record, and `failed` of what nobody waits for", async () => {
-    const { settlements, sent, failed } = start();
+    const { settlements, sent, failed, turn } = start();
     const one = assignmentOf(1);
     const fine = settlements.settle(one, 1n, ack);
     const refused = settlements.settle(one, 2n, retry);
@@ -134,7 +156,7 @@ describe("settlements", () => {
   });
 
   it("flushed waits for what was added before, not for what comes after, and for failures too", async () => {
-    const { settlements, sent } = start();
+    const { settlements, sent, turn } = start();
     const one = assignmentOf(1);
     await settlements.flushed();
     settlements.note(one, 0n, ack);
@@ -155,7 +177,7 @@ describe("settlements", () => {
   });
 
   it("of more ranges than a frame may hold follow each other", async () => {
-    const { settlements, sent } = start();
+    const { settlements, sent, turn } = start();
     const one = assignmentOf(1);
     const count = limits.settleRangesPerFrameMax + 10;
     for (let index = 0; index < count; index++) settlements.note(one, BigInt(index * 2), ack);
@@ -177,7 +199,7 @@ describe("settlements", () => {
           },
         ),
         async (verdicts) => {
-          const { settlements, sent } = start();
+          const { settlements, sent, turn } = start();
           const one = assignmentOf(1);
           for (const { offset, verb } of verdicts)
             settlements.note(one, BigInt(offset), verb === "retry" ? retry : { verb: verb as "ack" | "release" });

@@ -1,6 +1,7 @@
 /**
- * Acks and other verdicts on their way to the broker: gathered into ranges per assignment, sent once a turn; while a flush is unanswered more gathers, so
- * that load makes bigger frames, not more of them.
+ * Acks and other verdicts on their way to the broker: gathered into ranges per assignment. What somebody waits for is sent at the end of the turn, with all that
+ * has gathered; what nobody waits for (a handler's ack) within `lingerMs`: a record a millisecond does not cost a frame each. While a flush is unanswered more
+ * gathers, so that load makes bigger frames, not more of them.
  */
 import { GmqError, limits } from "@gmq/protocol";
 import { type SettleRefusal, Verb } from "@gmq/protocol/messages";
@@ -56,6 +57,8 @@ interface Lane {
 
 const verbs = { ack: Verb.ACK, retry: Verb.RETRY, release: Verb.RELEASE, reject: Verb.REJECT } as const;
 
+/** Verdicts that nobody waits for gather for so long. */
+const lingerMs = 5;
 /** Texts of rejections in one frame, about; more go in the next one. */
 const textBytesMax = 1024 * 1024;
 /** A rejection whose copy could not be stored is asked for again for this long. */
@@ -70,10 +73,19 @@ export function createSettlements(
 ): Settlements {
   const lanes = new Map<Assignment, Lane>();
   let scheduled = false;
+  let lingering: NodeJS.Timeout | undefined;
 
   function flushAll(): void {
+    clearTimeout(lingering);
     scheduled = false;
+    lingering = undefined;
     for (const lane of lanes.values()) flush(lane);
+  }
+
+  function flushSoon(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(flushAll);
   }
 
   function flush(lane: Lane): void {
@@ -133,15 +145,13 @@ export function createSettlements(
       lane.gathering.push(flush);
     }
     add(flush, offset, settlement);
-    if (!scheduled) {
-      scheduled = true;
-      setImmediate(flushAll);
-    }
     return flush;
   }
 
   async function settleOnce(assignment: Assignment, offset: bigint, settlement: Settlement): Promise<void> {
-    const refusals = await gather(assignment, offset, settlement).answered;
+    const { answered } = gather(assignment, offset, settlement);
+    flushSoon();
+    const refusals = await answered;
     const refusal = refusals.find(({ firstOffset, lastOffset }) => offset >= firstOffset && offset <= lastOffset);
     if (refusal?.error !== undefined) throw errorFromMessage(refusal.error);
   }
@@ -166,11 +176,14 @@ export function createSettlements(
 
   return {
     note(assignment, offset, settlement) {
-      if (settlement.verb !== "reject") gather(assignment, offset, settlement).noted = true;
-      else settle(assignment, offset, settlement).catch((error: unknown) => failed(assignment, GmqError.from(error)));
+      if (settlement.verb !== "reject") {
+        gather(assignment, offset, settlement).noted = true;
+        lingering ??= setTimeout(flushAll, lingerMs);
+      } else settle(assignment, offset, settlement).catch((error: unknown) => failed(assignment, GmqError.from(error)));
     },
     settle,
     async flushed(assignment) {
+      flushSoon();
       const wanted =
         assignment === undefined ? [...lanes.values()] : [lanes.get(assignment)].filter((lane) => lane !== undefined);
       const flushes = wanted

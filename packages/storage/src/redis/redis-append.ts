@@ -60,7 +60,9 @@ export function createRedisAppend(
             const body = bodies.length === 1 ? (bodies[0] as Uint8Array) : Buffer.concat(bodies);
             tail.note(log, { baseOffset, recordCount, meta, body });
           }
-          ends.note(partition, baseOffset + BigInt(recordCount));
+          const endOffset = baseOffset + BigInt(recordCount);
+          ends.note(partition, endOffset);
+          signals.appended(partition, endOffset);
         },
       });
       ofTopic.set(partition.partition, appender);

@@ -1,10 +1,12 @@
-import type { Signal, SignalHub } from "../engine.js";
+import type { Signal, SignalHub, TopicPartition } from "../engine.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 
 export interface RedisSignals extends SignalHub {
   /** Tells every storage process; a hint, so a failure is no error. */
   send(signal: Exclude<Signal, { kind: "resync" }>): void;
+  /** Tells this process' listeners what it appended itself, before Redis passes the signal on; its echo is dropped then. */
+  appended(partition: TopicPartition, endOffset: bigint): void;
   close(): void;
 }
 
@@ -16,6 +18,8 @@ export function createRedisSignals(subscriber: RedisConnection, publisher: Redis
   const listeners = new Set<(signal: Signal) => void>();
   const prefixLength = keys.signals.length - 1;
   const { redis } = subscriber;
+  /** By channel: the end that was told here before its echo. As many as there are partitions that this process appends to. */
+  const toldEnds = new Map<string, bigint>();
 
   function tell(signal: Signal): void {
     for (const listener of listeners) listener(signal);
@@ -30,7 +34,9 @@ export function createRedisSignals(subscriber: RedisConnection, publisher: Redis
   };
   const receive = (_pattern: string, channel: string, message: string): void => {
     const signal = parseSignal(channel.slice(prefixLength), message);
-    if (signal !== undefined) tell(signal);
+    if (signal === undefined) return;
+    if (signal.kind === "partition" && signal.endOffset === toldEnds.get(channel)) toldEnds.delete(channel);
+    else tell(signal);
   };
   redis.on("ready", subscribe);
   redis.on("pmessage", receive);
@@ -40,6 +46,10 @@ export function createRedisSignals(subscriber: RedisConnection, publisher: Redis
       const own = (signal: Signal): void => listener(signal);
       listeners.add(own);
       return () => void listeners.delete(own);
+    },
+    appended({ topic, partition }, endOffset) {
+      toldEnds.set(keys.partitionSignal({ topic, partition }), endOffset);
+      tell({ kind: "partition", topic, partition, endOffset });
     },
     send(signal) {
       if (!publisher.ready) return;
