@@ -8,6 +8,7 @@ import { type BatchMeta, encodeEntryMeta, GmqError, hasSeededBug, limits } from 
 import type { AppendOutcome, LogBatch } from "../engine.js";
 import { checkBatch } from "../log/check-batch.js";
 import type { BatchIdentity } from "../log/producer-table.js";
+import { batchesOfEntry } from "./entry-fill.js";
 import { type LogTail, newAppendId, type PartitionLog } from "./partition-log.js";
 import { fromRedisError, isReply } from "./redis-errors.js";
 
@@ -195,14 +196,10 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
       bytes: 0,
       endsInDoubt: false,
     };
+    const count = batchesOfEntry(fittingBytes());
     let index = 0;
-    for (; index < queue.length; index++) {
+    for (; index < count; index++) {
       const waiting = queue[index] as WaitingBatch;
-      const { batch } = waiting;
-      const isFull =
-        turn.metas.length > 0 &&
-        (turn.bytes + batch.records.length > limits.entryBytesMax || turn.metas.length >= limits.entryBatchesMax);
-      if (isFull) break;
       if (!place(now, turn, waiting)) {
         turn.endsInDoubt = true;
         break;
@@ -210,6 +207,18 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
     }
     queue = index === queue.length ? [] : queue.slice(index);
     return turn;
+  }
+
+  /** Bytes of the batches at the queue's head that fit into one entry. */
+  function fittingBytes(): number[] {
+    const sizes: number[] = [];
+    let bytes = 0;
+    for (const { batch } of queue) {
+      bytes += batch.records.length;
+      if (sizes.length > 0 && (bytes > limits.entryBytesMax || sizes.length >= limits.entryBatchesMax)) break;
+      sizes.push(batch.records.length);
+    }
+    return sizes;
   }
 
   /** False: there is a gap before the batch, as far as this process has read; the log has to be read again before it is judged, and what comes behind it. */
