@@ -59,6 +59,13 @@ function openStore(config: StandaloneConfig, logger: Logger): Promise<Engine> {
   const { redisUrl, keyPrefix, data, storeBytesMax } = config;
   if (config.memory) return createEmbeddedEngine({ memory: true, storeBytesMax, logger });
   const isRedis = redisUrl !== undefined;
-  const place = { redisUrl, keyPrefix, data: isRedis ? undefined : data, redisAddr: "", redisPass: "" };
+  const place = {
+    redisUrl,
+    keyPrefix,
+    data: isRedis ? undefined : data,
+    redisAddr: "",
+    redisPass: "",
+    redisMaster: "",
+  };
   return openEngine({ ...place, storeBytesMax }, logger);
 }

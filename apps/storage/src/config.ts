@@ -1,6 +1,12 @@
 import { addressField, type ConfigOptions, drainTimeoutField, logLevelField } from "@gmq/service";
 import { z } from "zod";
 
+/** A list of addresses. */
+function nodesField(description: string) {
+  const node = z.string().regex(/^[^:\s]+:\d{1,5}$/, "expected host:port, or several with commas between them");
+  return z.array(node).min(1).optional().describe(description);
+}
+
 /** Settings of the storage service. */
 export const storageSchema = z.object({
   addr: addressField("where to listen", "127.0.0.1:50052"),
@@ -14,6 +20,11 @@ export const storageSchema = z.object({
     .regex(/^[^:\s]+:\d{1,5}$/, "expected host:port")
     .default("127.0.0.1:6379")
     .describe("Redis, as host:port"),
+  redisCluster: nodesField(
+    "nodes of a Redis Cluster, host:port each; one that answers is enough, the others are found through it",
+  ),
+  redisSentinels: nodesField("Sentinels, host:port each, that say where the master of --redis-master is"),
+  redisMaster: z.string().min(1).default("mymaster").describe("name of the master that the Sentinels watch"),
   redisPass: z.string().default("").describe("password of Redis"),
   keyPrefix: z
     .string()
@@ -43,6 +54,9 @@ export const storageConfigOptions: Pick<ConfigOptions<typeof storageSchema>, "fl
     addr: { placeholder: "host:port" },
     redisUrl: { placeholder: "url", secret: true },
     redisAddr: { placeholder: "host:port" },
+    redisCluster: { placeholder: "host:port,…" },
+    redisSentinels: { placeholder: "host:port,…" },
+    redisMaster: { placeholder: "name" },
     redisPass: { placeholder: "password", secret: true },
     data: { placeholder: "folder" },
     storeBytesMax: { placeholder: "bytes" },

@@ -12,6 +12,8 @@ const { values } = loadConfig({
   examples: [
     "gmq-storage --addr :50052 --redis-addr redis:6379 --redis-pass secret",
     "gmq-storage --redis-url rediss://user:secret@redis.example:6380/0",
+    "gmq-storage --redis-cluster node1:6379,node2:6379",
+    "gmq-storage --redis-sentinels s1:26379,s2:26379,s3:26379 --redis-master mymaster",
     "gmq-storage --data ./data",
   ],
 });

@@ -1,16 +1,18 @@
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
-import { Redis, type RedisOptions } from "ioredis";
+import { openClient, type RedisClient, type RedisTarget } from "./redis-client.js";
 import { fromRedisError } from "./redis-errors.js";
 
-/** One connection to Redis that comes back by itself, and never sends a command twice. */
+/** The way to Redis (one server, or the masters of a cluster): it comes back by itself, and never sends a command twice. */
 export interface RedisConnection {
   /**
    * Runs commands. Waits a short while for a lost connection to come back. When the connection is lost in between, the outcome is unknown: the error
    * is not a reply (see `isReply`).
    * @throws the command's own error, or GmqError `store_unavailable`
    */
-  run<Result>(work: (redis: Redis) => Promise<Result>): Promise<Result>;
+  run<Result>(work: (redis: RedisClient) => Promise<Result>): Promise<Result>;
+  /** The same on every master, one answer for each. */
+  each<Result>(work: (redis: RedisClient) => Promise<Result>): Promise<Result[]>;
   /** Resolves when the connection is usable. @throws GmqError `store_unavailable` after `timeoutMs` */
   whenReady(timeoutMs: number): Promise<void>;
   readonly ready: boolean;
@@ -19,25 +21,16 @@ export interface RedisConnection {
   /** Why there is no connection, undefined while there is. */
   readonly problem: GmqError | undefined;
   /** The client itself, for subscriptions. */
-  readonly redis: Redis;
+  readonly redis: RedisClient;
+  /** Several servers: commands of one turn may be done in any order, unless they name keys of one slot. */
+  readonly isCluster: boolean;
+  /** Calls back whenever a connection was lost, to one of the masters too. */
+  whenLost(listener: () => void): void;
   close(): void;
-}
-
-/** Where Redis is; further ioredis options (TLS, ACL user, socket) are passed on. */
-export interface RedisTarget {
-  readonly url: string | undefined;
-  readonly options: RedisOptions;
 }
 
 /** How long a call waits for a lost connection. */
 const waitMs = 2_000;
-/** A command without an answer for this long is given up. */
-const commandTimeoutMs = 10_000;
-/** A connection that is asked for a sign of life and gives none for this long is dead, though nobody closed it: another one is opened. */
-const silenceMsMax = 6_000;
-const pingIntervalMs = 5_000;
-const retryMsMin = 50;
-const retryMsMax = 2_000;
 
 /**
  * Starts connecting. `verify` looks at the store before the connection counts as ready, after every connect; what it throws keeps the connection not ready.
@@ -46,24 +39,12 @@ export function openConnection(
   target: RedisTarget,
   name: string,
   logger: Logger,
-  verify?: (redis: Redis) => Promise<void>,
+  verify?: (redis: RedisClient) => Promise<void>,
 ): RedisConnection {
-  const options: RedisOptions = {
-    ...target.options,
-    connectionName: name,
-    enableOfflineQueue: false,
-    autoResubscribe: false,
-    // A command that was in flight is never sent again: its outcome is unknown, and only its sender can find out.
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: commandTimeoutMs,
-    socketTimeout: silenceMsMax,
-    retryStrategy: (attempt) =>
-      Math.min(retryMsMax, retryMsMin * 2 ** Math.min(attempt, 8)) * (0.5 + Math.random() / 2),
-  };
-  const redis = target.url === undefined ? new Redis(options) : new Redis(target.url, options);
+  const client = openClient(target, name, { ready: connected, lost, failed: (error) => report(fromRedisError(error)) });
+  const { redis } = client;
   const inFlight = new Set<(error: GmqError) => void>();
-  let corked: Redis["stream"] | undefined;
+  const lostListeners = new Set<() => void>();
   const waiters = new Set<() => void>();
   let generation = 0;
   let problem: GmqError | undefined = new GmqError("store_unavailable", "there is no connection to Redis yet");
@@ -77,42 +58,31 @@ export function openConnection(
     for (const wake of [...waiters]) wake();
   }
 
-  /** Commands of one turn go out in one write: ioredis alone makes a system call of each. */
-  function cork(): void {
-    if (corked !== undefined) return;
-    corked = redis.stream;
-    corked.cork();
-    process.nextTick(uncork);
-  }
-
-  function uncork(): void {
-    corked?.uncork();
-    corked = undefined;
-  }
-
-  redis.on("ready", () => {
+  function connected(): void {
     if (verify === undefined) return becomeReady();
-    const connected = generation;
+    const seen = generation;
     verify(redis).then(
-      () => connected === generation && becomeReady(),
+      () => {
+        if (seen === generation) becomeReady();
+        // A master of a cluster was lost meanwhile: nobody tells that the others are there.
+        else if (redis.status === "ready") connected();
+      },
       (error: unknown) => report(fromRedisError(error)),
     );
-  });
-  redis.on("error", (error: Error) => report(fromRedisError(error)));
-  redis.on("close", () => {
-    generation++;
-    ready = false;
-    problem ??= new GmqError("store_unavailable", "the connection to Redis was lost");
-    const lost = new GmqError("store_unavailable", "the connection to Redis was lost before it answered");
-    for (const reject of inFlight) reject(lost);
-    inFlight.clear();
-  });
+  }
 
-  // Who only listens would not notice that nothing can come any more.
-  const pinger = setInterval(() => {
-    if (redis.status === "ready") redis.ping().catch(() => undefined); // its silence breaks the connection, and that is told
-  }, pingIntervalMs);
-  pinger.unref();
+  /** `all`: nothing is connected any more. A master of a cluster alone leaves the others as they are; what was in flight to it is rejected by the client. */
+  function lost(all: boolean): void {
+    generation++;
+    if (all) {
+      ready = false;
+      problem ??= new GmqError("store_unavailable", "the connection to Redis was lost");
+      const error = new GmqError("store_unavailable", "the connection to Redis was lost before it answered");
+      for (const reject of inFlight) reject(error);
+      inFlight.clear();
+    }
+    for (const listener of lostListeners) listener();
+  }
 
   function report(found: GmqError): void {
     // Once per problem: it is tried again many times a minute.
@@ -140,23 +110,31 @@ export function openConnection(
     });
   }
 
+  function start<Result>(on: RedisClient, work: (redis: RedisClient) => Promise<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      inFlight.add(reject);
+      client.cork();
+      work(on).then(
+        (result) => {
+          inFlight.delete(reject);
+          resolve(result);
+        },
+        (error: unknown) => {
+          inFlight.delete(reject);
+          reject(error);
+        },
+      );
+    });
+  }
+
   return {
     async run(work) {
       if (!ready || closed) await whenReady(waitMs);
-      return new Promise((resolve, reject) => {
-        inFlight.add(reject);
-        cork();
-        work(redis).then(
-          (result) => {
-            inFlight.delete(reject);
-            resolve(result);
-          },
-          (error: unknown) => {
-            inFlight.delete(reject);
-            reject(error);
-          },
-        );
-      });
+      return start(redis, work);
+    },
+    async each(work) {
+      if (!ready || closed) await whenReady(waitMs);
+      return Promise.all(client.masters().map((master) => start(master, work)));
     },
     whenReady,
     get ready() {
@@ -169,12 +147,14 @@ export function openConnection(
       return ready ? undefined : problem;
     },
     redis,
+    isCluster: target.cluster !== undefined,
+    whenLost: (listener) => void lostListeners.add(listener),
     close() {
       closed = true;
       ready = false;
-      clearInterval(pinger);
+      lostListeners.clear();
       for (const wake of [...waiters]) wake();
-      redis.disconnect();
+      client.close();
     },
   };
 }

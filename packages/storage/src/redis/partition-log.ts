@@ -7,6 +7,7 @@ import { createProducerTable, type ProducerTable } from "../log/producer-table.j
 import { AppendCommand, asBuffer } from "./append-command.js";
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, entryId, type Keys } from "./keys.js";
+import type { RedisClient } from "./redis-client.js";
 import { isReply, isStaleId } from "./redis-errors.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
@@ -51,6 +52,10 @@ export function createPartitionLog(
   const log = keys.log(partition);
   const producers = keys.producers(partition);
   const channel = keys.partitionSignal(partition);
+
+  function tell(redis: RedisClient, endOffset: bigint): void {
+    redis.publish(channel, endOffset.toString()).catch(() => undefined); // a hint; the safety timer of every reader covers its loss
+  }
 
   /** The last entry when the snapshot reaches to the end of the log. */
   async function lastMeta(): Promise<EntryMeta | undefined> {
@@ -99,9 +104,11 @@ export function createPartitionLog(
         const id = await connection.run((redis) => {
           const added = new AppendCommand({ log, id: entryId(baseOffset), meta, recordCount, bodies });
           redis.sendCommand(added);
-          redis.publish(channel, endOffset.toString()).catch(() => undefined); // a hint; the safety timer of every reader covers its loss
+          // In a cluster the signal goes by another server, and could be there before the entry.
+          if (!connection.isCluster) tell(redis, endOffset);
           return added.promise;
         });
+        if (connection.isCluster && id !== null) tell(connection.redis, endOffset);
         return id === null ? "no stream" : "stored";
       } catch (error) {
         if (isStaleId(error)) return "stale";

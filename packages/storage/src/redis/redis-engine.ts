@@ -7,10 +7,11 @@ import { createDelays } from "../delays/delays.js";
 import type { Engine } from "../engine.js";
 import { createJanitor } from "../retention/janitor.js";
 import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retention/watched-topics.js";
-import { openConnection, type RedisTarget } from "./connection.js";
+import { openConnection } from "./connection.js";
 import { createEndOffsets } from "./end-offsets.js";
 import { createKeys } from "./keys.js";
 import { createRedisAppend } from "./redis-append.js";
+import type { RedisNode, RedisTarget } from "./redis-client.js";
 import { createRedisDelays } from "./redis-delays.js";
 import { createRedisDocuments } from "./redis-documents.js";
 import { groupOffsets } from "./redis-offsets.js";
@@ -27,7 +28,9 @@ import { createTailCache } from "./tail-cache.js";
 export interface RedisEngineOptions {
   /** `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Default `redis://localhost:6379`. */
   readonly url?: string;
-  /** Further options of ioredis: TLS, ACL user, Unix socket. What GMQ depends on (queues, retries, re-sending) is set by GMQ. */
+  /** Nodes of a Redis Cluster, in place of `url`; one that answers is enough, the others are found through it. Needs `redis.db` 0. */
+  readonly cluster?: readonly RedisNode[] | undefined;
+  /** Further options of ioredis: TLS, ACL user, Unix socket, `sentinels` with `name`. What GMQ depends on (queues, retries, re-sending) is set by GMQ. */
   readonly redis?: RedisOptions;
   /** First word of every key and channel, so that stores can share a Redis. Default `gmq`; letters, digits, `.`, `_`, `-`. */
   readonly prefix?: string;
@@ -46,11 +49,14 @@ export interface RedisEngineOptions {
 export async function createRedisEngine(options: RedisEngineOptions = {}): Promise<Engine> {
   const { url = "redis://localhost:6379", prefix = "gmq", logger = silentLogger } = options;
   checkOptions(url, prefix);
+  checkCluster(options);
   checkStoreBytesMax(options.storeBytesMax);
   const keys = createKeys(prefix);
-  const hasPlace = options.redis?.host !== undefined || options.redis?.path !== undefined;
+  const { host, path, sentinels } = options.redis ?? {};
+  const hasPlace = host !== undefined || path !== undefined || sentinels !== undefined;
   const target: RedisTarget = {
     url: options.url === undefined && hasPlace ? undefined : url,
+    cluster: options.cluster,
     options: options.redis ?? {},
   };
   const verify = (redis: Parameters<typeof checkFormat>[0]): Promise<void> => checkFormat(redis, keys);
@@ -125,6 +131,13 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
     status: async () => withBudgetStatus(await redisStatus(commands, closed), janitor),
     close: () => (closing ??= close()),
   };
+}
+
+function checkCluster({ url, cluster }: RedisEngineOptions): void {
+  if (cluster === undefined) return;
+  const limit = "1 node or more, and no url beside them";
+  if (cluster.length === 0 || url !== undefined)
+    throw new GmqError("invalid_argument", "the nodes of the Redis Cluster are not clear", { field: "cluster", limit });
 }
 
 function checkOptions(url: string, prefix: string): void {

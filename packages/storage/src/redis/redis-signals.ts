@@ -10,6 +10,9 @@ export interface RedisSignals extends SignalHub {
   close(): void;
 }
 
+/** By then a cluster client listens at another server. */
+const resubscribedMs = 1_000;
+
 /**
  * One PSUBSCRIBE on a connection of its own for the whole process, whoever listens. After every (re)connect the listeners are told to look at everything:
  * signals may have been missed. Source: redis.io, PSUBSCRIBE and PUBLISH.
@@ -25,12 +28,20 @@ export function createRedisSignals(subscriber: RedisConnection, publisher: Redis
     for (const listener of listeners) listener(signal);
   }
 
+  const resync = (): void => tell({ kind: "resync" });
   const subscribe = (): void => {
     redis.psubscribe(keys.signals).then(
-      () => tell({ kind: "resync" }),
+      resync,
       // Only a connection that breaks (or may not subscribe) fails here: the next one subscribes again.
       () => redis.disconnect(true),
     );
+  };
+  let laterResync: NodeJS.Timeout | undefined;
+  // In a cluster the client subscribes at another server by itself when the one that it listened to is lost: what was said in between is not heard.
+  const lost = (): void => {
+    if (!subscriber.isCluster) return;
+    clearTimeout(laterResync);
+    laterResync = setTimeout(resync, resubscribedMs);
   };
   const receive = (_pattern: string, channel: string, message: string): void => {
     const signal = parseSignal(channel.slice(prefixLength), message);
@@ -38,6 +49,7 @@ export function createRedisSignals(subscriber: RedisConnection, publisher: Redis
     if (signal.kind === "partition" && signal.endOffset === toldEnds.get(channel)) toldEnds.delete(channel);
     else tell(signal);
   };
+  subscriber.whenLost(lost);
   redis.on("ready", subscribe);
   redis.on("pmessage", receive);
 
@@ -56,6 +68,7 @@ export function createRedisSignals(subscriber: RedisConnection, publisher: Redis
       publisher.redis.publish(...channelOf(signal, keys)).catch(() => undefined); // the safety timer of every reader covers a lost hint
     },
     close() {
+      clearTimeout(laterResync);
       redis.off("ready", subscribe);
       redis.off("pmessage", receive);
       listeners.clear();

@@ -15,7 +15,8 @@ export async function redisStatus(connection: RedisConnection, closed: boolean):
   if (closed) return down("the engine is closed");
   if (!connection.ready) return down(connection.problem?.message ?? "there is no connection to Redis");
   try {
-    const info = fieldsOf(await connection.run((redis) => redis.info()));
+    const all = (await connection.each((redis) => redis.info())).map(fieldsOf);
+    const [info] = all as [ReadonlyMap<string, string>, ...ReadonlyMap<string, string>[]];
     const fsync = await connection
       .run((redis) => redis.config("GET", "appendfsync"))
       .then((reply) => String((reply as unknown[])[1] ?? ""))
@@ -25,25 +26,55 @@ export async function redisStatus(connection: RedisConnection, closed: boolean):
       engine: "redis",
       ready: !isReplica,
       reason: isReplica ? "this Redis is a replica and refuses writes" : "",
-      durability: durabilityOf(info.get("aof_enabled"), fsync),
-      details: Object.fromEntries(
-        shown.flatMap(([field, name]) => (info.has(field) ? [[name, info.get(field) as string]] : [])),
-      ),
+      durability: durabilityOf(leastOf(all, "aof_enabled"), fsync),
+      details: {
+        ...Object.fromEntries(
+          shown.flatMap(([field, name]) => (info.has(field) ? [[name, info.get(field) as string]] : [])),
+        ),
+        ...(connection.isCluster ? clusterDetails(all) : {}),
+      },
     };
   } catch (error) {
     return down(error instanceof Error ? error.message : String(error));
   }
 }
 
-/** Redis' memory and its bound: what is asked for, or maxmemory when that is less. Undefined: there is no bound. */
+/** What is summed over the masters of a cluster; all else is the first one's. */
+function clusterDetails(all: readonly ReadonlyMap<string, string>[]): Readonly<Record<string, string>> {
+  const sumOf = (field: string): string => String(all.reduce((sum, info) => sum + Number(info.get(field) ?? 0), 0));
+  return {
+    cluster_masters: String(all.length),
+    used_memory_bytes: sumOf("used_memory"),
+    maxmemory_bytes: sumOf("maxmemory"),
+    evicted_keys: sumOf("evicted_keys"),
+  };
+}
+
+/** The least of a number that each master tells; undefined when one does not. */
+function leastOf(all: readonly ReadonlyMap<string, string>[], field: string): string | undefined {
+  const values = all.map((info) => info.get(field));
+  return values.includes(undefined) ? undefined : String(Math.min(...values.map(Number)));
+}
+
+/**
+ * Redis' memory and its bound: what is asked for, or maxmemory when that is less. Undefined: there is no bound. In a cluster that of the fullest master, which is the
+ * first to refuse; what is asked for is shared out among them.
+ */
 export async function redisBytes(
   connection: RedisConnection,
   asked: number | undefined,
 ): Promise<StoreBytes | undefined> {
-  const info = fieldsOf(await connection.run((redis) => redis.info("memory")).catch(rethrow));
-  const maxmemory = Number(info.get("maxmemory") ?? 0);
-  const bytesMax = Math.min(asked ?? Number.POSITIVE_INFINITY, maxmemory === 0 ? Number.POSITIVE_INFINITY : maxmemory);
-  return bytesMax === Number.POSITIVE_INFINITY ? undefined : { bytes: Number(info.get("used_memory") ?? 0), bytesMax };
+  const all = (await connection.each((redis) => redis.info("memory")).catch(rethrow)).map(fieldsOf);
+  const share = asked === undefined ? Number.POSITIVE_INFINITY : asked / all.length;
+  let fullest: StoreBytes | undefined;
+  for (const info of all) {
+    const maxmemory = Number(info.get("maxmemory") ?? 0);
+    const bytesMax = Math.min(share, maxmemory === 0 ? Number.POSITIVE_INFINITY : maxmemory);
+    if (bytesMax === Number.POSITIVE_INFINITY) continue;
+    const bytes = Number(info.get("used_memory") ?? 0);
+    if (fullest === undefined || bytes / bytesMax > fullest.bytes / fullest.bytesMax) fullest = { bytes, bytesMax };
+  }
+  return fullest;
 }
 
 function rethrow(error: unknown): never {

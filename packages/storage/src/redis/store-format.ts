@@ -1,6 +1,6 @@
 import { GmqError } from "@gmq/protocol";
-import type { Redis } from "ioredis";
 import type { Keys } from "./keys.js";
+import type { RedisClient } from "./redis-client.js";
 
 /** Version of what this build writes. */
 const formatVersion = 1;
@@ -9,7 +9,7 @@ const formatVersion = 1;
  * Marks a new store with this build's format, and refuses one that a newer GMQ wrote.
  * @throws GmqError `unsupported_version`
  */
-export async function checkFormat(redis: Redis, keys: Keys): Promise<void> {
+export async function checkFormat(redis: RedisClient, keys: Keys): Promise<void> {
   const found = await redis.get(keys.format);
   if (found === null) {
     await redis.set(keys.format, String(formatVersion), "NX");

@@ -1,0 +1,163 @@
+/** What a Redis Cluster does in the middle of traffic: slots that move, and a master that dies. */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { batchOf, valuesOf } from "../src/conformance/batches.js";
+import type { AppendOutcome, Engine } from "../src/engine.js";
+import { createRedisEngine } from "../src/redis.js";
+import { type OwnCluster, startOwnCluster } from "./redis-cluster.js";
+import type { OwnRedis } from "./redis-server.js";
+
+let cluster: OwnCluster;
+const engines: Engine[] = [];
+let prefix: string;
+
+beforeAll(async () => {
+  cluster = await startOwnCluster(3, 1);
+}, 120_000);
+
+beforeEach(() => {
+  prefix = `k-${randomUUID().slice(0, 8)}`;
+});
+
+afterAll(async () => {
+  for (const engine of engines) await engine.close();
+  await cluster.stop();
+});
+
+async function open(): Promise<Engine> {
+  const engine = await createRedisEngine({ cluster: cluster.nodes, prefix });
+  engines.push(engine);
+  await expect.poll(async () => (await engine.status()).ready).toBe(true);
+  return engine;
+}
+
+/** Appends one record after another under a producer's numbers until `stop` says so; what fails and may be sent again is. */
+async function produce(engine: Engine, topic: string, stop: () => boolean, pauseMs = 1) {
+  const acked: { readonly value: string; readonly offset: bigint; readonly atMs: number }[] = [];
+  const errors = new Set<string>();
+  for (let sequence = 0; !stop(); sequence++) {
+    const value = `v${sequence}`;
+    const batch = batchOf([value], { producerId: 7n, producerEpoch: 0, firstSequence: BigInt(sequence) });
+    let outcome: AppendOutcome | undefined;
+    for (;;) {
+      const [outcomes] = await engine.log.append([{ topic, partition: 0, batches: [batch] }]);
+      outcome = outcomes?.[0];
+      if (outcome?.ok === true) break;
+      errors.add(outcome?.error.code ?? "");
+      if (outcome?.error.retryable !== true) throw outcome?.error ?? new Error("no outcome");
+      await sleep(20);
+    }
+    acked.push({ value, offset: outcome.firstOffset, atMs: performance.now() });
+    if (pauseMs > 0) await sleep(pauseMs);
+  }
+  return { acked, errors };
+}
+
+async function everything(engine: Engine, topic: string): Promise<Map<bigint, string>> {
+  const found = new Map<bigint, string>();
+  let next = 0n;
+  for (;;) {
+    const from = { offset: next };
+    const { entries, endOffset } = await engine.log.read({
+      topic,
+      partition: 0,
+      from,
+      entriesMax: 1_000,
+      bytesMax: 1 << 21,
+    });
+    for (const entry of entries) {
+      valuesOf(entry).forEach((value, index) => found.set(entry.baseOffset + BigInt(index), value));
+      next = entry.baseOffset + BigInt(entry.recordCount);
+    }
+    if (entries.length === 0 || next >= endOffset) return found;
+  }
+}
+
+/** The master that has a partition's keys, and their slot. */
+async function placeOf(topic: string): Promise<{ readonly slot: string; readonly owner: OwnRedis }> {
+  const slot = String(
+    await cluster.ask(cluster.masters[0] as OwnRedis, "CLUSTER", "KEYSLOT", `${prefix}:{${topic}/0}:log`),
+  );
+  for (const master of cluster.masters) {
+    if (Number(await cluster.ask(master, "CLUSTER", "COUNTKEYSINSLOT", slot)) > 0) return { slot, owner: master };
+  }
+  throw new Error(`no master has the slot ${slot}`);
+}
+
+it("moves a slot to another master while records go into it and come out of it: nothing is refused or lost", async () => {
+  const [engine, other] = [await open(), await open()];
+  await engine.topics.create("moving", { partitions: 1 });
+  let done = false;
+  const heard: bigint[] = [];
+  other.signals.subscribe((signal) => {
+    if (signal.kind === "partition" && signal.topic === "moving") heard.push(signal.endOffset);
+  });
+  const producing = produce(engine, "moving", () => done, 0);
+  await expect.poll(() => heard.length).toBeGreaterThan(50);
+  const { slot, owner } = await placeOf("moving");
+  const target = cluster.masters.find((master) => master !== owner) as OwnRedis;
+  const [ownerId, targetId] = [
+    await cluster.ask(owner, "CLUSTER", "MYID"),
+    await cluster.ask(target, "CLUSTER", "MYID"),
+  ].map(String);
+  await cluster.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ownerId as string);
+  await cluster.ask(owner, "CLUSTER", "SETSLOT", slot, "MIGRATING", targetId as string);
+  await sleep(200);
+  for (;;) {
+    const keys = (await cluster.ask(owner, "CLUSTER", "GETKEYSINSLOT", slot, "1")) as string[];
+    if (keys.length === 0) break;
+    await cluster.ask(owner, "MIGRATE", "127.0.0.1", String(target.port), "", "0", "5000", "KEYS", ...keys);
+  }
+  await sleep(200);
+  for (const master of [target, owner, ...cluster.masters]) {
+    await cluster.ask(master, "CLUSTER", "SETSLOT", slot, "NODE", targetId as string);
+  }
+  const before = heard.length;
+  await expect.poll(() => heard.length).toBeGreaterThan(before + 100);
+  done = true;
+  const { acked, errors } = await producing;
+  expect([...errors].filter((code) => code !== "store_unavailable")).toEqual([]);
+  const stored = await everything(other, "moving");
+  expect([...stored.values()]).toEqual(acked.map(({ value }) => value));
+  for (const { value, offset } of acked) expect(stored.get(offset)).toBe(value);
+});
+
+it("goes on after a master died, on its replica: at most the window that was not replicated is lost, nothing is doubled or reordered", async () => {
+  const engine = await open();
+  const groups = ["a", "b", "c", "d", "e", "f"];
+  for (const topic of groups) await engine.topics.create(topic, { partitions: 1 });
+  let done = false;
+  const producing = Promise.all(groups.map((topic) => produce(engine, topic, () => done)));
+  await sleep(1_000);
+  const { owner } = await placeOf("a");
+  await owner.kill();
+  const killedMs = performance.now();
+  // Fail-over takes the cluster's node timeout and an election.
+  await expect
+    .poll(async () => (await engine.log.append([{ topic: "a", partition: 0, batches: [] }])).length, {
+      timeout: 60_000,
+    })
+    .toBe(1);
+  await sleep(6_000);
+  done = true;
+  const runs = await producing;
+  let lostInWindow = 0;
+  for (const [index, topic] of groups.entries()) {
+    const { acked } = runs[index] as (typeof runs)[number];
+    expect(acked.at(-1)?.atMs).toBeGreaterThan(killedMs + 1_000);
+    const stored = await everything(engine, topic);
+    const values = [...stored.values()];
+    expect(new Set(values).size).toBe(values.length);
+    expect(values).toEqual([...values].sort((one, two) => Number(one.slice(1)) - Number(two.slice(1))));
+    for (const { value, offset, atMs } of acked) {
+      if (stored.get(offset) === value) continue;
+      expect(Math.abs(atMs - killedMs)).toBeLessThan(1_000);
+      lostInWindow++;
+    }
+  }
+  console.log(
+    `${lostInWindow} of ${runs.reduce((sum, { acked }) => sum + acked.length, 0)} lost in the window of the fail-over`,
+  );
+  expect((await engine.status()).details).toMatchObject({ cluster_masters: "3" });
+});
