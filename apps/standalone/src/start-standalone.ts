@@ -66,6 +66,8 @@ function openStore(config: StandaloneConfig, logger: Logger): Promise<Engine> {
     redisAddr: "",
     redisPass: "",
     redisMaster: "",
+    redisReplicas: 0,
+    redisReplicaTimeoutMs: 1_000,
   };
   return openEngine({ ...place, storeBytesMax }, logger);
 }

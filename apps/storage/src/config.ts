@@ -25,6 +25,20 @@ export const storageSchema = z.object({
   ),
   redisSentinels: nodesField("Sentinels, host:port each, that say where the master of --redis-master is"),
   redisMaster: z.string().min(1).default("mymaster").describe("name of the master that the Sentinels watch"),
+  redisReplicas: z
+    .number()
+    .int()
+    .min(0)
+    .max(8)
+    .default(0)
+    .describe("replicas of Redis that must have a record before its producer is answered"),
+  redisReplicaTimeoutMs: z
+    .number()
+    .int()
+    .min(1)
+    .max(8_000)
+    .default(1_000)
+    .describe("how long they have; past it the producer is told that the outcome is not known, and sends again"),
   redisPass: z.string().default("").describe("password of Redis"),
   keyPrefix: z
     .string()
@@ -57,6 +71,8 @@ export const storageConfigOptions: Pick<ConfigOptions<typeof storageSchema>, "fl
     redisCluster: { placeholder: "host:port,…" },
     redisSentinels: { placeholder: "host:port,…" },
     redisMaster: { placeholder: "name" },
+    redisReplicas: { placeholder: "n" },
+    redisReplicaTimeoutMs: { placeholder: "ms" },
     redisPass: { placeholder: "password", secret: true },
     data: { placeholder: "folder" },
     storeBytesMax: { placeholder: "bytes" },

@@ -15,6 +15,8 @@ export type StorePlace = Pick<
   | "redisSentinels"
   | "redisMaster"
   | "redisPass"
+  | "redisReplicas"
+  | "redisReplicaTimeoutMs"
   | "keyPrefix"
   | "storeBytesMax"
 >;
@@ -36,7 +38,14 @@ export function openEngine(config: StorePlace, logger: Logger): Promise<Engine> 
     );
   }
   if (data !== undefined) return createEmbeddedEngine({ path: data, storeBytesMax, logger });
-  return createRedisEngine({ prefix: keyPrefix, storeBytesMax, logger, ...redisOf(config) });
+  return createRedisEngine({
+    prefix: keyPrefix,
+    storeBytesMax,
+    logger,
+    replicas: config.redisReplicas,
+    replicaTimeoutMs: config.redisReplicaTimeoutMs,
+    ...redisOf(config),
+  });
 }
 
 function redisOf(config: StorePlace): Pick<RedisEngineOptions, "url" | "cluster" | "redis"> {

@@ -25,8 +25,8 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function open(): Promise<Engine> {
-  const engine = await createRedisEngine({ cluster: cluster.nodes, prefix });
+async function open(replicas = 0): Promise<Engine> {
+  const engine = await createRedisEngine({ cluster: cluster.nodes, prefix, replicas });
   engines.push(engine);
   await expect.poll(async () => (await engine.status()).ready).toBe(true);
   return engine;
@@ -121,6 +121,18 @@ it("moves a slot to another master while records go into it and come out of it: 
   const stored = await everything(other, "moving");
   expect([...stored.values()]).toEqual(acked.map(({ value }) => value));
   for (const { value, offset } of acked) expect(stored.get(offset)).toBe(value);
+});
+
+it("waits for the replica of the master that has the partition", async () => {
+  const engine = await open(1);
+  await engine.topics.create("safe", { partitions: 6 });
+  for (let partition = 0; partition < 6; partition++) {
+    const [outcomes] = await engine.log.append([{ topic: "safe", partition, batches: [batchOf(["a"])] }]);
+    expect(outcomes?.[0]).toMatchObject({ ok: true });
+    const key = `${prefix}:{safe/${partition}}:log`;
+    const found = await Promise.all(cluster.replicas.map((replica) => cluster.ask(replica, "KEYS", key)));
+    expect(found.flat()).toEqual([key]);
+  }
 });
 
 it("goes on after a master died, on its replica: at most the window that was not replicated is lost, nothing is doubled or reordered", async () => {

@@ -18,6 +18,8 @@ export interface Keys {
   pending(partition: TopicPartition, group: string): string;
   /** Hash: offset → `<attempts> <due time in ms> <releases>`. */
   retries(partition: TopicPartition, group: string): string;
+  /** Written before replicas are waited for; of a partition where there are several masters. */
+  barrier(partition: TopicPartition | undefined): string;
   /** Hash: id → batch that waits for its time. */
   delayed(partition: TopicPartition): string;
   /** Sorted set: id → time in ms. */
@@ -49,6 +51,7 @@ export function createKeys(prefix: string): Keys {
     progress: (partition, group) => `${place(partition)}:group:${group}`,
     pending: (partition, group) => `${place(partition)}:pending:${group}`,
     retries: (partition, group) => `${place(partition)}:retries:${group}`,
+    barrier: (partition) => (partition === undefined ? `${prefix}:barrier` : `${place(partition)}:barrier`),
     delayed: (partition) => `${place(partition)}:delayed`,
     due: (partition) => `${place(partition)}:due`,
     delayedPartitions: `${prefix}:delayed`,

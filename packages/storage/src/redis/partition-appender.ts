@@ -49,6 +49,8 @@ export interface AppenderHost {
   topicGone(): GmqError;
   /** Redis has accepted an entry. */
   stored(entry: StoredEntry): void;
+  /** Waits until what Redis has accepted so far is as safe as was asked for; undefined: it is. @throws GmqError `unknown_outcome` */
+  readonly confirmed?: (() => Promise<void>) | undefined;
 }
 
 /** One entry of a turn: the batches that go into it, in order. */
@@ -240,7 +242,8 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
         return true;
       }
       const { firstOffset, appendTimeMs } = verdict;
-      waiting.resolve({ ok: true, firstOffset, duplicate: true, appendTimeMs });
+      // It may be that nobody was told of it because replicas did not have it.
+      confirm([waiting], () => waiting.resolve({ ok: true, firstOffset, duplicate: true, appendTimeMs }));
       return true;
     }
     const firstOffset = turn.baseOffset + BigInt(turn.records);
@@ -267,7 +270,23 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
     answer(turn);
   }
 
-  function answer({ taken, appendTimeMs }: Turn): void {
+  /** Answers once it is confirmed; the next entry does not wait for that. */
+  function confirm(told: readonly WaitingBatch[], tell: () => void): void {
+    if (host.confirmed === undefined) return tell();
+    host.confirmed().then(tell, (cause: unknown) => {
+      const error = GmqError.from(cause);
+      for (const waiting of told) waiting.resolve({ ok: false, error });
+    });
+  }
+
+  function answer(turn: Turn): void {
+    confirm(
+      turn.taken.map(({ waiting }) => waiting),
+      () => tellStored(turn),
+    );
+  }
+
+  function tellStored({ taken, appendTimeMs }: Turn): void {
     let end = -1n;
     for (const { waiting, firstOffset } of taken) {
       const duplicate = firstOffset < end;

@@ -7,6 +7,7 @@ import { createPartitionAppender, type PartitionAppender, type WaitingBatch } fr
 import { createPartitionLog } from "./partition-log.js";
 import type { RedisSignals } from "./redis-signals.js";
 import type { RedisTopics } from "./redis-topics.js";
+import type { ReplicaBarrier } from "./replica-barrier.js";
 import type { Scripts } from "./scripts.js";
 import type { TailCache } from "./tail-cache.js";
 
@@ -28,6 +29,7 @@ export function createRedisAppend(
   signals: RedisSignals,
   ends: EndOffsets,
   tail: TailCache,
+  barrier: ReplicaBarrier | undefined,
 ): RedisAppend {
   const appenders = new Map<string, Map<number, PartitionAppender>>();
   let waitingBytes = 0;
@@ -54,6 +56,7 @@ export function createRedisAppend(
         generation: () => connection.generation,
         life: async () => (await topics.known(partition.topic)).createdAtMs,
         restoreStream: () => topics.restoreStream(partition),
+        confirmed: barrier === undefined ? undefined : () => barrier.reached(partition),
         topicGone: () => new GmqError("topic_not_found", `there is no topic ${partition.topic}`, { field: "topic" }),
         stored({ baseOffset, recordCount, meta, bodies }) {
           if (tail.wants(log)) {

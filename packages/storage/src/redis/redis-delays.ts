@@ -3,6 +3,7 @@ import type { TopicPartition } from "../engine.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { fromRedisError } from "./redis-errors.js";
+import type { ReplicaBarrier } from "./replica-barrier.js";
 
 /** Partitions looked at in one turn. */
 const partitionsMax = 64;
@@ -13,7 +14,11 @@ const emptyLookMs = 60 * 60 * 1_000;
  * Delayed batches in Redis: per partition a hash (id → batch) and a sorted set (id → time), and one sorted set (partition → its earliest time) that all
  * processes look at. An id is written to the hash first and to the index last, so that what the index names is there.
  */
-export function createRedisDelays(connection: RedisConnection, keys: Keys): DelayStore {
+export function createRedisDelays(
+  connection: RedisConnection,
+  keys: Keys,
+  barrier: ReplicaBarrier | undefined,
+): DelayStore {
   const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
 
   async function nowMs(): Promise<number> {
@@ -39,6 +44,7 @@ export function createRedisDelays(connection: RedisConnection, keys: Keys): Dela
           await redis.call("ZADD", keys.delayedPartitions, "LT", dueMs, nameOf(partition));
         })
         .catch(rethrow);
+      await barrier?.reached(partition);
     },
 
     async look() {

@@ -7,9 +7,9 @@ import { createDelays } from "../delays/delays.js";
 import type { Engine } from "../engine.js";
 import { createJanitor } from "../retention/janitor.js";
 import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retention/watched-topics.js";
-import { openConnection } from "./connection.js";
+import { openConnection, type RedisConnection } from "./connection.js";
 import { createEndOffsets } from "./end-offsets.js";
-import { createKeys } from "./keys.js";
+import { createKeys, type Keys } from "./keys.js";
 import { createRedisAppend } from "./redis-append.js";
 import type { RedisNode, RedisTarget } from "./redis-client.js";
 import { createRedisDelays } from "./redis-delays.js";
@@ -21,6 +21,7 @@ import { createRedisSignals } from "./redis-signals.js";
 import { redisBytes, redisStatus } from "./redis-status.js";
 import { createRedisTopics } from "./redis-topics.js";
 import { createRedisTrims } from "./redis-trims.js";
+import { createReplicaBarrier, type ReplicaBarrier } from "./replica-barrier.js";
 import { loadScripts } from "./scripts.js";
 import { checkFormat } from "./store-format.js";
 import { createTailCache } from "./tail-cache.js";
@@ -34,12 +35,23 @@ export interface RedisEngineOptions {
   readonly redis?: RedisOptions;
   /** First word of every key and channel, so that stores can share a Redis. Default `gmq`; letters, digits, `.`, `_`, `-`. */
   readonly prefix?: string;
+  /**
+   * Replicas that must have an append before it is answered (WAIT); 0 to 8, default 0: the master alone. While there are fewer, appends are stored and answered
+   * `unknown_outcome`; sent again under the same number they are answered once the replicas are back.
+   */
+  readonly replicas?: number | undefined;
+  /** How long they have; 1 to 8,000 ms, default 1,000. */
+  readonly replicaTimeoutMs?: number | undefined;
   /** Memory of Redis (`used_memory`) from which on producers get `store_full`; 1 KiB or more. Default: Redis' own maxmemory, where it has one. */
   readonly storeBytesMax?: number | undefined;
   /** How often retention looks at every topic; default 10,000 ms. */
   readonly retentionIntervalMs?: number;
   readonly logger?: Logger;
 }
+
+const replicasMax = 8;
+/** Below the time after which a command is given up. */
+const replicaTimeoutMsMax = 8_000;
 
 /**
  * Opens the engine over Redis 6.2 or later (or Valkey, Dragonfly). Returns at once: `status().ready` tells when Redis answers, calls before that wait 2 s and
@@ -65,6 +77,11 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   const reading = openConnection(target, "gmq-reads", logger, verify);
   const subscriber = openConnection(target, "gmq-signals", logger);
   const connections = [commands, reading, subscriber];
+  const barrier = openBarrier(options, keys, (name) => {
+    const connection = openConnection(target, name, logger);
+    connections.push(connection);
+    return connection;
+  });
 
   const scripts = loadScripts();
   const signals = createRedisSignals(subscriber, commands, keys);
@@ -80,9 +97,15 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   signals.subscribe(({ kind }) => {
     if (kind === "topic" || kind === "resync") tail.clear();
   });
-  const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, tail);
+  const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, tail, barrier);
   // What waits for its time was admitted when it came: it goes into the log past the budgets.
-  const delays = createDelays(createRedisDelays(commands, keys), appending.append, topics.check, Date.now, logger);
+  const delays = createDelays(
+    createRedisDelays(commands, keys, barrier),
+    appending.append,
+    topics.check,
+    Date.now,
+    logger,
+  );
   const reads = createRedisReads(reading, scripts, keys, topics, ends, tail);
   const ownership = createRedisOwnership(commands, scripts, keys, topics, reads, ends);
   const log = { append: appending.append, read: reads.read };
@@ -131,6 +154,23 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
     status: async () => withBudgetStatus(await redisStatus(commands, closed), janitor),
     close: () => (closing ??= close()),
   };
+}
+
+/** @throws GmqError `invalid_argument` */
+function openBarrier(
+  { replicas = 0, replicaTimeoutMs = 1_000 }: RedisEngineOptions,
+  keys: Keys,
+  open: (name: string) => RedisConnection,
+): ReplicaBarrier | undefined {
+  checkRange("replicas", replicas, 0, replicasMax);
+  checkRange("replicaTimeoutMs", replicaTimeoutMs, 1, replicaTimeoutMsMax);
+  if (replicas === 0) return undefined;
+  return createReplicaBarrier(open("gmq-replicas"), keys, { replicas, timeoutMs: replicaTimeoutMs });
+}
+
+function checkRange(field: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new GmqError("invalid_argument", `${field} is ${value}`, { field, limit: `${min} to ${max}` });
 }
 
 function checkCluster({ url, cluster }: RedisEngineOptions): void {

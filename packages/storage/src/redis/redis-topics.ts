@@ -148,7 +148,14 @@ export function createRedisTopics(
           keys.rejections(place, group),
         ]);
         return connection.run((redis) =>
-          redis.unlink(keys.log(place), keys.producers(place), keys.delayed(place), keys.due(place), ...own),
+          redis.unlink(
+            keys.log(place),
+            keys.producers(place),
+            keys.delayed(place),
+            keys.due(place),
+            keys.barrier(place),
+            ...own,
+          ),
         );
       });
       await Promise.all(removals).catch(rethrow);
