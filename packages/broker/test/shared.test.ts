@@ -141,6 +141,43 @@ describe("consumers on one broker", () => {
     await expect.poll(() => session.texts()).toEqual(["a", "b"]);
   });
 
+  it("read partitions that are added, and topics that match a pattern later", async () => {
+    const publisher = await test.session();
+    const session = await test.session();
+    await publisher.publish("work.a", 0, ["a"]);
+    const value = { subscriptionId: 1, group: "workers", topicPatterns: ["work.*"], mode: SubscriptionMode.SHARED };
+    await session.askFor({ case: "subscribe", value }, "subscribed");
+    session.grant(100);
+    await expect.poll(() => session.texts()).toEqual(["a"]);
+    await test.engine.topics.addPartitions("work.a", 2);
+    await publisher.publish("work.a", 1, ["b"]);
+    await expect.poll(() => session.texts()).toEqual(["a", "b"]);
+    await publisher.publish("work.b", 0, ["c"]);
+    await expect.poll(() => session.texts()).toEqual(["a", "b", "c"]);
+  });
+
+  it("are explained: who reads, and what the readers wait for", async () => {
+    const publisher = await test.session();
+    const { session, assignment } = await worker();
+    await publisher.publish("jobs", 0, ["a"]);
+    const second = await secondBroker();
+    const codes = async (url: string): Promise<string[]> => {
+      const response = await fetch(`${url}/gmq.v1.AdminService/ExplainGroup`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ group: "workers", topic: "jobs", partition: 0 }),
+      });
+      const { conditions } = (await response.json()) as { conditions: { code: string }[] };
+      return conditions.map(({ code }) => code);
+    };
+    expect(await codes(test.url)).toEqual(["no_credit"]);
+    expect(await codes(second.url)).toEqual(["owner_elsewhere"]);
+    session.grant(1);
+    await expect.poll(() => codes(test.url)).toEqual(["in_flight"]);
+    expect(await session.settle(assignment, 0, 0)).toEqual([]);
+    expect(await codes(test.url)).toEqual(["caught_up"]);
+  });
+
   it("begin again after a reset, and lose what they held", async () => {
     const publisher = await test.session();
     const { session, assignment } = await worker();

@@ -1,6 +1,6 @@
 /** Administration over AdminService of whichever broker the link is with. */
 import { GmqError } from "@gmq/protocol";
-import { AdminService, type GroupView } from "@gmq/protocol/messages";
+import { AdminService, type GroupView, MemberKind } from "@gmq/protocol/messages";
 import { createServiceClient } from "@gmq/transport";
 import type { CallOptions } from "./call-options.js";
 import { type Start, startOf } from "./consumer-options.js";
@@ -11,6 +11,9 @@ import { createTopicAdmin, type TopicAdmin } from "./topic-admin.js";
 
 export interface GroupSummary {
   readonly group: string;
+  /** How its consumers share the topics; `exclusive` while it has none. */
+  readonly mode: "exclusive" | "shared";
+  /** Its consumers. */
   readonly members: readonly GroupMemberDescription[];
   /** Topics that the group consumes or has consumed. */
   readonly topics: readonly string[];
@@ -33,6 +36,7 @@ export interface GroupDescription extends GroupSummary {
 export interface GroupPartitionDescription {
   readonly topic: string;
   readonly partition: number;
+  /** Undefined while nobody owns it, and in shared mode, where nobody does. */
   readonly owner: string | undefined;
   /** Nobody may own it: the group is paused here. */
   readonly paused: boolean;
@@ -170,9 +174,12 @@ export function createAdmin(link: Link, topicChanged: (name: string) => void): A
   };
 }
 
-function summaryOf({ group, members, partitions }: GroupView): GroupSummary {
+function summaryOf({ group, members: all, partitions }: GroupView): GroupSummary {
+  // Desks are the brokers' own.
+  const members = all.filter(({ kind }) => kind !== MemberKind.DESK);
   return {
     group,
+    mode: all.some(({ kind }) => kind !== MemberKind.UNSPECIFIED) ? "shared" : "exclusive",
     topics: [...new Set(partitions.map(({ topic }) => topic))],
     members: members.map(({ memberId, clientId, clientVersion, brokerId, topics, joinedAtMs }) => ({
       memberId,

@@ -32,8 +32,8 @@ export function addGroupsCommand(program: Command, context: CommandContext): voi
       const sorted = found.toSorted((left, right) => (left.group < right.group ? -1 : 1));
       if (options.json === true) await print(sorted.map((group) => `${toJson(group)}\n`).join(""));
       else {
-        const rows = sorted.map(({ group, members, topics }) => [group, members.length, topics.join(" ")]);
-        await print(renderTable(["GROUP", "MEMBERS", "TOPICS"], rows));
+        const rows = sorted.map(({ group, mode, members, topics }) => [group, mode, members.length, topics.join(" ")]);
+        await print(renderTable(["GROUP", "MODE", "MEMBERS", "TOPICS"], rows));
       }
     });
 
@@ -58,7 +58,7 @@ export function addGroupsCommand(program: Command, context: CommandContext): voi
       const partitions = group.partitions.map((partition) => [
         partition.topic,
         partition.partition,
-        partition.paused ? "(paused)" : partition.owner,
+        partition.paused ? "(paused)" : group.mode === "shared" ? "(shared)" : partition.owner,
         partition.position,
         partition.inFlight,
         partition.lag,
