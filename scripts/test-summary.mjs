@@ -14,6 +14,11 @@ for (const file of globSync([
   const broken = report.testResults.filter((it) => it.status === "failed" && it.assertionResults.length === 0);
   totals.failed += broken.length;
   for (const it of report.testResults.filter((it) => it.status === "failed")) console.log(`failed: ${it.name}`);
+  for (const it of report.testResults) {
+    for (const { fullName, meta, status } of it.assertionResults)
+      if (meta?.triedAgain === true && status === "passed")
+        console.log(`passed on the second try: ${it.name}: ${fullName}`);
+  }
 }
 console.log(
   `${totals.passed} passed, ${totals.failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ""}`,
