@@ -13,7 +13,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "packages/service": ["protocol", "log", "transport"],
   "packages/storage": ["protocol", "log", "transport"],
   "packages/broker": ["protocol", "log", "transport", "storage"],
+  "packages/metrics": ["protocol", "log", "storage"],
   "packages/client": ["protocol", "transport"],
+  "packages/otel": ["client"],
   "packages/cli": ["protocol", "client"],
 };
 
