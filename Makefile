@@ -10,7 +10,7 @@ BUILD := scripts/build-quietly
 COMPOSE := docker compose -f docker/compose.yaml
 ADMIN_URL ?= http://localhost:8080
 
-.PHONY: help start test build proto up down admin logs ps clean docker docker-logs examples bench bench-check chaos lint
+.PHONY: help start test build proto up down admin logs ps clean docker docker-logs examples bench bench-check chaos lint pack-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: ## measure GMQ beside its baselines (ARGS="--help")
 chaos: ## break everything and judge by the promises (MINUTES=30 SEED=… STORES=… FAULTS=…; BUGS=1: the twelve seeded bugs)
 	@$(READY) && scripts/ensure-redis && pnpm turbo run build --output-logs=errors-only && cd tests/chaos && \
 	  if [ "$(BUGS)" = 1 ]; then exec env GMQ_TEST_BUGS=1 vitest run src/bugs; else exec node src/long-run.ts; fi
+
+pack-check: ## pack every package, install it into empty projects and try it under each Node (GMQ_PACK_NODES=22.23.3,…)
+	@$(READY) && pnpm turbo run build --output-logs=errors-only && pnpm --filter @gmq/pack-check run check
 
 bench-check: ## compare the bench's ratios with the kept baseline and report (ARGS=--strict fails)
 	@$(READY) && pnpm turbo run build --output-logs=errors-only && exec node bench/src/main.ts --check $(ARGS)

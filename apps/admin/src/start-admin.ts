@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "@gmq/log";
+import { addReadiness, createMetrics } from "@gmq/metrics";
 import { PortalFactsSchema, PortalService } from "@gmq/protocol/messages";
 import {
   createClosers,
@@ -37,6 +38,11 @@ export async function startAdmin(options: AdminOptions, logger: Logger): Promise
   const health = createHealth();
   const brokers = createBrokers(originsOf(options.brokers));
   const address = parseAddress(options.addr);
+  const version = packageVersion(new URL("../package.json", import.meta.url));
+  const metrics = createMetrics({ part: "admin", version, logger });
+  closers.add(metrics.close);
+  addReadiness(metrics, health);
+  metrics.read("gmq_portal_brokers", () => countBrokers(brokers));
   try {
     const webFiles = await createWebFiles();
     const audit = await openAuditLog(options.data, logger);
@@ -47,7 +53,7 @@ export async function startAdmin(options: AdminOptions, logger: Logger): Promise
     const guard = createRequestGuard({ ...options, onLoopback: isLoopback(address.host) });
     const auditedWrites = createAuditedWrites(brokers, guard, audit);
     const facts = create(PortalFactsSchema, {
-      version: packageVersion(new URL("../package.json", import.meta.url)),
+      version,
       environment: options.environment,
       environmentColor: options.environmentColor,
       readOnly: options.readOnly,
@@ -64,7 +70,8 @@ export async function startAdmin(options: AdminOptions, logger: Logger): Promise
         addAdminRoutes(router, brokers, guard, auditedWrites);
         addHealthRoutes(router);
       },
-      plainHttp: (request, response) => healthPage(request, response) || webFiles(request, response),
+      plainHttp: (request, response) =>
+        healthPage(request, response) || metrics.page(request, response) || webFiles(request, response),
       logger,
     });
     closers.add(() => listener.close({ drainMs: 1_000 }));
@@ -88,6 +95,15 @@ async function brokersProblem(brokers: Brokers): Promise<string | undefined> {
   const answers = await brokers.statuses();
   const serving = answers.some((answer) => "status" in answer && answer.status.storeReady);
   return serving ? undefined : "no broker with a ready store answers";
+}
+
+async function countBrokers(brokers: Brokers) {
+  const answers = await brokers.statuses();
+  const answering = answers.filter((answer) => "status" in answer).length;
+  return [
+    { labels: { state: "answering" }, value: answering },
+    { labels: { state: "silent" }, value: answers.length - answering },
+  ];
 }
 
 function isLoopback(host: string): boolean {

@@ -1,5 +1,6 @@
 import { createBroker } from "@gmq/broker";
 import type { Logger } from "@gmq/log";
+import { addReadiness, addStoreStatus, createMetrics, measureEngine } from "@gmq/metrics";
 import { Health } from "@gmq/protocol/grpc";
 import { AdminService, BrokerService } from "@gmq/protocol/messages";
 import {
@@ -9,6 +10,7 @@ import {
   healthRoutes,
   listen,
   originsOf,
+  packageVersion,
   parseAddress,
   type RunningService,
   reflectionRoutes,
@@ -16,6 +18,7 @@ import {
 } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
 import { createRemoteEngine } from "@gmq/storage/remote";
+import { addBrokerLoad } from "./broker-metrics.js";
 import type { BrokerConfig } from "./config.js";
 
 /** A broker that listens. */
@@ -59,9 +62,14 @@ export async function serveBroker(
   const closers = createClosers();
   const health = createHealth();
   const services = [BrokerService, AdminService];
+  const version = packageVersion(new URL("../package.json", import.meta.url));
+  const metrics = createMetrics({ part: "broker", version, logger });
+  closers.add(metrics.close);
+  const healthPage = healthPages(health);
   try {
     const broker = createBroker({
-      engine,
+      engine: measureEngine(engine, metrics),
+      version,
       logger,
       autoCreateTopics,
       defaultPartitions: partitions,
@@ -69,6 +77,9 @@ export async function serveBroker(
       ...(brokerId === undefined ? {} : { brokerId }),
     });
     closers.add(broker.close);
+    addReadiness(metrics, health);
+    addStoreStatus(metrics, engine, { memory: false });
+    addBrokerLoad(metrics, broker);
     closers.add(
       await watchReadiness(health, "store", async () => {
         const { ready, reason } = await engine.status();
@@ -83,7 +94,7 @@ export async function serveBroker(
         reflectionRoutes([...services, Health])(router);
       },
       frameHandlers: broker.frameHandlers,
-      plainHttp: healthPages(health),
+      plainHttp: (request, response) => healthPage(request, response) || metrics.page(request, response),
       allowedOrigins,
       logger,
     });

@@ -4,7 +4,7 @@ import { storageSchema } from "@gmq/app-storage";
 import { addressField, type ConfigOptions, drainTimeoutField, logLevelField } from "@gmq/service";
 import { z } from "zod";
 
-const { redisUrl, keyPrefix, storeBytesMax } = storageSchema.shape;
+const { redisUrl, keyPrefix, storeBytesMax, lagSeriesMax } = storageSchema.shape;
 
 /** Settings of GMQ in one process. */
 export const standaloneSchema = z.object({
@@ -16,6 +16,7 @@ export const standaloneSchema = z.object({
   redisUrl: redisUrl.describe("keep everything in this Redis, in place of the embedded engine"),
   keyPrefix,
   storeBytesMax,
+  lagSeriesMax,
   ...brokerBehaviour,
   ...portalBehaviour,
   logLevel: logLevelField,

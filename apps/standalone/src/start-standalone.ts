@@ -28,7 +28,7 @@ export async function startStandalone(config: StandaloneConfig, logger: Logger):
     closers.add(engine.close);
     const storage = await serveStorage(
       engine,
-      { addr: config.storageAddr, storageId: undefined },
+      { addr: config.storageAddr, storageId: undefined, lagSeriesMax: config.lagSeriesMax },
       logger.child({ part: "storage" }),
     );
     closers.add(storage.close);

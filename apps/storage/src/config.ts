@@ -55,6 +55,13 @@ export const storageSchema = z.object({
       "bytes at which the store takes no more records (slowed from 90 % on); for Redis its memory, default its maxmemory",
     ),
   storageId: z.string().min(1).optional().describe("name of this service, shown to operators; default random"),
+  lagSeriesMax: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(2_000)
+    .describe("groups x partitions with a lag series of their own in /metrics; with more, one sum per group"),
   logLevel: logLevelField,
   drainTimeoutMs: drainTimeoutField,
 });

@@ -1,4 +1,5 @@
 import type { Logger } from "@gmq/log";
+import { addGroupLag, addReadiness, addStoreStatus, createMetrics, measureEngine } from "@gmq/metrics";
 import { Health } from "@gmq/protocol/grpc";
 import { StorageService } from "@gmq/protocol/messages";
 import {
@@ -7,6 +8,7 @@ import {
   healthPages,
   healthRoutes,
   listen,
+  packageVersion,
   parseAddress,
   type RunningService,
   reflectionRoutes,
@@ -46,15 +48,25 @@ export async function startStorage(config: StorageConfig, logger: Logger): Promi
 /** The same over an engine of the caller's, who closes it afterwards. */
 export async function serveStorage(
   engine: Engine,
-  config: Pick<StorageConfig, "addr" | "storageId">,
+  config: Pick<StorageConfig, "addr" | "storageId" | "lagSeriesMax">,
   logger: Logger,
 ): Promise<RunningStorage> {
   const { storageId } = config;
   const closers = createClosers();
   const health = createHealth();
   const services = [StorageService];
+  const version = packageVersion(new URL("../package.json", import.meta.url));
+  const metrics = createMetrics({ part: "storage", version, logger });
+  closers.add(metrics.close);
+  addReadiness(metrics, health);
+  addStoreStatus(metrics, engine, { memory: true });
+  addGroupLag(metrics, engine, { seriesMax: config.lagSeriesMax });
+  const healthPage = healthPages(health);
   try {
-    const storage = createStorageService(engine, { logger, ...(storageId === undefined ? {} : { storageId }) });
+    const storage = createStorageService(measureEngine(engine, metrics), {
+      logger,
+      ...(storageId === undefined ? {} : { storageId }),
+    });
     closers.add(storage.close);
     closers.add(
       await watchReadiness(health, "store", async () => {
@@ -70,7 +82,7 @@ export async function serveStorage(
         reflectionRoutes([...services, Health])(router);
       },
       frameHandlers: storage.frameHandlers,
-      plainHttp: healthPages(health),
+      plainHttp: (request, response) => healthPage(request, response) || metrics.page(request, response),
       logger,
     });
     closers.add(() => listener.close({ drainMs: 1_000 }));

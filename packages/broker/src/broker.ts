@@ -17,6 +17,7 @@ import { createDispatchers } from "./dispatchers.js";
 import { createGatewayConsume } from "./gateway-consume.js";
 import { createGatewayPublish } from "./gateway-publish.js";
 import { createMemberships } from "./membership.js";
+import { type BrokerLoad, createMeter, readMeter } from "./meter.js";
 import { createPublish } from "./publish.js";
 import { type Session, startSession } from "./session.js";
 import { sessionResponseBytes } from "./session-consumers.js";
@@ -59,6 +60,8 @@ export interface Broker {
   /** Takes over a session's stream; `routes` and `frameHandlers` use it. */
   acceptSession(stream: FrameStream<SessionRequest, SessionResponse>, peer: PeerContext): void;
   readonly sessionCount: number;
+  /** What it is doing, for metrics: read when asked for. */
+  load(): BrokerLoad;
   /** Refuses new sessions, tells clients to go, lets settles finish, hands all partitions over. */
   drain(deadlineMs: number): Promise<void>;
   /** Stops at once. Idempotent. */
@@ -83,6 +86,7 @@ export function createBroker(options: BrokerOptions): Broker {
   const memberships = createMemberships(engine.groups, logger);
   const dispatchers = createDispatchers(options.safetyIntervalMs ?? limits.safetyIntervalMsDefault);
   const patterns = createTopicPatterns(engine.topics, logger);
+  const meter = createMeter();
   const reading = {
     memberships,
     dispatchers,
@@ -93,6 +97,7 @@ export function createBroker(options: BrokerOptions): Broker {
   };
   const subscriptions: SubscriptionContext = {
     ...reading,
+    meter,
     desks: createDesks(reading),
     resolveTopic: topics.resolve,
     patterns,
@@ -132,6 +137,7 @@ export function createBroker(options: BrokerOptions): Broker {
         publish,
         topics,
         subscriptions,
+        meter,
         logger,
         helloTimeoutMs: options.helloTimeoutMs ?? limits.helloTimeoutMsDefault,
         heartbeatIntervalMs,
@@ -165,6 +171,7 @@ export function createBroker(options: BrokerOptions): Broker {
     get sessionCount() {
       return sessions.size;
     },
+    load: () => readMeter(meter, sessions.size),
     drain,
     async close() {
       await drain(0);

@@ -9,6 +9,7 @@ import { GmqError, limits } from "@gmq/protocol";
 import type { Hello, PublishBatches, SessionRequest, SessionResponse } from "@gmq/protocol/messages";
 import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transport";
 import { publishResult } from "./messages.js";
+import { countError, type Meter } from "./meter.js";
 import type { Publish } from "./publish.js";
 import { createSessionConsumers, responseOf, type ServerFrame, type SessionConsumers } from "./session-consumers.js";
 import type { SubscriptionContext } from "./subscription.js";
@@ -21,6 +22,7 @@ export interface SessionContext {
   readonly publish: Publish;
   readonly topics: TopicCache;
   readonly subscriptions: SubscriptionContext;
+  readonly meter: Meter;
   readonly logger: Logger;
   readonly helloTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
@@ -54,6 +56,7 @@ export function startSession(
   context: SessionContext,
   closed: () => void,
 ): Session {
+  const { meter } = context;
   const logger = context.logger.child({ sessionId, peer: peer.address });
   let state: State = { name: "hello", timer: setTimeout(helloMissing, context.helloTimeoutMs) };
   let lastHeardMs = performance.now();
@@ -116,6 +119,7 @@ export function startSession(
     if (state.name === "closed") return;
     const consumers = state.name === "hello" ? undefined : state.consumers;
     setState({ name: "closed" });
+    logger.debug("session closed", { clean });
     whenIdle?.();
     (consumers?.close({ clean }) ?? Promise.resolve())
       .finally(() => {
@@ -154,6 +158,7 @@ export function startSession(
       push,
       writable: () => !streamFull,
     });
+    logger.debug("session opened", { clientId, clientVersion });
     setState({ name: "open", consumers, heartbeat: setInterval(beat, context.heartbeatIntervalMs) });
     watchSilence();
     send(correlationId, {
@@ -238,6 +243,7 @@ export function startSession(
       });
     }
     requestsOpen++;
+    meter.requestsInFlight++;
     // Started inside a promise: what it throws at once is answered like what it rejects with.
     Promise.resolve()
       .then(work)
@@ -246,13 +252,16 @@ export function startSession(
         (error: unknown) => refuse(correlationId, GmqError.from(error)),
       )
       .finally(() => {
+        meter.requestsInFlight--;
         if (--requestsOpen === 0) whenIdle?.();
       })
-      .catch((error: unknown) => logger.error("an answer could not be sent", { error }));
+      .catch((error: unknown) => logger.error("an answer could not be sent", { requestId: correlationId, error }));
   }
 
   function refuse(correlationId: number, error: GmqError): void {
-    if (error.code === "internal") logger.error("a request failed by a defect", { error });
+    countError(meter, error.code);
+    logger.debug("a request was refused", { requestId: correlationId, code: error.code, field: error.field });
+    if (error.code === "internal") logger.error("a request failed by a defect", { requestId: correlationId, error });
     send(correlationId, { case: "error", value: errorToMessage(error) });
   }
 
@@ -279,11 +288,14 @@ export function startSession(
       const outcomes = await context.publish(topic, own).finally(() => {
         const wasFull = publishBytes > limits.inFlightPublishBytesMax;
         publishBytes -= bytes;
+        meter.publishBytesInFlight -= bytes;
         if (wasFull && publishBytes <= limits.inFlightPublishBytesMax) stream.resume();
       });
+      for (const outcome of outcomes) if (!outcome.ok) countError(meter, outcome.error.code);
       return { case: "published", value: { results: outcomes.map(publishResult) } };
     });
     publishBytes += bytes;
+    meter.publishBytesInFlight += bytes;
     if (publishBytes > limits.inFlightPublishBytesMax) stream.pause();
   }
 

@@ -25,6 +25,7 @@ import { createDispatcher, type Delivery, type Dispatcher, type DispatcherContex
 import type { Dispatchers } from "./dispatchers.js";
 import type { MemberEvents } from "./local-member.js";
 import type { Membership } from "./membership.js";
+import type { Meter } from "./meter.js";
 import { type ConsumerSide, onlyTaker } from "./takers.js";
 import type { TopicPatterns } from "./topic-patterns.js";
 import type { Turn } from "./turn.js";
@@ -68,6 +69,7 @@ export interface SubscriptionContext extends SubscriptionParts {
   /** Makes sure that a topic is there, by use where that is allowed. */
   readonly resolveTopic: (name: string) => Promise<TopicInfo>;
   readonly patterns: TopicPatterns;
+  readonly meter: Meter;
   /** A consumer has this long to settle and give back what it is asked for. */
   readonly revokeTimeoutMs: number;
   /** The parts of shared mode. */
@@ -95,6 +97,7 @@ export interface Subscription {
   heldRecords(assignmentId?: number): number;
   /** Records that may still be delivered under the credit. */
   readonly creditRecords: number;
+  readonly creditBytes: number;
   /** There is room again. */
   pump(): void;
   /** No delivery any more; settling still works until `close`. */
@@ -140,7 +143,10 @@ export async function openSubscription(
         ownership,
         consumer: {
           credit,
-          deliver: (deliveries, endOffset) => sink.deliver(assignmentId, deliveries, endOffset),
+          deliver(deliveries, endOffset) {
+            countDelivered(context.meter, deliveries);
+            sink.deliver(assignmentId, deliveries, endOffset);
+          },
           writable: () => sink.writable(),
         },
         log: context.log,
@@ -204,6 +210,7 @@ export async function openSubscription(
     if (over) return;
     over = true;
     unwatch();
+    context.meter.subscriptions.delete(subscription);
     for (const assignmentId of [...byId.keys()]) drop(assignmentId, false);
     sink.ended(error);
     // Best effort: a session that cannot leave runs out by itself.
@@ -219,29 +226,7 @@ export async function openSubscription(
     for (let index = 0; index < items.length; index++) items[(turn + index) % items.length]?.dispatcher.pump();
   }
 
-  await Promise.all(named.map(context.resolveTopic));
-  topics = patterns.length === 0 ? named : union(named, await context.patterns.resolve(patterns));
-  membership = await context.memberships.join({ ...spec, topics }, start, {
-    assigned,
-    revoke,
-    lost: (partition) => {
-      const item = find(partition);
-      if (item !== undefined) drop(item.assignmentId);
-    },
-    ended: finish,
-  });
-
-  if (patterns.length > 0 && !over) {
-    unwatch = context.patterns.watch(patterns, (matching) => {
-      const next = union(named, matching);
-      // Without any topic left the member stays as it is: the group drops what is gone by itself.
-      if (over || next.length === 0 || next.join() === topics.join()) return;
-      topics = next;
-      void membership?.setTopics(topics);
-    });
-  }
-
-  return {
+  const subscription: Subscription = {
     grant(records, bytes) {
       credit.grant(records, bytes);
       pump();
@@ -271,6 +256,9 @@ export async function openSubscription(
     get creditRecords() {
       return credit.records;
     },
+    get creditBytes() {
+      return credit.bytes;
+    },
     pump,
     pause() {
       for (const { dispatcher } of byId.values()) dispatcher.pause();
@@ -278,10 +266,43 @@ export async function openSubscription(
     async close({ leave }) {
       over = true;
       unwatch();
+      context.meter.subscriptions.delete(subscription);
       for (const assignmentId of [...byId.keys()]) drop(assignmentId, false);
       await membership?.end({ leave });
     },
   };
+
+  await Promise.all(named.map(context.resolveTopic));
+  topics = patterns.length === 0 ? named : union(named, await context.patterns.resolve(patterns));
+  membership = await context.memberships.join({ ...spec, topics }, start, {
+    assigned,
+    revoke,
+    lost: (partition) => {
+      const item = find(partition);
+      if (item !== undefined) drop(item.assignmentId);
+    },
+    ended: finish,
+  });
+
+  if (patterns.length > 0 && !over) {
+    unwatch = context.patterns.watch(patterns, (matching) => {
+      const next = union(named, matching);
+      // Without any topic left the member stays as it is: the group drops what is gone by itself.
+      if (over || next.length === 0 || next.join() === topics.join()) return;
+      topics = next;
+      void membership?.setTopics(topics);
+    });
+  }
+
+  if (!over) context.meter.subscriptions.add(subscription);
+  return subscription;
+}
+
+function countDelivered(meter: Meter, deliveries: readonly Delivery[]): void {
+  for (const { entry } of deliveries) {
+    meter.deliveredRecords += entry.recordCount;
+    meter.deliveredBytes += entry.body.length;
+  }
 }
 
 function union(named: readonly string[], matching: readonly string[]): string[] {

@@ -5,9 +5,11 @@ import { addBenchCommand } from "./commands/bench.js";
 import { addConsumeCommand } from "./commands/consume.js";
 import { brokerDefault, type CommandContext, timeoutMsDefault } from "./commands/context.js";
 import { addDlqCommand } from "./commands/dlq.js";
+import { addDoctorCommand } from "./commands/doctor.js";
 import { addGroupsCommand } from "./commands/groups.js";
 import { addPublishCommand, publishTimeoutMsDefault } from "./commands/publish.js";
 import { addStatusCommand } from "./commands/status.js";
+import { addTopCommand } from "./commands/top.js";
 import { addTopicsCommand } from "./commands/topics.js";
 import { type ExitCode, exitCodes, exitCodesHelp } from "./exit-codes.js";
 import { collectBrokers, wholeNumber } from "./input/arguments.js";
@@ -63,6 +65,8 @@ export function createProgram(context: CommandContext): Command {
   addGroupsCommand(program, context);
   addDlqCommand(program, context);
   addStatusCommand(program, context);
+  addTopCommand(program, context);
+  addDoctorCommand(program, context);
   addBenchCommand(program, context);
   return program;
 }

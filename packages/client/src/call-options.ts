@@ -1,4 +1,4 @@
-import { GmqError } from "@gmq/protocol";
+import { GmqError } from "@gmq/protocol/portable";
 
 /** Every awaitable takes these. */
 export interface CallOptions {

@@ -2,6 +2,7 @@ import { GmqError } from "@gmq/protocol";
 import type { TlsClientOptions } from "@gmq/transport";
 import { type Admin, createAdmin } from "./admin.js";
 import { type ConsumerOptions, inRange } from "./consumer-options.js";
+import { type Instrumentation, instrumentHandler, instrumentProducer } from "./instrumentation.js";
 import { createLink } from "./link.js";
 import type { Message } from "./message.js";
 import { type Consumer, createConsumer, readMessages } from "./message-reader.js";
@@ -25,6 +26,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** Delays between attempts to connect again; default 100 ms up to 5,000 ms, jittered. */
   readonly reconnect?: { readonly initialMs?: number; readonly maxMs?: number };
+  /** Sees sends, handlers and settlements: `@gmq/otel` makes one. Default: none, at no cost. */
+  readonly instrumentation?: Instrumentation;
 }
 
 /** A connection to GMQ: one session with one broker at a time, opened again by itself. */
@@ -68,6 +71,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     clientId = `${process.title}-${process.pid}`,
     timeoutMs = 10_000,
     signal,
+    instrumentation,
   } = options;
   const { initialMs = 100, maxMs = 5_000 } = options.reconnect ?? {};
   if (brokers.length === 0)
@@ -83,6 +87,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     tls,
     reconnect: { initialMs, maxMs },
     connectTimeoutMs: Math.min(timeoutMs, 5_000),
+    instrumentation,
   });
   try {
     await link.whenOpen({ timeoutMs, ...(signal === undefined ? {} : { signal }) });
@@ -110,12 +115,16 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
       const drain = (): Promise<void> => producer.close();
       const producer = createProducer(link, topics, producerOptions, () => open.delete(drain));
       open.add(drain);
-      return producer;
+      return instrumentation === undefined ? producer : instrumentProducer(producer, instrumentation);
     },
     subscribe(topic, subscribeOptions, handler) {
       assertOpen();
       const drain = (): Promise<void> => subscription.drain();
-      const subscription = createSubscription(link, topic, subscribeOptions, handler, () => open.delete(drain));
+      const traced =
+        instrumentation === undefined
+          ? handler
+          : instrumentHandler(handler, subscribeOptions.group ?? "", instrumentation);
+      const subscription = createSubscription(link, topic, subscribeOptions, traced, () => open.delete(drain));
       open.add(drain);
       return subscription;
     },

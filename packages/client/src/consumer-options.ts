@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { checkName, GmqError, isTopicPattern, limits, topicPattern } from "@gmq/protocol";
 import { type StartPositionSchema, SubscriptionMode } from "@gmq/protocol/messages";
+import { checkName, GmqError, isTopicPattern, limits, topicPattern } from "@gmq/protocol/portable";
 
 /** Where a NEW group begins; a group that exists goes on where it is. */
 export type Start = "earliest" | "latest" | { readonly offset: bigint } | { readonly timestamp: Date | number };

@@ -61,10 +61,16 @@ export function createGroupConsumer(
   const memberId = settings.memberId ?? `member-${randomUUID()}`;
   const assignments = new Map<number, Assignment>();
   const resume = settings.mode === "broadcast" ? createResumePoints() : undefined;
-  const settlements = createSettlements(sendSettlement, (assignment, error) => {
-    if (!assignment.lost.signal.aborted)
-      events.emit({ type: "settleFailed", topic: assignment.topic, partition: assignment.partition, error });
-  });
+  const { instrumentation } = link;
+  const settlements = createSettlements(
+    sendSettlement,
+    (assignment, error) => {
+      if (!assignment.lost.signal.aborted)
+        events.emit({ type: "settleFailed", topic: assignment.topic, partition: assignment.partition, error });
+    },
+    instrumentation &&
+      (({ topic, partition }, ranges) => instrumentation.settling({ topic, partition, group: settings.group, ranges })),
+  );
   /** Delivered and not done. */
   let heldRecords = 0;
   let heldBytes = 0;

@@ -33,6 +33,7 @@ export type {
   PendingRecords,
   ResetOptions,
 } from "./group-admin.js";
+export type { Instrumentation, SendEnd, SendStart, SendTrace, SettleStart } from "./instrumentation.js";
 export type { Message } from "./message.js";
 export type { Consumer, MessageBatch } from "./message-reader.js";
 export type { Producer, SendResult, StoredRecord } from "./producer.js";

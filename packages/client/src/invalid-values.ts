@@ -1,5 +1,5 @@
 /** Values that do not fit their topic's schema or codec, and what the consumer's policy makes of them. */
-import { GmqError } from "@gmq/protocol";
+import { GmqError } from "@gmq/protocol/portable";
 import type { OnInvalid } from "./consumer-options.js";
 import type { RawMessage, Settlement } from "./message.js";
 import { rejection, rejectReasons } from "./reject-text.js";

@@ -20,6 +20,7 @@ import {
   type TlsClientOptions,
 } from "@gmq/transport";
 import { bounded, type CallOptions } from "./call-options.js";
+import type { Instrumentation } from "./instrumentation.js";
 
 /** A frame to the broker, without its correlation id. */
 export type ClientFrame = NonNullable<MessageInitShape<typeof SessionRequestSchema>["frame"]>;
@@ -50,6 +51,7 @@ export interface Link {
   send(frame: ClientFrame): void;
   /** False while the connection is full: hold back until `drained`. */
   readonly writable: boolean;
+  readonly instrumentation: Instrumentation | undefined;
   /** The open session's welcome. */
   readonly welcome: Welcome | undefined;
   /** Waits for an open session. */
@@ -69,6 +71,8 @@ export interface LinkOptions {
   readonly reconnect: { readonly initialMs: number; readonly maxMs: number };
   /** A connection attempt, up to the welcome, may take this long. */
   readonly connectTimeoutMs: number;
+  /** For those who use the link. */
+  readonly instrumentation: Instrumentation | undefined;
 }
 
 type Stream = FrameStream<SessionResponse, SessionRequest>;
@@ -287,6 +291,7 @@ export function createLink(options: LinkOptions): Link {
   }
 
   return {
+    instrumentation: options.instrumentation,
     attach(listener) {
       listeners.add(listener);
       if (state.name === "open") listener.opened(state.welcome);

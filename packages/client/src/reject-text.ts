@@ -1,4 +1,4 @@
-import { limits } from "@gmq/protocol";
+import { limits } from "@gmq/protocol/portable";
 import { Reject } from "./reject.js";
 
 /** Why records are rejected without the handler asking for it, as dead letters are grouped by. */

@@ -6,6 +6,7 @@
 import { GmqError, limits } from "@gmq/protocol";
 import { type SettleRefusal, Verb } from "@gmq/protocol/messages";
 import { errorFromMessage } from "@gmq/transport";
+import type { SettleStart } from "./instrumentation.js";
 import type { ClientFrame } from "./link.js";
 import type { Assignment, Settlement } from "./message.js";
 import { pause } from "./pause.js";
@@ -70,6 +71,7 @@ const rejectAgainDelayMsMax = 5_000;
 export function createSettlements(
   request: (frame: ClientFrame) => Promise<readonly SettleRefusal[]>,
   failed: (assignment: Assignment, error: GmqError) => void,
+  settling?: (assignment: Assignment, ranges: SettleStart["ranges"]) => (error: GmqError | undefined) => void,
 ): Settlements {
   const lanes = new Map<Assignment, Lane>();
   let scheduled = false;
@@ -93,7 +95,9 @@ export function createSettlements(
     const flushed = lane.gathering.shift();
     if (flushed === undefined) return;
     lane.sending = flushed;
-    const ranges = merged(flushed.ranges).map(
+    const joined = merged(flushed.ranges);
+    const settled = settling?.(lane.assignment, toldRanges(joined));
+    const ranges = joined.map(
       ({ first, last, settlement }): SettledRange => ({
         firstOffset: first,
         lastOffset: last,
@@ -109,6 +113,7 @@ export function createSettlements(
     };
     sendAll(lane.assignment.assignmentId, ranges).then(
       (refusals) => {
+        settled?.(refusals[0]?.error === undefined ? undefined : errorFromMessage(refusals[0].error));
         flushed.resolve(refusals);
         for (const { error } of flushed.noted ? refusals : [])
           if (error !== undefined) failed(lane.assignment, errorFromMessage(error));
@@ -116,6 +121,7 @@ export function createSettlements(
       },
       (cause: unknown) => {
         const error = GmqError.from(cause);
+        settled?.(error);
         flushed.reject(error);
         if (flushed.noted) failed(lane.assignment, error);
         next();
@@ -192,6 +198,14 @@ export function createSettlements(
       await Promise.allSettled(flushes.map(({ answered }) => answered));
     },
   };
+}
+
+function toldRanges(ranges: readonly Range[]): SettleStart["ranges"] {
+  return ranges.map(({ first, last, settlement }) => ({
+    verb: settlement.verb,
+    firstOffset: first,
+    lastOffset: last,
+  }));
 }
 
 function createFlush(): Flush {

@@ -1,4 +1,4 @@
-import { isTopicPattern, topicPattern } from "@gmq/protocol";
+import { isTopicPattern, topicPattern } from "@gmq/protocol/portable";
 import { type TopicLike, topicOf, type ValueCodec } from "./topic.js";
 
 /** What a consumer subscribes to: a topic, several, or patterns such as `orders.*` (also as the name of a typed topic) in place of names. */

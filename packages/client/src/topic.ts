@@ -1,4 +1,4 @@
-import { GmqError } from "@gmq/protocol";
+import { GmqError } from "@gmq/protocol/portable";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 /** How values of a topic become bytes and back. */

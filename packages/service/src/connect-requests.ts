@@ -1,4 +1,5 @@
 /** Runs Connect's handlers on Node's HTTP/1.1 and HTTP/2 requests: what connectNodeAdapter does, with errors to our logger and access to the connection. */
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
@@ -38,8 +39,8 @@ export function createConnectRequests(routes: Routes, logger: Logger, shutdown: 
     binaryOptions: { readUnknownFields: false },
     shutdownSignal: shutdown,
     interceptors: [
-      errorInterceptor((error, method) => {
-        logger.error(`call of ${method} failed`, { error });
+      errorInterceptor((error, method, header) => {
+        logger.error(`call of ${method} failed`, { requestId: header.get(requestIdHeader) ?? "", error });
       }),
     ],
   });
@@ -56,6 +57,9 @@ export function createConnectRequests(routes: Routes, logger: Logger, shutdown: 
       response.end();
       return true;
     }
+    const requestId = requestIdOf(request);
+    universal.header.set(requestIdHeader, requestId);
+    response.setHeader(requestIdHeader, requestId);
     if (handler.method.methodKind !== "unary" && handler.method.methodKind !== "server_streaming")
       closeLingering(response);
     handler(universal)
@@ -63,10 +67,18 @@ export function createConnectRequests(routes: Routes, logger: Logger, shutdown: 
       .catch((cause: unknown) => {
         const error = fromConnectError(cause);
         const peerLeft = error.code === "unavailable" || error.code === "cancelled";
-        logger[peerLeft ? "debug" : "error"](`answer of ${handler.requestPath} failed`, { error });
+        logger[peerLeft ? "debug" : "error"](`answer of ${handler.requestPath} failed`, { requestId, error });
       });
     return true;
   };
+}
+
+/** Ties what a caller saw to a line of our log: the caller's own id, or one made here; every answer bears it. */
+const requestIdHeader = "x-request-id";
+
+function requestIdOf({ headers }: NodeRequest): string {
+  const given = headers[requestIdHeader];
+  return typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : randomUUID();
 }
 
 /** Undefined for a request without a host, or with one that makes no URL: what throws here would end the process. */

@@ -44,9 +44,33 @@ it("serves pages with reasons", async () => {
   expect((await fetch(`${listener.url}/healthz`)).status).toBe(200);
   const starting = await fetch(`${listener.url}/readyz?verbose`);
   expect(starting.status).toBe(503);
-  expect(await starting.json()).toEqual({ status: "not ready", problems: { start: "starting" } });
+  expect(await starting.json()).toEqual({
+    status: "not ready",
+    problems: { start: "starting" },
+    forMs: { start: expect.any(Number) },
+  });
   health.report("start", undefined);
   expect((await fetch(`${listener.url}/readyz`)).status).toBe(200);
+  const head = await fetch(`${listener.url}/readyz`, { method: "HEAD" });
+  expect([head.status, await head.text()]).toEqual([200, ""]);
+  expect((await fetch(`${listener.url}/readyz`, { method: "POST" })).status).toBe(405);
+  health.drain();
+  expect(await (await fetch(`${listener.url}/readyz`)).json()).toMatchObject({
+    status: "draining",
+    problems: { drain: "going away" },
+  });
+  expect((await fetch(`${listener.url}/healthz`)).status).toBe(200);
+});
+
+it("tells since when a subject has its problem, whatever it says meanwhile", async () => {
+  health.report("start", undefined);
+  health.report("store", "no connection");
+  await expect.poll(() => health.problemsForMs.get("store")).toBeGreaterThan(5);
+  const before = health.problemsForMs.get("store") ?? 0;
+  health.report("store", "still no connection");
+  expect(health.problemsForMs.get("store")).toBeGreaterThanOrEqual(before);
+  health.report("store", undefined);
+  expect([...health.problemsForMs]).toEqual([]);
 });
 
 it("answers check and list", async () => {

@@ -13,6 +13,8 @@ export interface Health {
   readonly ready: boolean;
   /** The present problems by subject. */
   readonly problems: ReadonlyMap<string, string>;
+  /** How long each subject has had a problem, in ms; what it says of itself may have changed meanwhile. */
+  readonly problemsForMs: ReadonlyMap<string, number>;
   /** Not ready from now on, whatever is reported; watchers hear it and are let go, so that the port can close. */
   drain(): void;
   readonly draining: boolean;
@@ -23,8 +25,14 @@ export interface Health {
 /** Makes the health of a process that is starting. */
 export function createHealth(): Health {
   const problems = new Map<string, string>([["start", "starting"]]);
+  const sinceMs = new Map<string, number>([["start", performance.now()]]);
   const watchers = new Set<() => void>();
   let draining = false;
+
+  function setProblem(subject: string, problem: string): void {
+    problems.set(subject, problem);
+    if (!sinceMs.has(subject)) sinceMs.set(subject, performance.now());
+  }
 
   function change(apply: () => void): void {
     const before = problems.size === 0;
@@ -37,18 +45,24 @@ export function createHealth(): Health {
   return {
     report(subject, problem) {
       change(() => {
-        if (problem === undefined) problems.delete(subject);
-        else problems.set(subject, problem);
+        if (problem === undefined) {
+          problems.delete(subject);
+          sinceMs.delete(subject);
+        } else setProblem(subject, problem);
       });
     },
     get ready() {
       return problems.size === 0;
     },
     problems,
+    get problemsForMs() {
+      const now = performance.now();
+      return new Map(Array.from(sinceMs, ([subject, since]) => [subject, Math.round(now - since)]));
+    },
     drain() {
       change(() => {
         draining = true;
-        problems.set("drain", "going away");
+        setProblem("drain", "going away");
       });
     },
     get draining() {
@@ -61,15 +75,26 @@ export function createHealth(): Health {
   };
 }
 
-/** `/healthz` (200 while the process answers) and `/readyz` (200, or 503 with the problems), as JSON. */
+/** `/healthz` (200 while the process answers) and `/readyz` (200, or 503 with the problems and for how long each has been there), as JSON. GET and HEAD only. */
 export function healthPages(health: Health): PlainHttp {
   return (request, response) => {
     const path = pathOf(request);
     if (path !== "/healthz" && path !== "/readyz") return false;
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.writeHead(405, { allow: "GET, HEAD" });
+      response.end();
+      return true;
+    }
     const fine = path === "/healthz" || health.ready;
-    const body = fine ? { status: "ok" } : { status: "not ready", problems: Object.fromEntries(health.problems) };
+    const body = fine
+      ? { status: "ok" }
+      : {
+          status: health.draining ? "draining" : "not ready",
+          problems: Object.fromEntries(health.problems),
+          forMs: Object.fromEntries(health.problemsForMs),
+        };
     response.writeHead(fine ? 200 : 503, { "content-type": "application/json", "cache-control": "no-store" });
-    response.end(`${JSON.stringify(body)}\n`);
+    response.end(request.method === "HEAD" ? undefined : `${JSON.stringify(body)}\n`);
     return true;
   };
 }

@@ -126,6 +126,17 @@ describe("one port", () => {
     expect(answer.status).toBe(500);
     expect(await answer.text()).not.toContain("inner secret");
     expect(log.lines.join("")).toContain("inner secret");
+    // The line in the log is found by the id that the caller has.
+    expect(log.lines.join("")).toContain(answer.headers.get("x-request-id") ?? "no id");
+    const url = `${listener.url}/gmq.v1.BrokerService/Publish`;
+    const own = {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-request-id": "mine-1" },
+      body: "{}",
+    };
+    expect((await fetch(url, own)).headers.get("x-request-id")).toBe("mine-1");
+    const odd = await fetch(url, { ...own, headers: { ...own.headers, "x-request-id": "a b" } });
+    expect(odd.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
     expect(spy).not.toHaveBeenCalled();
   });
 

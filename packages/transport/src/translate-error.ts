@@ -4,8 +4,8 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { type Code, ConnectError } from "@connectrpc/connect";
-import { type ErrorCode, errorTable, GmqError, isErrorCode } from "@gmq/protocol";
 import { type Error as ErrorMessage, ErrorSchema } from "@gmq/protocol/messages";
+import { type ErrorCode, errorTable, GmqError, isErrorCode } from "@gmq/protocol/portable";
 import { codeOfStatus, statusNumbers } from "./grpc-status.js";
 
 /** A frame's or result's error message for `error`. */

@@ -1,3 +1,4 @@
+import { statfs } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Logger, silentLogger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
@@ -132,10 +133,21 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
           path,
           size_bytes: closed ? "0" : String(database.sizeBytes()),
           live_bytes: closed ? "0" : String(database.liveBytes()),
+          ...("path" in location ? await diskSpace(location.path) : {}),
         },
       };
       return withBudgetStatus(status, janitor);
     },
     close: () => (closing ??= close()),
   };
+}
+
+/** Room where the file is; nothing when the system does not tell. */
+async function diskSpace(path: string): Promise<Readonly<Record<string, string>>> {
+  try {
+    const { bavail, blocks, bsize } = await statfs(path);
+    return { disk_free_bytes: String(bavail * bsize), disk_total_bytes: String(blocks * bsize) };
+  } catch (error) {
+    return { disk_problem: error instanceof Error ? error.message : String(error) };
+  }
 }

@@ -1,6 +1,7 @@
 import type { StoreStatus } from "../engine.js";
 import type { StoreBytes } from "../retention/janitor.js";
 import type { RedisConnection } from "./connection.js";
+import type { RedisClient } from "./redis-client.js";
 import { fromRedisError } from "./redis-errors.js";
 
 /** What Redis says of itself; never throws. Source: redis.io, INFO and CONFIG GET. */
@@ -17,6 +18,7 @@ export async function redisStatus(connection: RedisConnection, closed: boolean):
   try {
     const all = (await connection.each((redis) => redis.info())).map(fieldsOf);
     const [info] = all as [ReadonlyMap<string, string>, ...ReadonlyMap<string, string>[]];
+    const clocks = await connection.each(askClock);
     const fsync = await connection
       .run((redis) => redis.config("GET", "appendfsync"))
       .then((reply) => String((reply as unknown[])[1] ?? ""))
@@ -32,11 +34,35 @@ export async function redisStatus(connection: RedisConnection, closed: boolean):
           shown.flatMap(([field, name]) => (info.has(field) ? [[name, info.get(field) as string]] : [])),
         ),
         ...(connection.isCluster ? clusterDetails(all) : {}),
+        ...(fsync === "" ? {} : { appendfsync: fsync }),
+        ...worstClock(clocks),
       },
     };
   } catch (error) {
     return down(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** How long one command takes from here, and how far this Redis' clock is ahead of this machine's. */
+interface Clock {
+  readonly latencyMs: number;
+  readonly aheadMs: number;
+}
+
+async function askClock(redis: RedisClient): Promise<Clock> {
+  const startedMs = performance.now();
+  const [seconds, microseconds] = await redis.time();
+  const latencyMs = performance.now() - startedMs;
+  const redisMs = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+  // Redis looked at its clock about half-way.
+  return { latencyMs, aheadMs: redisMs + latencyMs / 2 - Date.now() };
+}
+
+/** Of several masters the slowest answer, and the clock that is furthest off. */
+function worstClock(clocks: readonly Clock[]): Readonly<Record<string, string>> {
+  const latencyMs = Math.max(...clocks.map((clock) => clock.latencyMs));
+  const aheadMs = clocks.reduce((worst, clock) => (Math.abs(clock.aheadMs) > Math.abs(worst) ? clock.aheadMs : worst), 0);
+  return { latency_ms: latencyMs.toFixed(2), clock_ahead_ms: aheadMs.toFixed(0) };
 }
 
 /** What is summed over the masters of a cluster; all else is the first one's. */
@@ -92,7 +118,10 @@ const shown = [
   ["evicted_keys", "evicted_keys"],
   ["connected_clients", "connected_clients"],
   ["aof_enabled", "aof_enabled"],
+  ["aof_last_write_status", "aof_last_write"],
   ["rdb_last_bgsave_status", "last_save"],
+  ["cluster_enabled", "cluster_enabled"],
+  ["connected_slaves", "replicas"],
   ["uptime_in_seconds", "uptime_s"],
 ] as const;
 

@@ -10,9 +10,9 @@ import { toConnectError } from "../translate-error.js";
 
 /**
  * For servers: what a handler throws reaches the caller as a GmqError. Anything that is neither a GmqError nor a ConnectError is a defect: the caller
- * gets `internal` without its text, `defect` gets all of it. Frame streams translate for themselves and pass untouched.
+ * gets `internal` without its text, `defect` gets all of it, with the call's headers. Frame streams translate for themselves and pass untouched.
  */
-export function errorInterceptor(defect: (error: unknown, method: string) => void): Interceptor {
+export function errorInterceptor(defect: (error: unknown, method: string, header: Headers) => void): Interceptor {
   return (next) => async (request) => {
     if (request.method.methodKind === "bidi_streaming") return next(request);
     const translate = (error: unknown): ConnectError => translateThrown(error, request, defect);
@@ -36,12 +36,12 @@ async function* translatedMessages(response: StreamResponse, translate: (error: 
 function translateThrown(
   error: unknown,
   request: UnaryRequest | StreamRequest,
-  defect: (error: unknown, method: string) => void,
+  defect: (error: unknown, method: string, header: Headers) => void,
 ): ConnectError {
   if (error instanceof ConnectError) return error;
   const known = GmqError.from(error);
   if (known.code !== "internal") return toConnectError(known);
-  defect(error, `${request.service.typeName}/${request.method.name}`);
+  defect(error, `${request.service.typeName}/${request.method.name}`, request.header);
   return toConnectError(
     GmqError.is(error) ? error : new GmqError("internal", "a defect in GMQ; the server's log tells more"),
   );

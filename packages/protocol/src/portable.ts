@@ -1,0 +1,5 @@
+/** `@gmq/protocol/portable`: the part of this package that needs nothing of Node and so runs in browsers: names, limits, errors. */
+export { type ErrorCode, errorTable, GmqError, isErrorCode } from "./errors.js";
+export { limits } from "./limits.js";
+export { checkName } from "./names.js";
+export { isTopicPattern, topicPattern } from "./topic-pattern.js";
