@@ -21,7 +21,7 @@ export interface AskedWrite {
 
 /** How it ended. */
 export interface WriteOutcome {
-  readonly outcome: "done" | "refused" | "unknown";
+  readonly outcome: "done" | "refused" | "failed" | "cancelled" | "unknown";
   readonly problem: string;
   readonly afterJson: string;
 }
