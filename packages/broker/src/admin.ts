@@ -78,8 +78,7 @@ export function createAdmin(
       });
     },
     listDeadLetters: (request) => listDeadLetters(engine, request),
-    settlePending: (request) =>
-      settlePending({ engine, memberships, dispatchers, brokerId: facts.brokerId }, request),
+    settlePending: (request) => settlePending({ engine, memberships, dispatchers, brokerId: facts.brokerId }, request),
     redrive: (request, { signal }) => redrive({ engine, memberships, brokerId: facts.brokerId }, request, signal),
     async getStatus() {
       const store = await engine.status();

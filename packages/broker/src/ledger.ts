@@ -238,7 +238,8 @@ export function createLedger(): Ledger {
       for (const range of ranges) {
         const entry = entries[firstAfter(entries, range.firstOffset) - 1];
         const index = entry === undefined ? 0 : Number(range.firstOffset - entry.baseOffset);
-        const state = entry === undefined || index >= entry.recordCount ? done : (entry.states?.[index] ?? entry.shared);
+        const state =
+          entry === undefined || index >= entry.recordCount ? done : (entry.states?.[index] ?? entry.shared);
         if (entry === undefined || state === done) {
           refusals.push(refuse(range, "already_settled"));
         } else if (range.verb === "release" && state === withConsumer) {

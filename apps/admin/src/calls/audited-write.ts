@@ -69,7 +69,11 @@ export function createAuditedWrites(brokers: Brokers, guard: RequestGuard, audit
     });
     return {
       async done(): Promise<void> {
-        await end({ outcome: "done", problem: "", afterJson: compared ? await describeTarget(brokers, topic, group) : "" });
+        await end({
+          outcome: "done",
+          problem: "",
+          afterJson: compared ? await describeTarget(brokers, topic, group) : "",
+        });
       },
       async failed(error: GmqError): Promise<void> {
         const outcome = unknownOutcomes.has(error.code) ? "unknown" : "refused";

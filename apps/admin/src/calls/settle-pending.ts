@@ -31,11 +31,16 @@ export async function settlePending(
     if (first.ownerBrokerId === "") return found(first, clients);
     const owner = await brokers.find(first.ownerBrokerId);
     if (owner === undefined) {
-      throw new GmqError("unavailable", `the broker ${first.ownerBrokerId}, which has the partition, is not known to the portal or does not answer`);
+      throw new GmqError(
+        "unavailable",
+        `the broker ${first.ownerBrokerId}, which has the partition, is not known to the portal or does not answer`,
+      );
     }
     const second = await owner.admin.settlePending(settle);
     if (second.ownerBrokerId !== "") {
-      throw new GmqError("conflict", "the partition went to another broker meanwhile: ask again", { field: "partition" });
+      throw new GmqError("conflict", "the partition went to another broker meanwhile: ask again", {
+        field: "partition",
+      });
     }
     return found(second, owner);
   };

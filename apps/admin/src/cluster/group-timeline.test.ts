@@ -11,9 +11,11 @@ const view = (version: bigint, members: readonly string[], owners: readonly stri
     partitions: owners.map((memberId, partition) => ({ topic: "t", partition, memberId, hold })),
   });
 const told = (timeline: ReturnType<typeof createGroupTimeline>): string[] =>
-  timeline.events("g").events.map(({ kind, memberId, partition, fromMemberId }) =>
-    kind === "moved" || kind === "held" ? `${kind} ${partition} ${fromMemberId}>${memberId}` : `${kind} ${memberId}`,
-  );
+  timeline
+    .events("g")
+    .events.map(({ kind, memberId, partition, fromMemberId }) =>
+      kind === "moved" || kind === "held" ? `${kind} ${partition} ${fromMemberId}>${memberId}` : `${kind} ${memberId}`,
+    );
 
 it("tells joins, leaves and moves, newest first, and nothing of the first look", () => {
   const timeline = createGroupTimeline();

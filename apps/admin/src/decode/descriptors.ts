@@ -57,7 +57,9 @@ export async function openDescriptors(data: string | undefined, logger: Logger):
         throw new GmqError("resource_exhausted", "too many topics have descriptors", { limit: `${topicsMax} topics` });
       }
       if (path !== undefined) {
-        await writeFile(`${path}.new`, JSON.stringify(toJson(PortalServiceSetDescriptorsRequestSchema, request)), { mode: 0o600 });
+        await writeFile(`${path}.new`, JSON.stringify(toJson(PortalServiceSetDescriptorsRequestSchema, request)), {
+          mode: 0o600,
+        });
         await rename(`${path}.new`, path);
       }
       known.set(topic, request);

@@ -24,7 +24,12 @@ it("writes CSV with quotes where RFC 4180 wants them, exact offsets and base64 f
 it("writes one line of JSON, with null for no key", () => {
   const line = written(ExportFormat.NDJSON, { ...record, key: undefined });
   expect(line.endsWith("\n")).toBe(true);
-  expect(JSON.parse(line)).toMatchObject({ offset: "9007199254740993", key: null, value: "/wA=", valueEncoding: "base64" });
+  expect(JSON.parse(line)).toMatchObject({
+    offset: "9007199254740993",
+    key: null,
+    value: "/wA=",
+    valueEncoding: "base64",
+  });
 });
 
 it("writes a JSON array that is one, and MessagePack that keeps bytes and digits", () => {

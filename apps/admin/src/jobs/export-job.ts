@@ -53,7 +53,9 @@ async function exportRecords(
     await run.write(Buffer.concat(pieces));
     run.count("done", records.length);
     if (run.job.fileBytes > BigInt(fileBytesMax)) {
-      throw new GmqError("resource_exhausted", "the file is full; what is in it stays", { limit: `${fileBytesMax} bytes` });
+      throw new GmqError("resource_exhausted", "the file is full; what is in it stays", {
+        limit: `${fileBytesMax} bytes`,
+      });
     }
     await run.save(checkpoint);
   }

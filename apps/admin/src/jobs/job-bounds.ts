@@ -19,7 +19,8 @@ const pageMax = 1_000;
 
 /** The size of a page of outcomes. @throws GmqError `invalid_argument` */
 export function limitOf(limit: number): number {
-  if (limit > pageMax) throw new GmqError("invalid_argument", `limit is ${limit}`, { field: "limit", limit: `1 to ${pageMax}` });
+  if (limit > pageMax)
+    throw new GmqError("invalid_argument", `limit is ${limit}`, { field: "limit", limit: `1 to ${pageMax}` });
   return limit === 0 ? pageDefault : limit;
 }
 

@@ -74,13 +74,19 @@ export async function openJobStore(data: string | undefined, logger: Logger): Pr
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new GmqError("invalid_argument", `jobs cannot be kept in ${folder}: ${String(cause)}`, { field: "data", cause });
+    throw new GmqError("invalid_argument", `jobs cannot be kept in ${folder}: ${String(cause)}`, {
+      field: "data",
+      cause,
+    });
   }
 
   async function loadOne(jobId: string): Promise<SavedJob | undefined> {
     try {
       const state = JSON.parse(await readFile(join(folder, jobId, "state.json"), "utf8")) as State;
-      const request = fromBinary(PortalServiceStartJobRequestSchema, await readFile(join(folder, jobId, "request.bin")));
+      const request = fromBinary(
+        PortalServiceStartJobRequestSchema,
+        await readFile(join(folder, jobId, "request.bin")),
+      );
       const jobOf = (json: JsonValue): PortalJob => fromJson(PortalJobSchema, json, { ignoreUnknownFields: true });
       const base = { job: jobOf(state.base.job), outcomesBytes: state.base.outcomesBytes };
       return { job: jobOf(state.job), request, checkpoint: state.checkpoint, outcomesBytes: state.outcomesBytes, base };
@@ -99,11 +105,9 @@ export async function openJobStore(data: string | undefined, logger: Logger): Pr
     },
     async create(job, request) {
       await mkdir(join(folder, job.jobId), { mode: 0o700 });
-      await writeFile(
-        join(folder, job.jobId, "request.bin"),
-        toBinary(PortalServiceStartJobRequestSchema, request),
-        { mode: 0o600 },
-      );
+      await writeFile(join(folder, job.jobId, "request.bin"), toBinary(PortalServiceStartJobRequestSchema, request), {
+        mode: 0o600,
+      });
       const files = createFiles(join(folder, job.jobId));
       await files.save(job, "", 0, { job, outcomesBytes: 0 });
       return files;

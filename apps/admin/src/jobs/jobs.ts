@@ -20,9 +20,9 @@ import { describeTarget, targetOf } from "../calls/audited-write.js";
 import type { Brokers } from "../calls/brokers.js";
 import type { Caller } from "../calls/request-guard.js";
 import { createJobRun, type RunningJob } from "./create-job-run.js";
+import { jobBounds, limitOf, removable } from "./job-bounds.js";
 import type { JobWork } from "./job-run.js";
 import type { Base, JobFiles, JobStore, SavedOutcome } from "./job-store.js";
-import { jobBounds, limitOf, removable } from "./job-bounds.js";
 import { workOf } from "./job-work.js";
 
 /** The jobs of one portal. */
@@ -65,7 +65,9 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
   const entries = new Map<string, Entry>();
   let closing = false;
 
-  for (const saved of (await store.load()).sort((left, right) => Number(left.job.createdAtMs - right.job.createdAtMs))) {
+  for (const saved of (await store.load()).sort((left, right) =>
+    Number(left.job.createdAtMs - right.job.createdAtMs),
+  )) {
     const { job } = saved;
     const files = store.files(job.jobId);
     const entry: Entry = { ...saved, files, stop: undefined, running: undefined };
@@ -149,11 +151,14 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
     return entry;
   }
 
-  const active = (): PortalJob[] => [...entries.values()].filter(({ stop }) => stop !== undefined).map(({ job }) => job);
+  const active = (): PortalJob[] =>
+    [...entries.values()].filter(({ stop }) => stop !== undefined).map(({ job }) => job);
 
   function checkRoom(): void {
     if (closing || active().length < jobBounds.active) return;
-    throw new GmqError("resource_exhausted", "the portal is busy with other jobs", { limit: `${jobBounds.active} jobs` });
+    throw new GmqError("resource_exhausted", "the portal is busy with other jobs", {
+      limit: `${jobBounds.active} jobs`,
+    });
   }
 
   async function forgetOld(): Promise<void> {
@@ -267,7 +272,8 @@ function outcomeOf({ state, done }: PortalJob): "done" | "refused" | "failed" | 
 function shownRequest({ work, delayMs }: PortalServiceStartJobRequest): string {
   const hide = (_name: string, value: unknown): unknown => {
     if (typeof value === "bigint") return String(value);
-    if (value instanceof Uint8Array) return value.length > 512 ? `${value.length} bytes` : Buffer.from(value).toString();
+    if (value instanceof Uint8Array)
+      return value.length > 512 ? `${value.length} bytes` : Buffer.from(value).toString();
     return value;
   };
   return JSON.stringify({ [work.case ?? "work"]: work.value, ...(delayMs > 0 ? { delayMs } : {}) }, (name, value) =>

@@ -42,7 +42,8 @@ export function produceJob({ topic, lines, ratePerSecond }: ProduceLines): JobWo
     const others = faults.length === 1 ? "" : `; ${faults.length - 1} more lines are wrong`;
     throw new GmqError("invalid_argument", `line ${fault.line}: ${fault.problem}${others}`, { field: "lines" });
   }
-  if (records.length === 0) throw new GmqError("invalid_argument", "there is no record in the file", { field: "lines" });
+  if (records.length === 0)
+    throw new GmqError("invalid_argument", "there is no record in the file", { field: "lines" });
   return {
     action: "ProduceLines",
     title: `Produce ${records.length} records of a file to ${topic}`,
@@ -102,7 +103,10 @@ function read(lines: Uint8Array): ReturnType<typeof readLines> {
   const read = readLines(lines);
   const count = read.records.length + read.faults.length;
   if (count > linesMax) {
-    throw new GmqError("invalid_argument", `the file has ${count} lines`, { field: "lines", limit: `${linesMax} lines` });
+    throw new GmqError("invalid_argument", `the file has ${count} lines`, {
+      field: "lines",
+      limit: `${linesMax} lines`,
+    });
   }
   return read;
 }

@@ -29,11 +29,18 @@ const line = z.object({
   value: z.string({ error: "a text is expected; JSON goes into it as text, other bytes as base64" }),
   valueEncoding: encoding,
   headers: z.union([z.record(z.string(), z.string()), z.array(header)]).default({}),
-  partition: z.int().min(0).max(limits.partitionsMax - 1).optional(),
+  partition: z
+    .int()
+    .min(0)
+    .max(limits.partitionsMax - 1)
+    .optional(),
 });
 
 /** Reads all lines; empty ones are passed over. What an export has written is read back: its offsets and times are passed over, and its partitions, as a rule the key says. */
-export function readLines(bytes: Uint8Array): { readonly records: readonly LineRecord[]; readonly faults: readonly LineFault[] } {
+export function readLines(bytes: Uint8Array): {
+  readonly records: readonly LineRecord[];
+  readonly faults: readonly LineFault[];
+} {
   const records: LineRecord[] = [];
   const faults: LineFault[] = [];
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -50,7 +57,10 @@ export function readLines(bytes: Uint8Array): { readonly records: readonly LineR
       }
       records.push(recordOf(number, parsed.data, text));
     } catch (error) {
-      faults.push({ line: number, problem: error instanceof TypeError ? "no UTF-8" : error instanceof Error ? error.message : String(error) });
+      faults.push({
+        line: number,
+        problem: error instanceof TypeError ? "no UTF-8" : error instanceof Error ? error.message : String(error),
+      });
     }
   });
   return { records, faults };
@@ -59,7 +69,8 @@ export function readLines(bytes: Uint8Array): { readonly records: readonly LineR
 function recordOf(number: number, data: z.infer<typeof line>, text: string): LineRecord {
   const { key, keyEncoding, value, valueEncoding, headers, partition } = data;
   const bytes = bytesOf(value, valueEncoding, "value");
-  if (bytes.length > limits.recordBytesMax) throw new Error(`value: ${bytes.length} bytes, at most ${limits.recordBytesMax}`);
+  if (bytes.length > limits.recordBytesMax)
+    throw new Error(`value: ${bytes.length} bytes, at most ${limits.recordBytesMax}`);
   const listed = Array.isArray(headers)
     ? headers.map((one) => ({ key: one.key, value: bytesOf(one.value, one.encoding, `header ${one.key}`) }))
     : Object.entries(headers).map(([name, told]) => ({ key: name, value: bytesOf(told, "utf8", name) }));

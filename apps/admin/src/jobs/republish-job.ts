@@ -77,7 +77,13 @@ function copyOf(record: PortalRecord, topic: string, toTopic: string, jobId: str
     { key: republishesHeader, value: new TextEncoder().encode(String(republishesOf(record) + 1)) },
   ];
   const { key, value, partition, offset } = record;
-  return { topic: toTopic, key, value, headers, dedupeId: `republish/${jobId}/${topic}/${partition}/${offset}`.slice(-256) };
+  return {
+    topic: toTopic,
+    key,
+    value,
+    headers,
+    dedupeId: `republish/${jobId}/${topic}/${partition}/${offset}`.slice(-256),
+  };
 }
 
 function republishesOf({ headers }: PortalRecord): number {

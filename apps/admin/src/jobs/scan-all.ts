@@ -46,7 +46,8 @@ export async function* scanAll(
   options: { readonly newestFirst: boolean; readonly recordsMax: number; readonly from: string },
 ): AsyncGenerator<Found> {
   const { newestFirst, recordsMax } = options;
-  const place: ScanPlace = options.from === "" ? { ends: await endsOf(run, asked.topic) } : (JSON.parse(options.from) as ScanPlace);
+  const place: ScanPlace =
+    options.from === "" ? { ends: await endsOf(run, asked.topic) } : (JSON.parse(options.from) as ScanPlace);
   const ends = new Map(place.ends.map(([partition, offset]) => [partition, BigInt(offset)]));
   let cursors = place.cursors?.map(cursorOf);
   let found = 0;
@@ -68,7 +69,10 @@ export async function* scanAll(
     found += records.length;
     // Going forwards a partition is done at the end it had; backwards at its start, which the search itself knows.
     cursors = answer.cursors.filter((cursor) => newestFirst || isMeant(cursor));
-    const next: ScanPlace = { ends: place.ends, cursors: cursors.map(({ partition, offset }) => [partition, String(offset)]) };
+    const next: ScanPlace = {
+      ends: place.ends,
+      cursors: cursors.map(({ partition, offset }) => [partition, String(offset)]),
+    };
     yield { records, checkpoint: JSON.stringify(next), complete: cursors.length === 0 };
   }
 }

@@ -43,7 +43,11 @@ async function purgePartition(run: JobRun, topic: string, partition: number, toO
     const { partitions } = await run.brokers.write(({ admin }) => admin.purgeTopic({ topic, partition, toOffset }));
     const removed = partitions.reduce((sum, { startBefore, startAfter }) => sum + startAfter - startBefore, 0n);
     const losses = partitions.flatMap(({ losses: lost }) => lost.map(({ group, records }) => `${group}: ${records}`));
-    run.note("done", item, `${removed} records deleted${losses.length === 0 ? "" : `; not settled by ${losses.join(", ")}`}`);
+    run.note(
+      "done",
+      item,
+      `${removed} records deleted${losses.length === 0 ? "" : `; not settled by ${losses.join(", ")}`}`,
+    );
   } catch (error) {
     const failure = GmqError.from(error);
     if (failure.retryable) throw failure;
@@ -55,7 +59,10 @@ async function purgePartition(run: JobRun, topic: string, partition: number, toO
 export function changeTopicsJob({ topics, act, config }: ChangeTopics): JobWork {
   const names = [...new Set(topics)];
   if (names.length === 0 || names.length > topicsMax) {
-    throw new GmqError("invalid_argument", `${names.length} topics are named`, { field: "topics", limit: `1 to ${topicsMax}` });
+    throw new GmqError("invalid_argument", `${names.length} topics are named`, {
+      field: "topics",
+      limit: `1 to ${topicsMax}`,
+    });
   }
   const [action, word] = actNames[act] ?? ["", ""];
   if (action === "" || word === "") throw new GmqError("invalid_argument", "no such act", { field: "act" });
@@ -69,7 +76,9 @@ export function changeTopicsJob({ topics, act, config }: ChangeTopics): JobWork 
     topic: names.length === 1 ? (names[0] ?? "") : `${names.length} topics`,
     compared: false,
     notResumable:
-      act === TopicsAct.PURGE ? "" : "topics may have been made or changed anew meanwhile: look at them and choose again",
+      act === TopicsAct.PURGE
+        ? ""
+        : "topics may have been made or changed anew meanwhile: look at them and choose again",
     async run(run) {
       run.job.total = BigInt(names.length);
       const first = run.checkpoint === "" ? 0 : Number(run.checkpoint);
@@ -111,7 +120,8 @@ async function changeTopic(
     return `${removed} records deleted`;
   }
   const { topic: known } = await describe(brokers, topic);
-  if (known?.config === undefined) throw new GmqError("topic_not_found", `there is no topic ${topic}`, { field: "topic" });
+  if (known?.config === undefined)
+    throw new GmqError("topic_not_found", `there is no topic ${topic}`, { field: "topic" });
   const { partitions, retention, bytesMax } = known.config;
   const next = config?.retention;
   const altered = {

@@ -5,6 +5,8 @@ import { ExplainDialog } from "../groups/explain-dialog.js";
 import { memberColumns, type PartitionRow, partitionColumns, partitionRows } from "../groups/group-tables.js";
 import { PauseButton } from "../groups/pause-button.js";
 import { ResetDialog } from "../groups/reset-dialog.js";
+import { TimelinePanel } from "../groups/timeline-panel.js";
+import { useTrends } from "../groups/use-trends.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
@@ -40,6 +42,7 @@ export function GroupScreen(): ReactNode {
   const row = live.groups.get(group);
   const members = data?.group?.members ?? [];
   const rows = data === undefined ? [] : partitionRows(data);
+  const trends = useTrends(rows, described.dataUpdatedAt);
   const topics = [...new Set(rows.map(({ topic }) => topic))];
   const paused = rows.length > 0 && rows.every(({ hold }) => hold === "paused");
   const lag = rows.reduce((sum, { lagRecords }) => sum + lagRecords, 0n);
@@ -117,7 +120,7 @@ export function GroupScreen(): ReactNode {
             >
               <DataTable
                 caption={`Partitions of ${group}`}
-                columns={partitionColumns(group, setExplained)}
+                columns={partitionColumns(group, setExplained, trends)}
                 rows={rows}
                 rowKey={({ topic, partition }) => `${topic}/${partition}`}
                 sort={search.sort ?? "place"}
@@ -137,6 +140,7 @@ export function GroupScreen(): ReactNode {
                 empty={<Empty title="Nobody consumes in this group">Its place in each partition is kept.</Empty>}
               />
             </Panel>
+            <TimelinePanel group={group} nowMs={now} />
           </>
         )}
       </div>
