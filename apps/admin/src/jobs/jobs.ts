@@ -256,7 +256,7 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
     async close() {
       closing = true;
       for (const { stop } of entries.values()) stop?.abort();
-      await Promise.all([...entries.values()].map(({ running }) => running));
+      await Promise.all([...entries.values()].flatMap(({ running }) => running ?? []));
     },
   };
 }

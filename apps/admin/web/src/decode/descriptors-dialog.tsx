@@ -71,6 +71,11 @@ function DescriptorsForm({
       onClose();
     },
   });
+  async function take(chosen: File): Promise<void> {
+    setFile(uploadedOf(new Uint8Array(await chosen.arrayBuffer()), chosen.name));
+    setKeyType("");
+    setValueType("");
+  }
   const options = [["", "none"] as const, ...file.names.map((name) => [name, name] as const)];
   return (
     <form
@@ -90,12 +95,9 @@ function DescriptorsForm({
             {...ids}
             type="file"
             className={inputLook()}
-            onChange={async (event) => {
+            onChange={(event) => {
               const [chosen] = event.target.files ?? [];
-              if (chosen === undefined) return;
-              setFile(uploadedOf(new Uint8Array(await chosen.arrayBuffer()), chosen.name));
-              setKeyType("");
-              setValueType("");
+              if (chosen !== undefined) void take(chosen);
             }}
           />
         )}
