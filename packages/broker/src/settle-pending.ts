@@ -11,7 +11,16 @@ import {
   AdminServiceSettlePendingResponseSchema,
   PendingAction,
 } from "@gmq/protocol/messages";
-import type { ClaimResult, Engine, GroupMember, Ownership, PendingEntry, SettleRange, SettleRefusal, TopicPartition } from "@gmq/storage";
+import type {
+  ClaimResult,
+  Engine,
+  GroupMember,
+  Ownership,
+  PendingEntry,
+  SettleRange,
+  SettleRefusal,
+  TopicPartition,
+} from "@gmq/storage";
 import { errorToMessage } from "@gmq/transport";
 import type { Dispatcher } from "./dispatcher.js";
 import type { Dispatchers } from "./dispatchers.js";
@@ -44,7 +53,8 @@ export async function settlePending(
   const view = await engine.groups.get(group);
   if (view === undefined) throw new GmqError("group_not_found", `there is no group ${group}`, { field: "group" });
   const own = view.partitions.find((one) => one.topic === topic && one.partition === partition);
-  if (own === undefined) throw new GmqError("topic_not_found", `the group ${group} does not consume ${topic}`, { field: "topic" });
+  if (own === undefined)
+    throw new GmqError("topic_not_found", `the group ${group} does not consume ${topic}`, { field: "topic" });
   const desks = view.members.filter(({ kind, topics }) => kind === "desk" && topics.includes(topic));
   if (desks.length > 0) {
     const reader = dispatchers.find(group, place);
@@ -55,7 +65,9 @@ export async function settlePending(
     return create(AdminServiceSettlePendingResponseSchema, { ownerBrokerId: owner.brokerId });
   }
   if (owner === undefined && own.hold !== undefined) {
-    throw new GmqError("conflict", `the group is held here (${own.hold}): nobody may settle until it goes on`, { field: "group" });
+    throw new GmqError("conflict", `the group is held here (${own.hold}): nobody may settle until it goes on`, {
+      field: "group",
+    });
   }
   if (owner === undefined && request.action === PendingAction.RETRY) {
     throw new GmqError("conflict", "nobody owns the partition, so there is nobody to deliver to", { field: "action" });
@@ -81,7 +93,9 @@ async function settleAtDesk(
   if (reader === undefined) {
     const [first, ...otherBrokerIds] = others;
     if (first === undefined) {
-      throw new GmqError("conflict", "the broker has not begun to read the partition: ask again", { field: "partition" });
+      throw new GmqError("conflict", "the broker has not begun to read the partition: ask again", {
+        field: "partition",
+      });
     }
     return create(AdminServiceSettlePendingResponseSchema, { ownerBrokerId: first, otherBrokerIds });
   }
@@ -139,7 +153,9 @@ const verbs: Readonly<Partial<Record<PendingAction, SettleRange["verb"]>>> = {
 /** Those that are not pending. */
 function refusalsBy(pending: readonly PendingEntry[], ranges: readonly SettleRange[]): SettleRefusal[] {
   const refuse = createRefuse();
-  return ranges.filter(({ firstOffset }) => entryOf(pending, firstOffset) === undefined).map((range) => refuse(range, "not_delivered"));
+  return ranges
+    .filter(({ firstOffset }) => entryOf(pending, firstOffset) === undefined)
+    .map((range) => refuse(range, "not_delivered"));
 }
 
 function entryOf(pending: readonly PendingEntry[], offset: bigint): PendingEntry | undefined {
@@ -192,9 +208,14 @@ async function settleAsMember(
     const byEntry = new Map<PendingEntry, SettleRange[]>();
     for (const range of ranges) {
       const entry = entryOf(claim.pending, range.firstOffset);
-      if (entry !== undefined && !refused.has(range.firstOffset)) byEntry.set(entry, [...(byEntry.get(entry) ?? []), range]);
+      if (entry !== undefined && !refused.has(range.firstOffset))
+        byEntry.set(entry, [...(byEntry.get(entry) ?? []), range]);
     }
-    const entries = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({ baseOffset, recordCount, ranges: own }));
+    const entries = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({
+      baseOffset,
+      recordCount,
+      ranges: own,
+    }));
     if (entries.length === 0) return refusals;
     const [outcome] = await engine.groups.settle([{ ownership, entries }]);
     if (outcome === undefined) throw new GmqError("internal", "a settle was left unanswered");

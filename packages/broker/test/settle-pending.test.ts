@@ -1,5 +1,10 @@
 /** An operator settles what a consumer was given: through its owner, or as a short-lived one; never past a fence. */
-import { AdminService, type AdminServiceSettlePendingRequest, PendingAction } from "@gmq/protocol/messages";
+import {
+  AdminService,
+  type AdminServiceSettlePendingRequest,
+  PendingAction,
+  SubscriptionMode,
+} from "@gmq/protocol/messages";
 import { createNodeTransport, createServiceClient, type NodeTransport } from "@gmq/transport";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RawSession } from "./harness/raw-session.js";
@@ -28,7 +33,7 @@ const admin = () => createServiceClient(AdminService, node.transport);
 async function settle(
   action: PendingAction,
   offsets: readonly number[],
-  more: Partial<AdminServiceSettlePendingRequest> = {},
+  more: Partial<Pick<AdminServiceSettlePendingRequest, "group" | "topic" | "reason" | "dryRun">> = {},
 ): Promise<string[]> {
   const request = { group: "g", topic: "t", partition: 0, offsets: offsets.map(BigInt), action, ...more };
   const { outcomes } = await admin().settlePending(request);
@@ -99,7 +104,9 @@ describe("where a consumer owns the partition", () => {
     expect(await settle(PendingAction.ACK, [99])).toEqual(["99 not_delivered"]);
     await expect(settle(PendingAction.ACK, [])).rejects.toMatchObject({ code: "invalid_argument", field: "offsets" });
     await expect(settle(PendingAction.UNSPECIFIED, [0])).rejects.toMatchObject({ field: "action" });
-    await expect(settle(PendingAction.ACK, [0], { group: "nobody" })).rejects.toMatchObject({ code: "group_not_found" });
+    await expect(settle(PendingAction.ACK, [0], { group: "nobody" })).rejects.toMatchObject({
+      code: "group_not_found",
+    });
     await expect(settle(PendingAction.ACK, [0], { topic: "other" })).rejects.toMatchObject({ code: "topic_not_found" });
   });
 });
@@ -124,5 +131,41 @@ describe("where nobody owns the partition", () => {
     await admin().pauseGroup({ group: "g" });
     await expect(settle(PendingAction.ACK, [0])).rejects.toMatchObject({ code: "conflict" });
     expect(await pending()).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+});
+
+describe("in a shared group", () => {
+  it("settles what the broker's desk has, and says which brokers may have the rest", async () => {
+    const other = await startTestBroker({ engine: test.engine });
+    try {
+      const [assignment] = await session.subscribe("t", "g", 1, 1, SubscriptionMode.SHARED);
+      session.grant(6);
+      await expect.poll(async () => (await session.texts()).length).toBe(6);
+      const elsewhere = await other.session();
+      await elsewhere.subscribe("t", "g", 1, 1, SubscriptionMode.SHARED);
+      elsewhere.grant(6);
+      await session.publish("t", 0, ["r6"]);
+      await expect.poll(() => elsewhere.texts()).toEqual(["r6"]);
+      const request = { group: "g", topic: "t", partition: 0, offsets: [1n, 6n], action: PendingAction.ACK };
+      const { outcomes, otherBrokerIds } = await admin().settlePending(request);
+      expect(outcomes.map(({ offset, error }) => [Number(offset), error?.code])).toEqual([
+        [1, undefined],
+        [6, "not_delivered"],
+      ]);
+      expect(otherBrokerIds.length).toBe(1);
+      const there = createNodeTransport({ url: other.url });
+      try {
+        const asked = { ...request, offsets: [6n] };
+        const second = await createServiceClient(AdminService, there.transport).settlePending(asked);
+        expect(second.outcomes[0]?.error).toBeUndefined();
+      } finally {
+        there.close();
+      }
+      expect(await pending()).toEqual([0, 2, 3, 4, 5]);
+      expect(await session.settle(assignment as number, 0, 5)).toEqual([]);
+      expect(await pending()).toEqual([]);
+    } finally {
+      await other.stop();
+    }
   });
 });

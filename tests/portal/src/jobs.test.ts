@@ -13,7 +13,11 @@ let page: Page;
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeAll(async () => {
   folder = await temporaryFolder();
-  stage = await setStage({ orders: 90, deadLetters: 6, services: { adminArgs: ["--data", join(folder.path, "data")] } });
+  stage = await setStage({
+    orders: 90,
+    deadLetters: 6,
+    services: { adminArgs: ["--data", join(folder.path, "data")] },
+  });
   page = await stage.browser.context.newPage();
 });
 afterAll(async () => {
@@ -58,7 +62,8 @@ describe("re-publishing", () => {
     const originals = (await recordsOf("orders")).filter(({ headers }) =>
       headers.some(({ key, value }) => key === "region" && text(value) === "eu-west"),
     );
-    const shown = (records: typeof copies): string[] => records.map(({ key, value }) => `${text(key)} ${text(value)}`).sort();
+    const shown = (records: typeof copies): string[] =>
+      records.map(({ key, value }) => `${text(key)} ${text(value)}`).sort();
     expect(shown(copies)).toEqual(shown(originals));
     const headers = copies[0]?.headers.map(({ key, value }) => [key, text(value)]);
     expect(headers).toContainEqual(["region", "eu-west"]);
@@ -78,7 +83,10 @@ describe("re-publishing", () => {
     const republish = { search, toTopic: "copies", ratePerSecond: 20 };
     const { job } = await call<{ job: Job }>(base(), "PortalService/StartJob", { republish });
     await page.goto(stage.url("/topics"));
-    await page.getByRole("banner").getByRole("link", { name: /^1 job/ }).click();
+    await page
+      .getByRole("banner")
+      .getByRole("link", { name: /^1 job/ })
+      .click();
     await page.getByRole("progressbar", { name: "Progress" }).waitFor();
     await expect.poll(async () => (await recordsOf("copies")).length).toBeGreaterThan(20);
     const portal = stage.services.part("admin");
@@ -128,7 +136,9 @@ describe("a file", () => {
     await page.getByLabel("File", { exact: true }).setInputFiles(path);
     const lines = page.getByRole("table", { name: "Bad lines" });
     await lines.waitFor();
-    const named = await lines.locator("tbody tr").evaluateAll((rows) => rows.map((row) => row.children[0]?.textContent));
+    const named = await lines
+      .locator("tbody tr")
+      .evaluateAll((rows) => rows.map((row) => row.children[0]?.textContent));
     expect(named).toEqual(["5", "500", "999"]);
     expect(await accessibilityProblems(page)).toEqual([]);
     expect(await page.getByRole("button", { name: "Produce the file" }).isDisabled()).toBe(true);
@@ -168,7 +178,11 @@ describe("a file", () => {
 
 describe("dead letters", () => {
   const open = async (): Promise<number> => {
-    const { queues } = await call<{ queues: { group: string; open?: string }[] }>(base(), "AdminService/ListDeadLetters", {});
+    const { queues } = await call<{ queues: { group: string; open?: string }[] }>(
+      base(),
+      "AdminService/ListDeadLetters",
+      {},
+    );
     return Number(queues.find(({ group }) => group === "refunds")?.open ?? 0);
   };
   async function discardAll(): Promise<void> {
@@ -182,11 +196,20 @@ describe("dead letters", () => {
 
   it("are edited: the edit is stored, the letter is settled", async () => {
     await page.goto(stage.url("/dead-letters/payments/refunds"));
-    await page.getByRole("button", { name: /^edit record/ }).first().click();
+    await page
+      .getByRole("button", { name: /^edit record/ })
+      .first()
+      .click();
     await page.getByLabel("Value", { exact: true }).fill('{"order":"edited"}');
     await page.getByRole("button", { name: "Add a header" }).click();
-    await page.getByRole("textbox", { name: /^Name of header/ }).last().fill("fixed-by");
-    await page.getByRole("textbox", { name: /^Value of header/ }).last().fill("operator");
+    await page
+      .getByRole("textbox", { name: /^Name of header/ })
+      .last()
+      .fill("fixed-by");
+    await page
+      .getByRole("textbox", { name: /^Value of header/ })
+      .last()
+      .fill("operator");
     expect(await accessibilityProblems(page)).toEqual([]);
     await page.getByRole("button", { name: "Redrive the edit" }).click();
     await page.getByRole("dialog").getByText("1 done").waitFor();
@@ -206,7 +229,10 @@ describe("dead letters", () => {
     await page.getByRole("dialog").getByText("cancelled", { exact: true }).waitFor();
     await discardAll();
     await page.goto(stage.url("/jobs"));
-    await page.getByRole("link", { name: /^Discard dead letters/ }).first().click();
+    await page
+      .getByRole("link", { name: /^Discard dead letters/ })
+      .first()
+      .click();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("main").getByText("cancelled", { exact: true }).waitFor();
     expect(await open()).toBe(5);
@@ -253,7 +279,11 @@ describe("the list of jobs", () => {
     await page.goto(stage.url("/jobs"));
     await page.getByRole("table", { name: "Jobs" }).waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
-    const { entries } = await call<{ entries: { action: string; outcome: string }[] }>(base(), "PortalService/ListAudit", {});
+    const { entries } = await call<{ entries: { action: string; outcome: string }[] }>(
+      base(),
+      "PortalService/ListAudit",
+      {},
+    );
     const acts = entries.map(({ action, outcome }) => `${action} ${outcome}`);
     // The one that the portal's end cut off, and the one that went on with it.
     expect(acts.filter((act) => act.startsWith("Republish ")).sort()).toEqual([

@@ -1,6 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import { GmqError } from "@gmq/protocol";
 import {
+  type AdminServiceSettlePendingRequest,
   AdminServiceSettlePendingRequestSchema,
   type AdminServiceSettlePendingResponse,
   type PortalServiceSettlePendingRequest,
@@ -28,7 +29,7 @@ export async function settlePending(
   if (settle === undefined) throw new GmqError("invalid_argument", "nothing is to be settled", { field: "settle" });
   const run = async (clients: BrokerClients): Promise<Answer> => {
     const first = await clients.admin.settlePending(settle);
-    if (first.ownerBrokerId === "") return found(first, clients);
+    if (first.ownerBrokerId === "") return await askOthers(brokers, settle, first, clients);
     const owner = await brokers.find(first.ownerBrokerId);
     if (owner === undefined) {
       throw new GmqError(
@@ -42,7 +43,7 @@ export async function settlePending(
         field: "partition",
       });
     }
-    return found(second, owner);
+    return await askOthers(brokers, settle, second, owner);
   };
   if (settle.dryRun) {
     guard.check(context);
@@ -54,6 +55,24 @@ export async function settlePending(
     { action: "SettlePending", input, request: settle, topic, group, compared: false, run },
     context,
   );
+}
+
+/** Asks the other brokers of a shared group for what the first does not have. */
+async function askOthers(
+  brokers: Brokers,
+  settle: AdminServiceSettlePendingRequest,
+  first: AdminServiceSettlePendingResponse,
+  clients: BrokerClients,
+): Promise<Answer> {
+  const outcomes = new Map(first.outcomes.map((outcome) => [outcome.offset, outcome]));
+  for (const brokerId of first.otherBrokerIds) {
+    const open = [...outcomes.values()].filter(({ error }) => error?.code === "not_delivered");
+    const other = open.length === 0 ? undefined : await brokers.find(brokerId);
+    if (other === undefined) continue;
+    const request = { ...settle, offsets: open.map(({ offset }) => offset) };
+    for (const outcome of (await other.admin.settlePending(request)).outcomes) outcomes.set(outcome.offset, outcome);
+  }
+  return found({ ...first, outcomes: [...outcomes.values()] }, clients);
 }
 
 function found({ outcomes }: AdminServiceSettlePendingResponse, { url }: BrokerClients): Answer {
