@@ -93,6 +93,36 @@ it("acks, retries and gives up what a consumer of another broker holds, and says
   expect(await accessibilityProblems(page)).toEqual([]);
 });
 
+it("is worked by keyboard alone, and the focus goes back where it was", async () => {
+  const { gmq } = stage.seed;
+  const consumer = gmq.consumer("held", { group: "by-keyboard", start: "earliest" });
+  const batch = await consumer.receive({ max: 4, timeoutMs: 20_000 });
+  await page.goto(address("by-keyboard"));
+  const box = page.getByRole("checkbox", { name: "Select offset 2", exact: true });
+  await box.focus();
+  await page.keyboard.press("Space");
+  await page.getByText("1 selected").waitFor();
+  const act = page.getByRole("button", { name: "Ack…" });
+  await act.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  for (const name of ["Show what it means", "Ack 1"]) {
+    const button = page.getByRole("button", { name, exact: true });
+    await button.waitFor();
+    for (let step = 0; step < 12; step++) {
+      if (await button.evaluate((element) => element === document.activeElement)) break;
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.press("Enter");
+  }
+  await page.getByRole("dialog").getByText("1 acked").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  expect(await pendingOffsets("by-keyboard")).not.toContain("2");
+  await batch?.ack();
+  await consumer.close();
+});
+
 it("settles what nobody owns, and notes it in the audit", async () => {
   const gone = await connect({ brokers: [...stage.services.brokers], clientId: "gone" });
   const consumer = gone.consumer("held", { group: "left-behind", start: "earliest" });

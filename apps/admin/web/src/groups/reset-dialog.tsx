@@ -10,7 +10,7 @@ import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
-import { CopyJob } from "../parts/copy-as.js";
+import { CopyJob, quote } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook, Select } from "../parts/field.js";
@@ -160,7 +160,10 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
           {skipped > 0n && <TypedName name={group} hint="Records would be skipped" value={typed} onChange={setTyped} />}
           {failure !== undefined && <ProblemNotice error={failure} />}
           <div className="flex flex-wrap justify-end gap-2">
-            <CopyJob request={workFor(preview.data.version)} />
+            <CopyJob
+              request={workFor(preview.data.version)}
+              gmq={`gmq groups reset ${quote(group)} --topic ${quote(topic)} --to ${placeOf(target, at)} --execute`}
+            />
             <Button onClick={onClose}>Cancel</Button>
             <Button
               look="danger"
@@ -174,6 +177,12 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
       )}
     </Dialog>
   );
+}
+
+/** The place as `gmq` takes it. */
+function placeOf(target: Target, at: string): string {
+  if (target === "earliest" || target === "latest") return target;
+  return target === "offset" || Number.isNaN(new Date(at).getTime()) ? at : new Date(at).toISOString();
 }
 
 function positionOf(target: Target, at: string): StartPosition["position"] | undefined {

@@ -13,9 +13,9 @@ export interface Commands {
   readonly curl?: string | undefined;
 }
 
-/** A call of the portal as a curl command. */
+/** A call of the portal as a curl command; 64-bit numbers are texts, as protobuf's JSON has them. */
 export function curlOf(method: string, request: unknown): string {
-  return `curl -H 'content-type: application/json' ${quote(`${location.origin}/gmq.v1.${method}`)} \\\n  -d ${quote(JSON.stringify(request))}`;
+  return `curl -H 'content-type: application/json' ${quote(`${location.origin}/gmq.v1.${method}`)} \\\n  -d ${quote(JSON.stringify(request, (_name, value: unknown) => (typeof value === "bigint" ? String(value) : value)))}`;
 }
 
 /** The same for a job. */

@@ -158,6 +158,7 @@ export function GroupScreen(): ReactNode {
           title={`Delete group ${group}`}
           name={group}
           act="Delete the group"
+          commands={{ gmq: `gmq groups delete ${quote(group)}`, curl: curlOf("AdminService/DeleteGroup", { group }) }}
           run={() => admin.deleteGroup({ group })}
           onClose={() => setOpen(undefined)}
           onDone={() => {

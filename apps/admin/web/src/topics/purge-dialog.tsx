@@ -10,7 +10,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { JobProgress } from "../jobs/job-progress.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
-import { CopyJob } from "../parts/copy-as.js";
+import { CopyJob, quote } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook } from "../parts/field.js";
@@ -120,7 +120,10 @@ export function PurgeDialog({
           {started.error !== null && <ProblemNotice error={started.error} />}
           {job !== undefined && <JobProgress job={job} notDone={started.notDone} />}
           <div className="flex flex-wrap justify-end gap-2">
-            <CopyJob request={work} />
+            <CopyJob
+              request={work}
+              gmq={`gmq topics purge ${quote(topic.name)} --to-offset ${request.toOffset}${partition === "" ? "" : ` --partition ${partition}`}`}
+            />
             <Button onClick={started.isActive ? started.cancel : onClose}>
               {started.isActive ? "Stop" : "Cancel"}
             </Button>
