@@ -225,7 +225,7 @@ describe("dead letters", () => {
   it("are not discarded when it is taken back, even after a reload", async () => {
     await discardAll();
     expect(await accessibilityProblems(page)).toEqual([]);
-    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Undo" }).click();
     await page.getByRole("dialog").getByText("cancelled", { exact: true }).waitFor();
     await discardAll();
     await page.goto(stage.url("/jobs"));

@@ -38,10 +38,17 @@ export function countsOf({ done, skipped, failed, action, title }: PortalJob): s
 
 function wordOf(action: string, title: string): string {
   if (action === "Redrive") return title.startsWith("Discard") ? "discarded" : "redriven";
-  if (action === "Republish") return title.startsWith("Count") ? "would be re-published" : "re-published";
+  if (action === "Republish") return title.startsWith("Count") ? "counted" : "re-published";
   if (action === "ProduceLines") return "stored";
   if (action === "ExportRecords") return "written";
   return "done";
+}
+
+/** What there is to say of a job in a list: counts, or when it begins. */
+export function countsNow(job: PortalJob, nowMs: number): string {
+  if (job.state === JobState.WAITING) return `begins in ${formatDuration(Math.max(0, Number(job.startsAtMs) - nowMs))}`;
+  if (job.state === JobState.RUNNING && job.total > 0n) return `${countsOf(job)} of ${formatCount(job.total)}`;
+  return countsOf(job);
 }
 
 /** How far a job is, what went wrong, and where to find it later. */
@@ -81,7 +88,7 @@ export function JobProgress({
         {job.fileBytes > 0n && <span className="text-muted">{formatBytes(job.fileBytes)}</span>}
         {linked && (
           <Link to="/jobs/$job" params={{ job: job.jobId }} className="text-accent underline">
-            the job
+            open the job
           </Link>
         )}
       </p>

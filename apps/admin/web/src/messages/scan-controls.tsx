@@ -79,7 +79,7 @@ export function ScanControls({ search, onChange, partitions, onDescriptors }: Sc
           <input
             aria-label="Key"
             placeholder="key, exactly"
-            className={`${inputLook("w-40")} font-mono`}
+            className={`${inputLook("w-32")} font-mono`}
             value={typed.key}
             onChange={(event) => set({ key: event.target.value })}
           />

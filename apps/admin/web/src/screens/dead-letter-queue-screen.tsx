@@ -6,6 +6,7 @@ import { type ReactNode, useState } from "react";
 import { EditLetterDialog } from "../dead-letters/edit-letter-dialog.js";
 import { RedriveDialog } from "../dead-letters/redrive-dialog.js";
 import { preview } from "../decode/decoders.js";
+import { ActiveJobs } from "../jobs/active-jobs.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
@@ -71,6 +72,7 @@ export function DeadLetterQueueScreen(): ReactNode {
         )}
       </PageHeader>
       <div className="flex flex-col gap-5">
+        <ActiveJobs topic={topic} group={group} />
         {listed.error !== null && <ProblemNotice error={listed.error} />}
         {listed.isPending && <Loading what="dead letters" />}
         {listed.data !== undefined && (

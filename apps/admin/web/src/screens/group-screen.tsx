@@ -7,6 +7,7 @@ import { PauseButton } from "../groups/pause-button.js";
 import { ResetDialog } from "../groups/reset-dialog.js";
 import { TimelinePanel } from "../groups/timeline-panel.js";
 import { useTrends } from "../groups/use-trends.js";
+import { ActiveJobs } from "../jobs/active-jobs.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
@@ -73,6 +74,7 @@ export function GroupScreen(): ReactNode {
         )}
       </PageHeader>
       <div className="flex flex-col gap-5">
+        <ActiveJobs group={group} />
         {described.error !== null && <ProblemNotice error={described.error} />}
         {data === undefined && described.error === null && <Loading what="the group" />}
         {data !== undefined && (

@@ -1,8 +1,8 @@
-import type { PortalJob } from "@gmq/protocol/messages";
+import { JobState, type PortalJob } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { countsOf, JobBadge } from "../jobs/job-progress.js";
+import { countsNow, JobBadge } from "../jobs/job-progress.js";
 import { CopyAs, curlOf } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { inputLook } from "../parts/field.js";
@@ -104,7 +104,7 @@ function columns(nowMs: number): readonly Column<PortalJob>[] {
       id: "counts",
       header: "Outcome",
       from: "sm",
-      cell: (job) => <span className="whitespace-nowrap">{countsOf(job)}</span>,
+      cell: (job) => <span className="whitespace-nowrap">{countsNow(job, nowMs)}</span>,
     },
     { id: "actor", header: "Who", from: "md", cell: ({ actor }) => <span className="text-muted">{actor}</span> },
     {
@@ -112,8 +112,7 @@ function columns(nowMs: number): readonly Column<PortalJob>[] {
       header: "Took",
       numeric: true,
       from: "md",
-      cell: ({ startsAtMs, endedAtMs }) =>
-        formatDuration(Math.max(0, Number(endedAtMs === 0n ? BigInt(nowMs) : endedAtMs) - Number(startsAtMs))),
+      cell: (job) => tookOf(job, nowMs),
     },
     {
       id: "created",
@@ -122,4 +121,9 @@ function columns(nowMs: number): readonly Column<PortalJob>[] {
       cell: ({ createdAtMs }) => <span className="text-muted">{formatAgo(createdAtMs, nowMs)}</span>,
     },
   ];
+}
+
+function tookOf({ state, startsAtMs, endedAtMs }: PortalJob, nowMs: number): string {
+  if (state === JobState.WAITING || Number(startsAtMs) > Number(endedAtMs === 0n ? nowMs : endedAtMs)) return "–";
+  return formatDuration(Number(endedAtMs === 0n ? nowMs : endedAtMs) - Number(startsAtMs));
 }

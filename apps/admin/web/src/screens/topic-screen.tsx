@@ -2,6 +2,7 @@ import type { GroupView, PartitionStats, PortalGroup } from "@gmq/protocol/messa
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { ActiveJobs } from "../jobs/active-jobs.js";
 import { useLive } from "../live/live-store.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { GroupLink } from "../parts/entity-links.js";
@@ -52,6 +53,7 @@ export function TopicScreen(): ReactNode {
   );
   return (
     <div className="flex flex-col gap-5">
+      <ActiveJobs topic={topic} />
       {described.error !== null && <ProblemNotice error={described.error} />}
       <section
         aria-label="Figures"
