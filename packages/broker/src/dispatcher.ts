@@ -21,11 +21,12 @@ import type {
 } from "@gmq/storage";
 import { createEntrySlicer } from "./entry-slicer.js";
 import { type AttemptsAt, createLedger, type DelayedRun, type Run } from "./ledger.js";
-import { type CutRun, createReadyRuns, cutRun, type ReadyRun } from "./ready-runs.js";
+import { type CutRun, createReadyRuns, type ReadyRun } from "./ready-runs.js";
 import { attemptsNotKnown, resend } from "./resend.js";
 import { createRefuse } from "./settle-ranges.js";
 import type { Taker, Takers } from "./takers.js";
 import type { Turn } from "./turn.js";
+import { createWaitingRuns } from "./waiting-runs.js";
 
 /** An entry, or a part of one, on its way to the consumer. */
 export interface Delivery {
@@ -96,8 +97,10 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
   const ledger = createLedger();
   const ready = createReadyRuns();
   const timers = new Set<NodeJS.Timeout>();
-  /** Runs that wait for their retry time, and until when. */
-  const waiting = new Map<NodeJS.Timeout, { readonly run: Run; readonly dueMs: number }>();
+  const waiting = createWaitingRuns((run) => {
+    ready.insert(run);
+    pump();
+  });
   let position = claim.position;
   let endOffset = claim.endOffset;
   let hintedEnd = claim.endOffset;
@@ -123,35 +126,12 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       ready.insert(run);
       return;
     }
-    const timer = setTimeout(
-      () => {
-        timers.delete(timer);
-        waiting.delete(timer);
-        ready.insert(run);
-        pump();
-      },
-      Math.min(run.delayMs, 2_147_483_647),
-    );
-    timers.add(timer);
-    waiting.set(timer, { run, dueMs: performance.now() + run.delayMs });
+    waiting.add(run);
   }
 
   /** Takes single records out of what is to be delivered, now or later, and gives them as they waited. */
   function takeOut(isMeant: (offset: bigint) => boolean): DelayedRun[] {
-    const taken: DelayedRun[] = ready.takeOut(isMeant).map((run) => ({ ...run, delayMs: 0 }));
-    for (const [timer, { run, dueMs }] of [...waiting]) {
-      const cuts = cutRun(run, isMeant);
-      if (!cuts.some(({ isOut }) => isOut)) continue;
-      clearTimeout(timer);
-      timers.delete(timer);
-      waiting.delete(timer);
-      const delayMs = Math.max(1, dueMs - performance.now());
-      for (const { from, to, isOut } of cuts) {
-        if (isOut) taken.push({ ...run, from, to, delayMs });
-        else later({ ...run, from, to, delayMs });
-      }
-    }
-    return taken;
+    return [...ready.takeOut(isMeant).map((run) => ({ ...run, delayMs: 0 })), ...waiting.takeOut(isMeant)];
   }
 
   function pump(): void {

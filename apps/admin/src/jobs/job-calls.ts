@@ -37,8 +37,7 @@ export function createJobCalls(
     },
     async cancelJob({ jobId }, context) {
       guard.check(context);
-      allow(jobs.workOf(jobId), context);
-      return { job: await jobs.cancel(jobId) };
+      return { job: await jobs.cancel(jobId, allow(jobs.workOf(jobId), context)) };
     },
     async resumeJob({ jobId }, context) {
       guard.check(context);

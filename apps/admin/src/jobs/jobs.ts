@@ -2,7 +2,6 @@
  * The portal's long acts. One goes on whether anybody looks or not, until it is through, cannot go on, is cancelled, or the portal ends: then it is interrupted,
  * and the next portal shows it so. Each is noted in the audit when it is asked for and when it has ended.
  */
-import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "@gmq/log";
@@ -37,7 +36,7 @@ export interface Jobs {
   /** @throws GmqError `invalid_argument` when there is no such job */
   get(request: PortalServiceGetJobRequest): Promise<{ job: PortalJob; outcomes: SavedOutcome[]; more: boolean }>;
   /** What was done stays done. Resolves when the job has stopped. @throws GmqError `invalid_argument`, `conflict` when it has ended */
-  cancel(jobId: string): Promise<PortalJob>;
+  cancel(jobId: string, caller: Caller): Promise<PortalJob>;
   /** @throws GmqError `invalid_argument`, `conflict` when it cannot be resumed, `resource_exhausted` */
   resume(jobId: string, caller: Caller): Promise<PortalJob>;
   /** The work of a job, as the guard is asked about it. @throws GmqError `invalid_argument` */
@@ -54,6 +53,8 @@ interface Entry {
   checkpoint: string;
   outcomesBytes: number;
   base: Base;
+  /** Who ended the last run. */
+  cancelledBy: string;
   stop: AbortController | undefined;
   running: Promise<void> | undefined;
 }
@@ -70,7 +71,7 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
   )) {
     const { job } = saved;
     const files = store.files(job.jobId);
-    const entry: Entry = { ...saved, files, stop: undefined, running: undefined };
+    const entry: Entry = { ...saved, files, cancelledBy: "", stop: undefined, running: undefined };
     entries.set(job.jobId, entry);
     if (job.state === JobState.RUNNING) await end(entry, JobState.INTERRUPTED);
     // Whoever started it may still want to take it back: the time to do so begins anew.
@@ -127,7 +128,8 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
   }
 
   /** Notes the act before it is made; it is not made when that fails. */
-  async function note({ job, request }: Entry, work: JobWork, actor: string) {
+  async function note(entry: Entry, work: JobWork, actor: string) {
+    const { job, request } = entry;
     const { action, topic, group, compared } = work;
     const noted = await audit.begin({
       requestId: job.jobId,
@@ -139,7 +141,8 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
     });
     return async (outcome: ReturnType<typeof outcomeOf>, after: PortalJob): Promise<void> => {
       const { done, skipped, failed } = after;
-      const problem = after.error === undefined ? "" : `${after.error.code}: ${after.error.message}`;
+      const cancelled = outcome === "cancelled" ? `cancelled by ${entry.cancelledBy}` : "";
+      const problem = after.error === undefined ? cancelled : `${after.error.code}: ${after.error.message}`;
       const counts = JSON.stringify({ done: String(done), skipped: String(skipped), failed: String(failed) });
       await noted({ outcome, problem, afterJson: compared ? await describeTarget(brokers, topic, group) : counts });
     };
@@ -181,7 +184,7 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
       checkRoom();
       const now = Date.now();
       const job = create(PortalJobSchema, {
-        jobId: randomUUID(),
+        jobId: caller.requestId,
         action: work.action,
         title: work.title,
         actor: caller.actor,
@@ -204,6 +207,7 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
         checkpoint: "",
         outcomesBytes: 0,
         base,
+        cancelledBy: "",
         stop: undefined,
         running: undefined,
       };
@@ -221,9 +225,10 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
       const size = limitOf(limit);
       return { job, outcomes: wanted.slice(0, size), more: wanted.length > size };
     },
-    async cancel(jobId) {
+    async cancel(jobId, caller) {
       const entry = find(jobId);
       if (entry.stop === undefined) throw new GmqError("conflict", "the job has ended already", { field: "job_id" });
+      entry.cancelledBy = caller.actor;
       entry.stop.abort();
       await entry.running;
       return entry.job;

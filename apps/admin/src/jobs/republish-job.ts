@@ -58,7 +58,7 @@ async function republish(
       for (let first = 0; first < wanted.length; first += size) {
         const part = wanted.slice(first, first + size);
         await pace(part.length);
-        const copies = part.map((record) => copyOf(record, search.topic, toTopic, run.jobId));
+        const copies = part.map((record) => copyOf(record, toTopic, run.jobId));
         await publishCopies(run.brokers, copies, signal, (index, result) => {
           const place = placeOf(search.topic, part[index] as PortalRecord);
           if (result instanceof GmqError) run.note("failed", place, said(result));
@@ -71,7 +71,7 @@ async function republish(
   run.job.total = run.job.done + run.job.skipped + run.job.failed;
 }
 
-function copyOf(record: PortalRecord, topic: string, toTopic: string, jobId: string): Copy {
+function copyOf(record: PortalRecord, toTopic: string, jobId: string): Copy {
   const headers = [
     ...record.headers.filter(({ key }) => key !== republishesHeader),
     { key: republishesHeader, value: new TextEncoder().encode(String(republishesOf(record) + 1)) },
@@ -82,7 +82,7 @@ function copyOf(record: PortalRecord, topic: string, toTopic: string, jobId: str
     key,
     value,
     headers,
-    dedupeId: `republish/${jobId}/${topic}/${partition}/${offset}`.slice(-256),
+    dedupeId: `republish/${jobId}/${partition}/${offset}`,
   };
 }
 

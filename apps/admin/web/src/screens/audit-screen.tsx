@@ -142,6 +142,7 @@ export function AuditScreen(): ReactNode {
 
 const outcomes: readonly (readonly [string, string])[] = [
   ["", "any outcome"],
+  ["running", "running"],
   ["done", "done"],
   ["refused", "refused"],
   ["failed", "failed"],

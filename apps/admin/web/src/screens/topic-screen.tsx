@@ -1,4 +1,4 @@
-import type { GroupView, PartitionStats, PortalGroup } from "@gmq/protocol/messages";
+import { type GroupView, MemberKind, type PartitionStats, type PortalGroup } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
@@ -115,9 +115,12 @@ function skewOf(partitions: readonly PartitionStats[]): string {
 function ownersOf(groups: readonly GroupView[], topic: string): ReadonlyMap<number, readonly string[]> {
   const owners = new Map<number, string[]>();
   for (const { group, members, partitions } of groups) {
-    for (const { partition, memberId } of partitions.filter((one) => one.topic === topic && one.memberId !== "")) {
+    const isShared = members.some(({ kind, topics }) => kind === MemberKind.DESK && topics.includes(topic));
+    for (const { partition, memberId } of partitions.filter((one) => one.topic === topic)) {
+      if (memberId === "" && !isShared) continue;
       const clientId = members.find((member) => member.memberId === memberId)?.clientId ?? "";
-      owners.set(partition, [...(owners.get(partition) ?? []), `${group}: ${clientId === "" ? memberId : clientId}`]);
+      const name = memberId === "" ? "shared" : clientId === "" ? memberId : clientId;
+      owners.set(partition, [...(owners.get(partition) ?? []), `${group}: ${name}`]);
     }
   }
   return owners;
@@ -174,9 +177,7 @@ function partitionColumns(
         const names = owners.get(partition) ?? [];
         return (
           <span className="block max-w-52 truncate text-muted" title={names.join("\n")}>
-            {names.length === 0
-              ? "nobody"
-              : names.slice(0, 2).join(", ") + (names.length > 2 ? `, +${names.length - 2}` : "")}
+            {names.length === 0 ? "nobody" : `${names[0]}${names.length > 1 ? ` +${names.length - 1}` : ""}`}
           </span>
         );
       },

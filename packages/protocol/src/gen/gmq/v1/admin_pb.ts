@@ -480,7 +480,7 @@ export type AdminServiceListPendingResponse = Message<"gmq.v1.AdminServiceListPe
   unsettledRecords: bigint;
 
   /**
-   * Who holds them, "" when nobody.
+   * Who holds them, "" when nobody; of a shared group its desks, with commas.
    *
    * @generated from field: string member_id = 3;
    */

@@ -1096,7 +1096,7 @@ export type PortalAuditEntry = Message<"gmq.v1.PortalAuditEntry"> & {
   target: string;
 
   /**
-   * "done", "refused", "failed" or "cancelled" in the middle, or "unknown" when the portal ended before the answer came.
+   * "running", "done", "refused", "failed" or "cancelled" in the middle, or "unknown" when the portal ended before the answer came.
    *
    * @generated from field: string outcome = 7;
    */
