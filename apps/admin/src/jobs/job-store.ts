@@ -70,17 +70,19 @@ interface State {
 
 /** Opens the folder. Without `data` jobs are in a temporary folder that goes with the portal. @throws GmqError `invalid_argument` (field `data`) */
 export async function openJobStore(data: string | undefined, logger: Logger): Promise<JobStore> {
-  const folder = data === undefined ? await mkdtemp(join(tmpdir(), "gmq-portal-jobs-")) : join(data, "jobs");
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new GmqError("invalid_argument", `jobs cannot be kept in ${folder}: ${String(cause)}`, {
-      field: "data",
-      cause,
-    });
+  let folder = data === undefined ? undefined : join(data, "jobs");
+  if (folder !== undefined) {
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw new GmqError("invalid_argument", `jobs cannot be kept in ${folder}: ${String(cause)}`, {
+        field: "data",
+        cause,
+      });
+    }
   }
 
-  async function loadOne(jobId: string): Promise<SavedJob | undefined> {
+  async function loadOne(folder: string, jobId: string): Promise<SavedJob | undefined> {
     try {
       const state = JSON.parse(await readFile(join(folder, jobId, "state.json"), "utf8")) as State;
       const request = fromBinary(
@@ -99,11 +101,15 @@ export async function openJobStore(data: string | undefined, logger: Logger): Pr
   return {
     kept: data !== undefined,
     async load() {
-      const names = (await readdir(folder)).filter((name) => /^[0-9a-z-]{8,64}$/.test(name));
-      const jobs = await Promise.all(names.map(loadOne));
+      const kept = folder;
+      if (kept === undefined) return [];
+      const names = (await readdir(kept)).filter((name) => /^[0-9a-z-]{8,64}$/.test(name));
+      const jobs = await Promise.all(names.map((name) => loadOne(kept, name)));
       return jobs.filter((job) => job !== undefined);
     },
     async create(job, request) {
+      // Not before there is a job: a portal that is killed leaves nothing behind then.
+      folder ??= await mkdtemp(join(tmpdir(), "gmq-portal-jobs-"));
       await mkdir(join(folder, job.jobId), { mode: 0o700 });
       await writeFile(join(folder, job.jobId, "request.bin"), toBinary(PortalServiceStartJobRequestSchema, request), {
         mode: 0o600,
@@ -112,9 +118,9 @@ export async function openJobStore(data: string | undefined, logger: Logger): Pr
       await files.save(job, "", 0, { job, outcomesBytes: 0 });
       return files;
     },
-    files: (jobId) => createFiles(join(folder, jobId)),
+    files: (jobId) => createFiles(join(folder ?? "", jobId)),
     async close() {
-      if (data === undefined) await rm(folder, { recursive: true, force: true });
+      if (data === undefined && folder !== undefined) await rm(folder, { recursive: true, force: true });
     },
   };
 }
