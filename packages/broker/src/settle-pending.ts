@@ -36,7 +36,8 @@ export interface SettlePendingContext {
   readonly brokerId: string;
 }
 
-const claimTimeoutMs = 10_000;
+/** Below the time that a caller waits for its answer as a rule. */
+const claimTimeoutMs = 4_000;
 
 /**
  * One outcome for each offset, in order; what moved on meanwhile is refused by itself.

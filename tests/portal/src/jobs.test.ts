@@ -95,6 +95,7 @@ describe("re-publishing", () => {
     await portal.restart();
     await page.goto(stage.url(`/jobs/${job.jobId}`));
     await page.getByRole("main").getByText("interrupted", { exact: true }).waitFor();
+    await page.getByText(/^[1-9]\d* re-published$/).waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
     await page.getByRole("button", { name: "Resume" }).click();
     await page.getByRole("main").getByText("90 re-published").waitFor();

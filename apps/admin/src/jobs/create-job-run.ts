@@ -4,6 +4,8 @@ import { jobBounds } from "./job-bounds.js";
 import type { ItemOutcome, JobRun } from "./job-run.js";
 import type { Base, JobFiles, SavedOutcome } from "./job-store.js";
 
+const saveIntervalMs = 1_000;
+
 /** What a run changes. */
 export interface RunState {
   job: PortalJob;
@@ -25,6 +27,8 @@ export function createJobRun(state: RunState, brokers: Brokers, signal: AbortSig
   const job: PortalJob = { ...state.job };
   state.job = job;
   let fresh: SavedOutcome[] = [];
+  let turn: Promise<void> = Promise.resolve();
+  let failure: unknown;
 
   function count(outcome: ItemOutcome, items: number): void {
     state.job[outcome] += BigInt(items);
@@ -35,6 +39,22 @@ export function createJobRun(state: RunState, brokers: Brokers, signal: AbortSig
     fresh = [];
     state.outcomesBytes = await state.files.append(lines, state.outcomesBytes);
   }
+
+  async function persist(): Promise<void> {
+    await keepOutcomes();
+    await state.files.save(state.job, state.checkpoint, state.outcomesBytes, state.base);
+  }
+
+  /** One write of the job's files at a time. */
+  function inTurn(act: () => Promise<void>): Promise<void> {
+    const done = turn.then(act);
+    turn = done.catch((error: unknown) => {
+      failure ??= error;
+    });
+    return done;
+  }
+  // Between checkpoints too, so that a job that was cut off shows how far it was.
+  const timer = setInterval(() => void inTurn(persist).catch(toldBySave), saveIntervalMs);
 
   return {
     jobId: job.jobId,
@@ -60,11 +80,21 @@ export function createJobRun(state: RunState, brokers: Brokers, signal: AbortSig
       state.job.fileBytes += BigInt(piece.length);
     },
     async save(checkpoint) {
-      await keepOutcomes();
-      state.checkpoint = checkpoint;
-      state.base = { job: { ...state.job }, outcomesBytes: state.outcomesBytes };
-      await state.files.save(state.job, checkpoint, state.outcomesBytes, state.base);
+      await inTurn(async () => {
+        if (failure !== undefined) throw failure;
+        await keepOutcomes();
+        state.checkpoint = checkpoint;
+        state.base = { job: { ...state.job }, outcomesBytes: state.outcomesBytes };
+        await state.files.save(state.job, checkpoint, state.outcomesBytes, state.base);
+      });
     },
-    finish: keepOutcomes,
+    async finish() {
+      clearInterval(timer);
+      await inTurn(keepOutcomes);
+    },
   };
+}
+
+function toldBySave(_error: unknown): void {
+  // The next save throws it: a job whose figures cannot be kept does not go on.
 }

@@ -90,7 +90,11 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
     const stop = new AbortController();
     entry.stop = stop;
     entry.running = go(entry, work, actor, stop.signal)
-      .catch((error: unknown) => logger.error("a job could not be kept", { error, jobId: entry.job.jobId }))
+      .catch((error: unknown) => {
+        logger.error("a job could not be kept", { error, jobId: entry.job.jobId });
+        const failure = errorToMessage(GmqError.from(error));
+        entry.job = { ...entry.job, state: JobState.FAILED, error: failure, endedAtMs: BigInt(Date.now()) };
+      })
       .finally(() => {
         entry.stop = undefined;
         entry.running = undefined;
