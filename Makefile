@@ -10,7 +10,7 @@ BUILD := scripts/build-quietly
 COMPOSE := docker compose -f docker/compose.yaml
 ADMIN_URL ?= http://localhost:8080
 
-.PHONY: help start test build proto up down admin logs ps clean docker docker-logs examples bench bench-check chaos lint pack-check
+.PHONY: help start test build proto up down admin logs ps clean docker docker-logs examples bench bench-check chaos lint pack-check test-load
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ start: ## build and run broker, storage and portal in one process
 
 test: ## run all tests; the last line is the count
 	@scripts/test
+
+test-load: ## the portal under load: 5,000 topics, a tail at 20,000 records/s for 60 s, 8 tabs (some minutes)
+	@$(READY) && $(BUILD) && pnpm --filter @gmq/portal-tests test-load
 
 build: ## build every package and app
 	@$(READY) && pnpm turbo run build --output-logs=new-only

@@ -3,16 +3,22 @@ import { GmqError } from "@gmq/protocol";
 import {
   type PortalFacts,
   type PortalService,
-  type PortalServiceListAuditRequest,
   PortalServiceProduceRequestSchema,
+  PortalServiceSetDescriptorsRequestSchema,
 } from "@gmq/protocol/messages";
 import type { AuditLog } from "./audit/audit-log.js";
+import { auditPage } from "./audit/audit-page.js";
 import type { AuditedWrites } from "./calls/audited-write.js";
 import type { Brokers } from "./calls/brokers.js";
 import type { RequestGuard } from "./calls/request-guard.js";
+import { settlePending } from "./calls/settle-pending.js";
 import type { ClusterSampler } from "./cluster/cluster-sampler.js";
 import { watch } from "./cluster/watch.js";
+import type { Descriptors } from "./decode/descriptors.js";
+import { createJobCalls } from "./jobs/job-calls.js";
+import type { Jobs } from "./jobs/jobs.js";
 import { inspectRecord } from "./scan/inspect-record.js";
+import { sampleKeys } from "./scan/sample-keys.js";
 import { search } from "./scan/search.js";
 import { tail } from "./scan/tail.js";
 
@@ -21,6 +27,8 @@ export interface PortalParts {
   readonly brokers: Brokers;
   readonly sampler: ClusterSampler;
   readonly audit: AuditLog;
+  readonly jobs: Jobs;
+  readonly descriptors: Descriptors;
   readonly guard: RequestGuard;
   readonly auditedWrites: AuditedWrites;
   readonly facts: PortalFacts;
@@ -29,22 +37,21 @@ export interface PortalParts {
 const searchesMax = 8;
 const tailsMax = 32;
 const watchesMax = 256;
-const auditPageDefault = 100;
-const auditPageMax = 500;
 const auditRequestValueBytes = 512;
 
 /** Makes PortalService. */
 export function createPortalService(parts: PortalParts): ServiceImpl<typeof PortalService> {
-  const { brokers, sampler, audit, guard, auditedWrites, facts } = parts;
+  const { brokers, sampler, audit, jobs, descriptors, guard, auditedWrites, facts } = parts;
   const searches = createSlots("searches", searchesMax);
   const tails = createSlots("tails", tailsMax);
   const watches = createSlots("watches", watchesMax);
 
   return {
+    ...createJobCalls(jobs, brokers, guard, auditedWrites),
     async *watch(_request, context) {
       guard.check(context);
       watches.take(context);
-      yield* watch(sampler, audit, facts, context.signal);
+      yield* watch(sampler, audit, jobs, facts, context.signal);
     },
     async search(request, context) {
       guard.check(context);
@@ -77,28 +84,44 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
       );
       return { partition: stored.partition, offset: stored.offset };
     },
+    async settlePending(request, context) {
+      return await settlePending({ brokers, guard, auditedWrites }, request, context);
+    },
+    async getDescriptors({ topic }, context) {
+      guard.check(context);
+      const { descriptorSet, keyType, valueType, fileName } = descriptors.get(topic) ?? {};
+      return { descriptorSet, keyType, valueType, fileName, kept: descriptors.kept };
+    },
+    async setDescriptors(request, context) {
+      await auditedWrites.write(
+        {
+          action: "SetDescriptors",
+          input: PortalServiceSetDescriptorsRequestSchema,
+          request: { ...request, descriptorSet: new Uint8Array() },
+          topic: request.topic,
+          group: "",
+          compared: false,
+          run: () => descriptors.set(request),
+        },
+        context,
+      );
+      return {};
+    },
+    async listGroupEvents({ group }, context) {
+      guard.check(context);
+      const { events, watchedSinceMs } = sampler.timeline.events(group);
+      return { events: [...events], watchedSinceMs: BigInt(watchedSinceMs) };
+    },
+    async sampleKeys({ topic }, context) {
+      guard.check(context);
+      searches.take(context);
+      return await sampleKeys(brokers, topic, context.signal);
+    },
     async listAudit(request, context) {
       guard.check(context);
       return auditPage(audit, request);
     },
   };
-}
-
-function auditPage(audit: AuditLog, { limit, before, text }: PortalServiceListAuditRequest) {
-  if (limit > auditPageMax) {
-    throw new GmqError("invalid_argument", `limit is ${limit}`, { field: "limit", limit: `1 to ${auditPageMax}` });
-  }
-  const wanted = text.toLowerCase();
-  const found = audit
-    .entries()
-    .filter(({ sequence }) => before === 0n || sequence < before)
-    .filter(
-      ({ actor, action, target, outcome, problem, requestJson }) =>
-        wanted === "" ||
-        `${actor}\n${action}\n${target}\n${outcome}\n${problem}\n${requestJson}`.toLowerCase().includes(wanted),
-    );
-  const size = limit === 0 ? auditPageDefault : limit;
-  return { entries: found.slice(0, size), more: found.length > size };
 }
 
 interface Slots {

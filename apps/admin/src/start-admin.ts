@@ -21,6 +21,9 @@ import { type Brokers, createBrokers } from "./calls/brokers.js";
 import { createRequestGuard } from "./calls/request-guard.js";
 import { createClusterSampler } from "./cluster/cluster-sampler.js";
 import type { AdminConfig } from "./config.js";
+import { openDescriptors } from "./decode/descriptors.js";
+import { openJobStore } from "./jobs/job-store.js";
+import { openJobs } from "./jobs/jobs.js";
 import { createPortalService } from "./portal-service.js";
 import { createWebFiles } from "./web-files.js";
 
@@ -47,6 +50,11 @@ export async function startAdmin(options: AdminOptions, logger: Logger): Promise
     const webFiles = await createWebFiles();
     const audit = await openAuditLog(options.data, logger);
     closers.add(audit.close);
+    const store = await openJobStore(options.data, logger);
+    closers.add(store.close);
+    const jobs = await openJobs(store, brokers, audit, logger);
+    closers.add(jobs.close);
+    const descriptors = await openDescriptors(options.data, logger);
     const sampler = createClusterSampler(brokers, logger);
     closers.add(sampler.close);
     closers.add(await watchReadiness(health, "brokers", () => brokersProblem(brokers)));
@@ -60,7 +68,7 @@ export async function startAdmin(options: AdminOptions, logger: Logger): Promise
       auditKept: audit.kept,
       brokerUrl: brokers.urls[0] ?? "",
     });
-    const service = createPortalService({ brokers, sampler, audit, guard, auditedWrites, facts });
+    const service = createPortalService({ brokers, sampler, audit, jobs, descriptors, guard, auditedWrites, facts });
     const healthPage = healthPages(health);
     const addHealthRoutes = healthRoutes(health, [PortalService]);
     const listener = await listen({

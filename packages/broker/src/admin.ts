@@ -16,6 +16,7 @@ import type { Dispatchers } from "./dispatchers.js";
 import { createGroupAdmin } from "./group-admin.js";
 import type { Memberships } from "./membership.js";
 import { checkGroup, recordMessage } from "./messages.js";
+import { settlePending } from "./settle-pending.js";
 import { createTopicAdmin } from "./topic-admin.js";
 
 /** Numbers of the broker itself. */
@@ -77,6 +78,7 @@ export function createAdmin(
       });
     },
     listDeadLetters: (request) => listDeadLetters(engine, request),
+    settlePending: (request) => settlePending({ engine, memberships, dispatchers, brokerId: facts.brokerId }, request),
     redrive: (request, { signal }) => redrive({ engine, memberships, brokerId: facts.brokerId }, request, signal),
     async getStatus() {
       const store = await engine.status();

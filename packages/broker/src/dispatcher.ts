@@ -23,8 +23,10 @@ import { createEntrySlicer } from "./entry-slicer.js";
 import { type AttemptsAt, createLedger, type DelayedRun, type Run } from "./ledger.js";
 import { type CutRun, createReadyRuns, type ReadyRun } from "./ready-runs.js";
 import { attemptsNotKnown, resend } from "./resend.js";
+import { createRefuse } from "./settle-ranges.js";
 import type { Taker, Takers } from "./takers.js";
 import type { Turn } from "./turn.js";
+import { createWaitingRuns } from "./waiting-runs.js";
 
 /** An entry, or a part of one, on its way to the consumer. */
 export interface Delivery {
@@ -64,6 +66,11 @@ export interface Dispatcher {
    * @throws GmqError `fenced` and the store's errors, then nothing is settled
    */
   settle(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]>;
+  /**
+   * Settles for an operator, one record a range: under this owner's epoch, so that no fence is passed by. Records that wait in the broker may be meant too;
+   * `release` delivers those at once. What became settled, passed on or went to the consumer meanwhile is refused. @throws as `settle`
+   */
+  settleFor(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]>;
   /** A desk that read the partition too is gone: takes over what it left. */
   inherit(): void;
   /** Delivers nothing more; settling still works. */
@@ -90,6 +97,10 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
   const ledger = createLedger();
   const ready = createReadyRuns();
   const timers = new Set<NodeJS.Timeout>();
+  const waiting = createWaitingRuns((run) => {
+    ready.insert(run);
+    pump();
+  });
   let position = claim.position;
   let endOffset = claim.endOffset;
   let hintedEnd = claim.endOffset;
@@ -115,15 +126,12 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       ready.insert(run);
       return;
     }
-    const timer = setTimeout(
-      () => {
-        timers.delete(timer);
-        ready.insert(run);
-        pump();
-      },
-      Math.min(run.delayMs, 2_147_483_647),
-    );
-    timers.add(timer);
+    waiting.add(run);
+  }
+
+  /** Takes single records out of what is to be delivered, now or later, and gives them as they waited. */
+  function takeOut(isMeant: (offset: bigint) => boolean): DelayedRun[] {
+    return [...ready.takeOut(isMeant).map((run) => ({ ...run, delayMs: 0 })), ...waiting.takeOut(isMeant)];
   }
 
   function pump(): void {
@@ -290,6 +298,38 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     return [...plan.refusals, ...outcome.refusals, ...(sendings > 1 ? attemptsNotKnown(plan.entries) : [])];
   }
 
+  async function settleFor(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
+    const refuse = createRefuse();
+    const ahead = ranges.filter(({ firstOffset }) => firstOffset >= position);
+    const plan = ledger.planFor(ranges.filter(({ firstOffset }) => firstOffset < position));
+    const refusals = [...plan.refusals, ...ahead.map((range) => refuse(range, "not_delivered"))];
+    if (plan.entries.length === 0) return refusals;
+    // Before the store is asked: what it settles must not go out meanwhile.
+    const meant = new Set(plan.entries.flatMap((entry) => entry.ranges.map(({ firstOffset }) => firstOffset)));
+    const taken = takeOut((offset) => meant.has(offset));
+    const putBack = (isBack: (offset: bigint) => boolean): void => {
+      for (const run of taken) if (isBack(run.baseOffset + BigInt(run.from))) later(run);
+      pump();
+    };
+    let outcome: SettleOutcome;
+    try {
+      outcome = await context.settle({ ownership, entries: plan.entries });
+    } catch (error) {
+      putBack(() => true);
+      throw error;
+    }
+    if (!outcome.ok) {
+      if (outcome.error.code === "fenced") fail(outcome.error);
+      else putBack(() => true);
+      throw outcome.error;
+    }
+    const refused = new Set(outcome.refusals.map(({ firstOffset }) => firstOffset));
+    ledger.settled(refused.size === 0 ? plan.entries : without(plan.entries, refused));
+    for (const run of plan.released) if (!refused.has(run.baseOffset + BigInt(run.from))) ready.insert(run);
+    putBack((offset) => refused.has(offset));
+    return [...refusals, ...outcome.refusals];
+  }
+
   function isStopped(): boolean {
     return state === "stopped";
   }
@@ -304,6 +344,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     state = "stopped";
     for (const timer of timers) clearTimeout(timer);
     timers.clear();
+    waiting.clear();
     ready.clear();
   }
 
@@ -326,6 +367,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       pump();
     },
     settle,
+    settleFor,
     inherit() {
       inherits = true;
       pump();

@@ -29,7 +29,10 @@ export function createGatewayPublish(
   return async (request) => {
     const { topic, value, dedupeId } = request;
     const key = keyOf(request);
-    const headers = Object.entries(request.headers).map(([name, text]) => ({ key: name, value: utf8.encode(text) }));
+    const headers = [
+      ...Object.entries(request.headers).map(([name, text]) => ({ key: name, value: utf8.encode(text) })),
+      ...request.headerList.map((header) => ({ key: header.key, value: header.value })),
+    ];
     if (headers.length > limits.headersMax) {
       throw new GmqError("invalid_argument", `${headers.length} headers`, {
         field: "headers",

@@ -29,7 +29,9 @@ export function createGroupAdmin(engine: Engine, brokerId: string, dispatchers: 
       const [view, pending] = await Promise.all([groups.get(checkName("group", group)), groups.pending(group, place)]);
       const owner = view?.partitions.find((own) => own.topic === topic && own.partition === partition);
       const { records, unsettled } = unsettledOf(pending, recordsMax);
-      return { records, unsettledRecords: BigInt(unsettled), memberId: owner?.memberId ?? "" };
+      const desks = view?.members.filter(({ kind, topics }) => kind === "desk" && topics.includes(topic)) ?? [];
+      const memberId = owner?.memberId ?? desks.map((desk) => desk.memberId).join(", ");
+      return { records, unsettledRecords: BigInt(unsettled), memberId };
     },
 
     async resetGroup(request) {

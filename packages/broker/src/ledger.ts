@@ -47,6 +47,11 @@ export interface Ledger {
   handBacks(run: Run): HandBacks | undefined;
   /** Splits a consumer's ranges by entry. What was never delivered, or is named twice, is refused; nothing changes until `settled`. */
   plan(ranges: readonly SettleRange[]): LedgerSettle;
+  /**
+   * The same for an operator, who names records one by one, wherever they are: with the consumer or waiting in the broker. What is settled is refused, and so is
+   * to deliver again what is with the consumer.
+   */
+  planFor(ranges: readonly SettleRange[]): LedgerSettle;
   /** Notes that the store has taken these. */
   settled(entries: readonly EntrySettle[]): void;
   /** Every entry that is not wholly settled. */
@@ -223,6 +228,34 @@ export function createLedger(): Ledger {
         ranges: own,
       }));
       return { entries: settles, refusals, released, delayed };
+    },
+
+    planFor(ranges) {
+      const byEntry = new Map<Entry, SettleRange[]>();
+      const refusals: SettleRefusal[] = [];
+      const released: Run[] = [];
+      const refuse = createRefuse();
+      for (const range of ranges) {
+        const entry = entries[firstAfter(entries, range.firstOffset) - 1];
+        const index = entry === undefined ? 0 : Number(range.firstOffset - entry.baseOffset);
+        const state =
+          entry === undefined || index >= entry.recordCount ? done : (entry.states?.[index] ?? entry.shared);
+        if (entry === undefined || state === done) {
+          refusals.push(refuse(range, "already_settled"));
+        } else if (range.verb === "release" && state === withConsumer) {
+          refusals.push(refuse(range, "conflict"));
+        } else {
+          const { baseOffset, recordCount } = entry;
+          if (range.verb === "release") released.push({ baseOffset, recordCount, from: index, to: index + 1 });
+          byEntry.set(entry, [...(byEntry.get(entry) ?? []), range]);
+        }
+      }
+      const settles = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({
+        baseOffset,
+        recordCount,
+        ranges: own,
+      }));
+      return { entries: settles, refusals, released, delayed: [] };
     },
 
     settled(settles) {

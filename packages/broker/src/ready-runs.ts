@@ -26,6 +26,8 @@ export interface ReadyRuns {
   attach(entries: readonly LogEntry[]): void;
   /** Makes the runs of an entry ready to be cut. */
   index(baseOffset: bigint, slicer: EntrySlicer): void;
+  /** Takes single records out, wherever they stand; what lies between them stays. */
+  takeOut(isMeant: (offset: bigint) => boolean): Run[];
   /** Drops what the log has no more. */
   dropBelow(offset: bigint): void;
   clear(): void;
@@ -74,6 +76,16 @@ export function createReadyRuns(): ReadyRuns {
         if (run.baseOffset === baseOffset) ready[at] = { ...run, slicer };
       });
     },
+    takeOut(isMeant) {
+      const taken: Run[] = [];
+      const kept = ready.flatMap((run) => {
+        const cuts = cutRun(run, isMeant);
+        for (const { from, to, isOut } of cuts) if (isOut) taken.push({ ...run, from, to });
+        return cuts.filter(({ isOut }) => !isOut).map(({ from, to }) => ({ ...run, from, to }));
+      });
+      ready.splice(0, ready.length, ...kept);
+      return taken;
+    },
     dropBelow(offset) {
       const first = ready.findIndex(({ baseOffset }) => baseOffset >= offset);
       ready.splice(0, first < 0 ? ready.length : first);
@@ -82,6 +94,21 @@ export function createReadyRuns(): ReadyRuns {
       ready.length = 0;
     },
   };
+}
+
+/** Cuts a run into single records that are meant and the runs between them. */
+export function cutRun(
+  { baseOffset, from, to }: Run,
+  isMeant: (offset: bigint) => boolean,
+): { from: number; to: number; readonly isOut: boolean }[] {
+  const cuts: { from: number; to: number; readonly isOut: boolean }[] = [];
+  for (let index = from; index < to; index++) {
+    const isOut = isMeant(baseOffset + BigInt(index));
+    const last = cuts.at(-1);
+    if (last === undefined || isOut || last.isOut) cuts.push({ from: index, to: index + 1, isOut });
+    else last.to = index + 1;
+  }
+  return cuts;
 }
 
 /** Where to cut, so that the bytes fit: at least one record. */

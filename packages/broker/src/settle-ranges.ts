@@ -42,6 +42,7 @@ const refusalTexts = {
   not_delivered: "are not with this consumer",
   already_settled: "are settled already",
   invalid_argument: "are named twice in one settlement",
+  conflict: "are with the consumer now",
 } as const;
 
 /** Makes refusals for one settlement. They share one error per reason: there may be tens of thousands, and an error with its stack is dear. */

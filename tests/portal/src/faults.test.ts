@@ -64,12 +64,28 @@ describe("a read-only portal", () => {
       ["AdminService/DeleteTopic", { topic: "orders" }],
       ["AdminService/DeleteGroup", { group: "billing" }],
       ["PortalService/Produce", { topic: "orders", value: "" }],
+      ["PortalService/StartJob", { purge: { topic: "orders", toOffset: "10" } }],
+      ["PortalService/StartJob", { republish: { search: { topic: "orders" } } }],
+      ["PortalService/StartJob", { produceLines: { topic: "orders", lines: btoa('{"value":"x"}') } }],
+      ["PortalService/StartJob", { changeTopics: { topics: ["orders"], act: "TOPICS_ACT_DELETE" } }],
+      ["PortalService/SetDescriptors", { topic: "orders" }],
+      [
+        "PortalService/SettlePending",
+        { settle: { group: "billing", topic: "orders", offsets: ["0"], action: "PENDING_ACTION_ACK" } },
+      ],
     ] as const) {
       await expect(call(stage.services.adminUrl, method, request)).rejects.toThrow(/403 permission_denied/);
     }
     expect(
       (await call<{ entries: unknown[] }>(stage.services.adminUrl, "PortalService/ListAudit", {})).entries,
     ).toEqual([]);
+    // To count changes nothing, and an export writes to the portal's own folder.
+    for (const work of [
+      { republish: { search: { topic: "orders" }, dryRun: true } },
+      { export: { search: { topic: "orders" }, format: "EXPORT_FORMAT_CSV" } },
+    ]) {
+      await expect(call(stage.services.adminUrl, "PortalService/StartJob", work)).resolves.toBeDefined();
+    }
   });
 });
 

@@ -49,6 +49,15 @@ const screens: readonly {
     heading: "refunds gave up of payments",
     waitFor: "no such order",
   },
+  { name: "jobs, none", path: "/jobs", heading: "Jobs", waitFor: "No job has run yet" },
+  { name: "missing job", path: "/jobs/nope", heading: "Job", waitFor: "there is no job nope" },
+  {
+    name: "messages as protobuf",
+    path: "/topics/orders/messages?as=protobuf&keyas=hex",
+    heading: "orders",
+    waitFor: "the topic has no descriptors",
+  },
+  { name: "audit, filtered", path: "/audit?outcome=failed", heading: "Audit", waitFor: "No write is like that" },
   { name: "audit", path: "/audit", heading: "Audit", waitFor: "Nothing was written" },
   { name: "no such page", path: "/nope", heading: "", waitFor: "There is no such page" },
 ];

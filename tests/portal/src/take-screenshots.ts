@@ -12,6 +12,8 @@ const shots: readonly {
   readonly waitFor: string;
   readonly dark?: boolean;
   readonly width?: number;
+  /** A button to press before the picture. */
+  readonly press?: string;
 }[] = [
   { name: "overview", path: "/", waitFor: "Groups that are behind" },
   { name: "topics", path: "/topics", waitFor: "odd-values" },
@@ -23,8 +25,16 @@ const shots: readonly {
   },
   { name: "produce", path: "/topics/orders/produce", waitFor: "Goes to" },
   { name: "group", path: "/groups/fraud-check", waitFor: "Members" },
-  { name: "pending", path: "/groups/fraud-check/pending/orders/0", waitFor: "handed out and not settled" },
+  { name: "pending", path: "/groups/parcels/pending/deliveries/0", waitFor: "handed out and not settled" },
   { name: "dead-letters", path: "/dead-letters/payments/refunds", waitFor: "no such order" },
+  { name: "jobs", path: "/jobs", waitFor: "Re-publish records" },
+  { name: "job", path: "/jobs/JOB", waitFor: "Outcome of each item" },
+  {
+    name: "republish",
+    path: "/topics/orders/messages?cel=value.cents+%3E+4000",
+    waitFor: "matched",
+    press: "Re-publish…",
+  },
   { name: "audit", path: "/audit", waitFor: "CreateTopic" },
   { name: "overview-dark", path: "/", waitFor: "Groups that are behind", dark: true },
   { name: "messages-narrow", path: "/topics/orders/messages", waitFor: "scanned", width: 320 },
@@ -45,11 +55,7 @@ afterAll(async () => await stage.stop());
 it("takes a picture of each screen", async () => {
   await mkdir(folder, { recursive: true });
   const { browser, seed } = stage;
-  await fetch(stage.url("/gmq.v1.AdminService/CreateTopic"), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ topic: "invoices", config: { partitions: 4 } }),
-  });
+  await post("AdminService/CreateTopic", { topic: "invoices", config: { partitions: 4 } });
   const page = await browser.open(stage.url("/"));
   const producer = seed.gmq.producer();
   // Something to see in the charts.
@@ -66,30 +72,89 @@ it("takes a picture of each screen", async () => {
     );
     await page.waitForTimeout(200);
   }
-  for (const { name, path, waitFor, dark, width } of shots) {
+  const jobId = await runJobs();
+  const parcels = await holdParcels();
+  // Somebody who works on the lag, slowly.
+  const fraud = seed.gmq.subscribe("orders", { group: "fraud-check", concurrency: 2 }, async () => {
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  });
+  for (const { name, path, waitFor, dark, width, press } of shots) {
     await page.setViewportSize({ width: width ?? 1280, height: width === undefined ? 860 : 640 });
     await page.emulateMedia({ colorScheme: dark === true ? "dark" : "light" });
     const { partition, offset } = await chosenRecord();
-    await page.goto(stage.url(path.replace("SEL", `${partition}-${offset}`)));
+    await page.goto(stage.url(path.replace("SEL", `${partition}-${offset}`).replace("JOB", jobId)));
     await page.getByText(waitFor).first().waitFor();
-    await page.waitForTimeout(name.startsWith("overview") ? 2_500 : 700);
+    if (press !== undefined) {
+      await page.getByRole("button", { name: press }).click();
+      await page.getByRole("button", { name: "Count first" }).click();
+      await page.getByText(/records would be re-published/).waitFor();
+    }
+    await page.waitForTimeout(name.startsWith("overview") ? 2_500 : name === "group" ? 9_000 : 700);
     await page.screenshot({ path: join(folder, `${name}.png`) });
   }
+  await fraud.close();
+  await parcels.close();
   await producer.close();
 });
 
-async function chosenRecord(): Promise<{ partition: number; offset: string }> {
-  const response = await fetch(stage.url("/gmq.v1.PortalService/Search"), {
+async function post<T>(method: string, request: unknown): Promise<T> {
+  const response = await fetch(stage.url(`/gmq.v1.${method}`), {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      topic: "orders",
-      expression: "value.cents > 4000 && has(value.lines)",
-      order: "SCAN_ORDER_OLDEST_FIRST",
-      limit: 1,
-    }),
+    body: JSON.stringify(request),
   });
-  const { records } = (await response.json()) as { records: { partition: number; offset: string }[] };
+  if (!response.ok) throw new Error(`${method}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as T;
+}
+
+/** Some that are done and one that runs; answers with one that has something to tell of each item. */
+async function runJobs(): Promise<string> {
+  const start = (work: unknown): Promise<{ job: { jobId: string } }> => post("PortalService/StartJob", work);
+  const search = { topic: "orders", expression: 'value.cents > 4900 && headers.region == "eu-west"' };
+  const { job } = await start({ republish: { search, toTopic: "invoices" } });
+  await start({ export: { search, format: "EXPORT_FORMAT_CSV", recordsMax: 500 } });
+  const lines = Array.from({ length: 40 }, (_, index) => JSON.stringify({ key: `k-${index}`, value: `line ${index}` }));
+  await start({ produceLines: { topic: "invoices", lines: Buffer.from(lines.join("\n")).toString("base64") } });
+  await start({ purge: { topic: "odd-values", toOffset: "2" } });
+  await start({ reset: { group: "fraud-check", topic: "orders", to: { timestampMs: String(Date.now() - 20_000) } } });
+  const { job: cancelled } = await start({
+    republish: { search: { topic: "orders" }, toTopic: "empty", ratePerSecond: 50 },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await post("PortalService/CancelJob", { jobId: cancelled.jobId });
+  await start({ republish: { search: { topic: "orders" }, toTopic: "empty", ratePerSecond: 20 } });
+  await start({ redrive: { topic: "payments", group: "refunds", action: "REDRIVE_ACTION_DISCARD" }, delayMs: 120_000 });
+  return job.jobId;
+}
+
+/** A consumer that holds records, some of which failed before. */
+async function holdParcels(): Promise<{ close(): Promise<void> }> {
+  const { gmq } = stage.seed;
+  await gmq.admin.createTopic("deliveries", { partitions: 1 });
+  const producer = gmq.producer();
+  for (let index = 0; index < 24; index++) await producer.send("deliveries", { value: `{"parcel":${index}}` });
+  await producer.close();
+  const consumer = gmq.consumer("deliveries", { group: "parcels", start: "earliest" });
+  let held = (await consumer.receive({ max: 24, timeoutMs: 20_000 }))?.messages ?? [];
+  for (let round = 0; round < 3; round++) {
+    const failing = held.filter((_, index) => index % 3 === round || index % 4 === 0);
+    for (const message of failing) await message.retry({ delayMs: 0 });
+    const again = (await consumer.receive({ max: failing.length, timeoutMs: 20_000 }))?.messages ?? [];
+    held = [...held.filter((message) => !failing.includes(message)), ...again];
+  }
+  for (const [index, message] of held.slice(0, 9).entries()) {
+    await message.retry({ delayMs: 30_000 + index * index * 20_000 });
+  }
+  return consumer;
+}
+
+async function chosenRecord(): Promise<{ partition: number; offset: string }> {
+  const { records } = await post<{ records: { partition: number; offset: string }[] }>("PortalService/Search", {
+    topic: "orders",
+    expression: "value.cents > 4000 && has(value.lines)",
+    order: "SCAN_ORDER_OLDEST_FIRST",
+    limit: 1,
+  });
   const [record] = records;
   if (record === undefined) throw new Error("no record to show");
   return record;

@@ -21,7 +21,7 @@ export interface AskedWrite {
 
 /** How it ended. */
 export interface WriteOutcome {
-  readonly outcome: "done" | "refused" | "unknown";
+  readonly outcome: "done" | "refused" | "failed" | "cancelled" | "unknown";
   readonly problem: string;
   readonly afterJson: string;
 }
@@ -83,6 +83,8 @@ export async function openAuditLog(folder: string | undefined, logger: Logger): 
       const line: Line = { sequence: own, atMs: Date.now(), asked };
       await file?.append(line);
       apply(line);
+      const begun = entries.get(own);
+      if (begun !== undefined) entries.set(own, { ...begun, outcome: "running" });
       return async (outcome) => {
         const ended: Line = { sequence: own, ended: { ...outcome, afterJson: cut(outcome.afterJson) } };
         apply(ended);

@@ -10,7 +10,7 @@ import {
 import { fromConnectError } from "@gmq/transport";
 import type { AuditLog } from "../audit/audit-log.js";
 import type { BrokerClients, Brokers } from "./brokers.js";
-import type { RequestGuard } from "./request-guard.js";
+import type { Caller, RequestGuard } from "./request-guard.js";
 
 /** A write as its caller asked for it. */
 export interface Write<Input extends DescMessage, Output> {
@@ -25,8 +25,19 @@ export interface Write<Input extends DescMessage, Output> {
   run(clients: BrokerClients): Promise<Output>;
 }
 
+/** What is asked about before a caller may do it. */
+export interface Act {
+  readonly action: string;
+  readonly topic: string;
+  readonly group: string;
+  /** False: nothing outside of the portal is changed, so a read-only portal allows it. Default true. */
+  readonly writes?: boolean;
+}
+
 /** The one way to write. Both reject with what the guard, the audit or the broker refuse a write with. */
 export interface AuditedWrites {
+  /** The one place where an act is allowed or refused, jobs too. @throws GmqError what the guard refuses it with */
+  allow(act: Act, context: HandlerContext): Caller;
   write<Input extends DescMessage, Output>(write: Write<Input, Output>, context: HandlerContext): Promise<Output>;
   /** A write that tells of its progress; it has ended when its reader went away, too, and the audit says so. */
   writeStream<Input extends DescMessage, Output>(
@@ -37,37 +48,32 @@ export interface AuditedWrites {
 
 /** Makes the one way to write. */
 export function createAuditedWrites(brokers: Brokers, guard: RequestGuard, audit: AuditLog): AuditedWrites {
-  async function describe(topic: string, group: string): Promise<string> {
-    try {
-      if (group !== "") {
-        const answer = await brokers.read(({ admin }) => admin.describeGroup({ group }));
-        return JSON.stringify(toJson(AdminServiceDescribeGroupResponseSchema, answer));
-      }
-      if (topic === "") return "";
-      const answer = await brokers.read(({ admin }) => admin.describeTopic({ topic }));
-      return JSON.stringify(toJson(AdminServiceDescribeTopicResponseSchema, answer));
-    } catch (error) {
-      // It is not there, or nobody can say: the write itself tells which.
-      return JSON.stringify({ notDescribed: GmqError.from(error).code });
-    }
+  function allow({ writes = true }: Act, context: HandlerContext): Caller {
+    if (writes) guard.checkWrite(context);
+    else guard.check(context);
+    const caller = guard.callerOf(context, randomUUID());
+    context.responseHeader.set("x-request-id", caller.requestId);
+    return caller;
   }
 
   async function begin<Input extends DescMessage, Output>(write: Write<Input, Output>, context: HandlerContext) {
-    guard.checkWrite(context);
     const { action, topic, group, compared } = write;
-    const { actor, requestId } = guard.callerOf(context, randomUUID());
-    context.responseHeader.set("x-request-id", requestId);
+    const { actor, requestId } = allow(write, context);
     const end = await audit.begin({
       requestId,
       actor,
       action,
       target: targetOf(topic, group),
       requestJson: JSON.stringify(toJson(write.input, write.request)),
-      beforeJson: compared ? await describe(topic, group) : "",
+      beforeJson: compared ? await describeTarget(brokers, topic, group) : "",
     });
     return {
       async done(): Promise<void> {
-        await end({ outcome: "done", problem: "", afterJson: compared ? await describe(topic, group) : "" });
+        await end({
+          outcome: "done",
+          problem: "",
+          afterJson: compared ? await describeTarget(brokers, topic, group) : "",
+        });
       },
       async failed(error: GmqError): Promise<void> {
         const outcome = unknownOutcomes.has(error.code) ? "unknown" : "refused";
@@ -77,6 +83,7 @@ export function createAuditedWrites(brokers: Brokers, guard: RequestGuard, audit
   }
 
   return {
+    allow,
     async write(write, context) {
       const { done, failed } = await begin(write, context);
       try {
@@ -110,6 +117,23 @@ export function createAuditedWrites(brokers: Brokers, guard: RequestGuard, audit
 /** After these nobody knows how much of it was done. */
 const unknownOutcomes: ReadonlySet<string> = new Set(["deadline_exceeded", "unknown_outcome", "cancelled"]);
 
-function targetOf(topic: string, group: string): string {
+/** Topic and group as they are, as JSON for the audit. Never rejects. */
+export async function describeTarget(brokers: Brokers, topic: string, group: string): Promise<string> {
+  try {
+    if (group !== "") {
+      const answer = await brokers.read(({ admin }) => admin.describeGroup({ group }));
+      return JSON.stringify(toJson(AdminServiceDescribeGroupResponseSchema, answer));
+    }
+    if (topic === "") return "";
+    const answer = await brokers.read(({ admin }) => admin.describeTopic({ topic }));
+    return JSON.stringify(toJson(AdminServiceDescribeTopicResponseSchema, answer));
+  } catch (error) {
+    // It is not there, or nobody can say: the write itself tells which.
+    return JSON.stringify({ notDescribed: GmqError.from(error).code });
+  }
+}
+
+/** What an act is about, as the audit names it. */
+export function targetOf(topic: string, group: string): string {
   return [...(group === "" ? [] : [`group ${group}`]), ...(topic === "" ? [] : [`topic ${topic}`])].join(", ");
 }

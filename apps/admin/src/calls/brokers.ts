@@ -23,6 +23,8 @@ export interface Brokers {
   read<T>(ask: (clients: BrokerClients, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T>;
   /** Looks for a broker that answers, then asks it once: a write is never sent twice. */
   write<T>(ask: (clients: BrokerClients) => Promise<T>): Promise<T>;
+  /** The broker of this id, undefined when none of those that answer is it. */
+  find(brokerId: string): Promise<BrokerClients | undefined>;
   /** Every broker's status. Never rejects. */
   statuses(): Promise<BrokerAnswer[]>;
 }
@@ -83,6 +85,11 @@ export function createBrokers(urls: readonly string[]): Brokers {
       } catch (error) {
         throw named(error, clients.url);
       }
+    },
+    async find(brokerId) {
+      const answers = await Promise.all(all.map(askStatus));
+      const index = answers.findIndex((answer) => "status" in answer && answer.status.brokerId === brokerId);
+      return all[index];
     },
     statuses: () => Promise.all(all.map(askStatus)),
   };

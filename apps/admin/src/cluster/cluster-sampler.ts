@@ -17,12 +17,15 @@ import type { Brokers } from "../calls/brokers.js";
 import { inTurns } from "../calls/in-turns.js";
 import { brokerRow, groupRow, topicRow, unchangedOr } from "./cluster-rows.js";
 import { type ClusterState, unseen } from "./cluster-state.js";
+import { createGroupTimeline, type GroupTimeline } from "./group-timeline.js";
 import { createRates } from "./rates.js";
 
 /** The cluster, looked at while it is watched. */
 export interface ClusterSampler {
   /** What was seen last. */
   state(): ClusterState;
+  /** What happened to groups while it looked. */
+  readonly timeline: Pick<GroupTimeline, "events">;
   /** Keeps the looks going until the returned function is called. */
   watch(): () => void;
   /** Resolves when a state newer than `version` is there, or after `timeoutMs`, or when the signal fires. */
@@ -43,6 +46,7 @@ const listIntervalMsMax = 15_000;
 /** Makes the sampler; nothing is asked before somebody watches. */
 export function createClusterSampler(brokers: Brokers, logger: Logger): ClusterSampler {
   const rates = createRates();
+  const timeline = createGroupTimeline();
   const closing = new AbortController();
   let state = unseen;
   let watchers = 0;
@@ -114,6 +118,7 @@ export function createClusterSampler(brokers: Brokers, logger: Logger): ClusterS
     for (const name of groups.keys()) {
       if (groupsNow.has(name)) continue;
       rates.forget(`group ${name}`);
+      timeline.forget(name);
       rates.forget(`lag ${name}`);
     }
     return [topicsNow, groupsNow, queues.reduce((sum, { open }) => sum + open, 0n)] as const;
@@ -133,6 +138,7 @@ export function createClusterSampler(brokers: Brokers, logger: Logger): ClusterS
     try {
       const described = await brokers.read(({ admin }) => admin.describeGroup({ group: row.name }));
       into.set(row.name, fresh(row, groupRow(described, Date.now(), rates)));
+      if (described.group !== undefined) timeline.note(described.group, Date.now());
     } catch (error) {
       if (!GmqError.is(error, "group_not_found")) throw error;
       into.delete(row.name);
@@ -141,6 +147,7 @@ export function createClusterSampler(brokers: Brokers, logger: Logger): ClusterS
 
   return {
     state: () => state,
+    timeline,
     watch() {
       watchers++;
       running ??= run()

@@ -8,6 +8,7 @@ import {
   PortalSnapshotSchema,
 } from "@gmq/protocol/messages";
 import type { AuditLog } from "../audit/audit-log.js";
+import type { Jobs } from "../jobs/jobs.js";
 import type { ClusterSampler } from "./cluster-sampler.js";
 import { type ClusterState, unseen } from "./cluster-state.js";
 
@@ -18,6 +19,7 @@ const lastWritesShown = 8;
 export async function* watch(
   sampler: ClusterSampler,
   audit: AuditLog,
+  jobs: Pick<Jobs, "active">,
   facts: PortalFacts,
   signal: AbortSignal,
 ): AsyncGenerator<PortalServiceWatchResponse> {
@@ -39,6 +41,7 @@ export async function* watch(
       const value = difference(sent ?? unseen, state);
       if (audit.version !== auditSent) value.lastWrites = audit.entries().slice(0, lastWritesShown);
       auditSent = audit.version;
+      value.activeJobs = [...jobs.active()];
       yield frame({ case: sent === undefined ? "snapshot" : "delta", value });
       sent = state;
     }

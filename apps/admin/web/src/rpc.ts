@@ -1,7 +1,8 @@
 /** The two services that the portal offers its pages, and what their errors mean. */
+import { isMessage } from "@bufbuild/protobuf";
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { AdminService, ErrorSchema, PortalService } from "@gmq/protocol/messages";
+import { AdminService, type Error as ErrorMessage, ErrorSchema, PortalService } from "@gmq/protocol/messages";
 
 const transport = createConnectTransport({ baseUrl: globalThis.location.origin, useBinaryFormat: true });
 
@@ -20,16 +21,18 @@ export interface Problem {
 
 /** What to say of a failure. */
 export function problemOf(error: unknown): Problem {
+  if (isMessage(error, ErrorSchema)) return partsOf(error);
   const connectError = ConnectError.from(error);
   const detail = connectError.findDetails(ErrorSchema)[0];
-  if (detail !== undefined) {
-    const { code, message, field, limit } = detail;
-    return { code, message, field, limit };
-  }
+  if (detail !== undefined) return partsOf(detail);
   return {
     code: "unreachable",
     message: `The portal does not answer (${connectError.rawMessage}).`,
     field: "",
     limit: "",
   };
+}
+
+function partsOf({ code, message, field, limit }: ErrorMessage): Problem {
+  return { code, message, field, limit };
 }

@@ -104,6 +104,7 @@ export function createSharedPartition(context: SharedPartitionContext, claim: Cl
         signal: dispatcher.signal,
         look: dispatcher.look,
         settle: (ranges) => settle(place, ranges),
+        settleFor: dispatcher.settleFor,
         inherit: dispatcher.inherit,
         pause() {
           place.paused = true;

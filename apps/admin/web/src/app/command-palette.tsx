@@ -93,6 +93,7 @@ function useCommands(): Command[] {
     { kind: "page", name: "Topics", run: () => void navigate({ to: "/topics" }) },
     { kind: "page", name: "Groups", run: () => void navigate({ to: "/groups" }) },
     { kind: "page", name: "Dead letters", run: () => void navigate({ to: "/dead-letters" }) },
+    { kind: "page", name: "Jobs", run: () => void navigate({ to: "/jobs" }) },
     { kind: "page", name: "Audit", run: () => void navigate({ to: "/audit" }) },
     { kind: "act", name: "Create a topic", run: () => void navigate({ to: "/topics", search: { create: "1" } }) },
     { kind: "theme", name: "Dark", run: () => setTheme("dark") },

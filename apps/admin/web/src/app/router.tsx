@@ -31,14 +31,14 @@ const topicDetailsRoute = createRoute({
 const messagesRoute = createRoute({
   getParentRoute: () => topicRoute,
   path: "/messages",
-  validateSearch: readSearch("from", "at", "key", "q", "cel", "in", "as", "sel", "live"),
+  validateSearch: readSearch("from", "at", "key", "q", "cel", "in", "as", "keyas", "sel", "live"),
   component: lazyRouteComponent(() => import("../screens/messages-screen.js"), "MessagesScreen"),
 });
 
 const recordRoute = createRoute({
   getParentRoute: () => topicRoute,
   path: "/records/$partition/$offset",
-  validateSearch: readSearch("as"),
+  validateSearch: readSearch("as", "keyas"),
   component: lazyRouteComponent(() => import("../screens/record-screen.js"), "RecordScreen"),
 });
 
@@ -83,10 +83,23 @@ const deadLetterQueueRoute = createRoute({
   component: lazyRouteComponent(() => import("../screens/dead-letter-queue-screen.js"), "DeadLetterQueueScreen"),
 });
 
+const jobsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/jobs",
+  validateSearch: readSearch("q"),
+  component: lazyRouteComponent(() => import("../screens/jobs-screen.js"), "JobsScreen"),
+});
+
+const jobRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/jobs/$job",
+  component: lazyRouteComponent(() => import("../screens/job-screen.js"), "JobScreen"),
+});
+
 const auditRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/audit",
-  validateSearch: readSearch("q"),
+  validateSearch: readSearch("q", "outcome", "actor", "from", "to"),
   component: lazyRouteComponent(() => import("../screens/audit-screen.js"), "AuditScreen"),
 });
 
@@ -101,6 +114,8 @@ export const router = createRouter({
     pendingRoute,
     deadLettersRoute,
     deadLetterQueueRoute,
+    jobsRoute,
+    jobRoute,
     auditRoute,
   ]),
   parseSearch,

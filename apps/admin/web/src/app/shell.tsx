@@ -1,5 +1,6 @@
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
+import type { LiveState } from "../live/live-state.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { Dialog } from "../parts/dialog.js";
@@ -63,9 +64,11 @@ export function Shell(): ReactNode {
             <NavLink to="/topics" name="Topics" />
             <NavLink to="/groups" name="Groups" />
             <NavLink to="/dead-letters" name="Dead letters" />
+            <NavLink to="/jobs" name="Jobs" />
             <NavLink to="/audit" name="Audit" />
           </nav>
           <div className="ml-auto flex items-center gap-2">
+            {live.activeJobs.length > 0 && <RunningJobs jobs={live.activeJobs} />}
             <Freshness live={live} />
             <Button look="plain" className="max-sm:hidden text-muted" onClick={acts.openPalette}>
               Find <kbd className="rounded bg-raised px-1 font-mono text-[11px]">Ctrl K</kbd>
@@ -90,12 +93,34 @@ export function Shell(): ReactNode {
   );
 }
 
+/** That something goes on, wherever one is. Said once when it begins and when it ends, not with every step. */
+function RunningJobs({ jobs }: { readonly jobs: LiveState["activeJobs"] }): ReactNode {
+  const [only] = jobs;
+  const one = jobs.length === 1 && only !== undefined ? only : undefined;
+  const share =
+    one === undefined || one.total <= 0n
+      ? ""
+      : ` ${Math.floor((Number(one.done + one.skipped + one.failed) * 100) / Number(one.total))}%`;
+  return (
+    <Link
+      to={one === undefined ? "/jobs" : "/jobs/$job"}
+      params={{ job: one?.jobId ?? "" }}
+      title={jobs.map(({ title }) => title).join(", ")}
+      className="inline-flex min-h-6 items-center gap-1.5 rounded-full bg-accent-soft px-2.5 py-0.5 text-xs font-medium text-accent no-underline tabular-nums"
+    >
+      <span aria-hidden="true" className="size-1.5 rounded-full bg-accent motion-safe:animate-pulse" />
+      {jobs.length === 1 ? "1 job" : `${jobs.length} jobs`}
+      <span aria-hidden="true">{share}</span>
+    </Link>
+  );
+}
+
 function NavLink({ to, name }: { readonly to: MainPath; readonly name: string }): ReactNode {
   return (
     <Link
       to={to}
       activeOptions={{ exact: to === "/", includeSearch: false }}
-      className="rounded-md px-2.5 py-1 text-[13px] font-medium text-muted no-underline hover:bg-raised hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:text-accent"
+      className="rounded-md px-2.5 py-1 text-[13px] whitespace-nowrap font-medium text-muted no-underline hover:bg-raised hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:text-accent"
     >
       {name}
     </Link>

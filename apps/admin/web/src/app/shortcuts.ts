@@ -1,7 +1,7 @@
 import { useEffect } from "react";
 
 /** The pages of the main navigation. */
-export type MainPath = "/" | "/topics" | "/groups" | "/dead-letters" | "/audit";
+export type MainPath = "/" | "/topics" | "/groups" | "/dead-letters" | "/jobs" | "/audit";
 
 /** What keys do, on every page. */
 export interface ShortcutActs {
@@ -15,6 +15,7 @@ const jumps: Readonly<Record<string, MainPath>> = {
   t: "/topics",
   g: "/groups",
   d: "/dead-letters",
+  j: "/jobs",
   a: "/audit",
 };
 const jumpMs = 1_200;
@@ -27,6 +28,7 @@ export const shortcuts: readonly (readonly [keys: string, act: string])[] = [
   ["g t", "go to the topics"],
   ["g g", "go to the groups"],
   ["g d", "go to the dead letters"],
+  ["g j", "go to the jobs"],
   ["g a", "go to the audit"],
   ["?", "this help"],
   ["Esc", "close a dialog"],

@@ -1,12 +1,17 @@
+import { create } from "@bufbuild/protobuf";
 import {
+  AdminServiceRedriveRequestSchema,
   type DeadLetterFilter,
   type DeadLetterPlace,
+  JobState,
   RedriveAction,
-  type RedriveFailure,
-  type RedriveProgress,
 } from "@gmq/protocol/messages";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { useMutation } from "@tanstack/react-query";
+import { type ReactNode, useState } from "react";
+import { JobProgress } from "../jobs/job-progress.js";
+import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
+import { CopyJob, quote } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook } from "../parts/field.js";
 import { counted, formatCount } from "../parts/format.js";
@@ -24,53 +29,38 @@ interface RedriveDialogProps {
   readonly onClose: () => void;
 }
 
-interface Run {
-  readonly dryRun: boolean;
-  readonly progress: RedriveProgress | undefined;
-  readonly failures: readonly RedriveFailure[];
-  readonly error: unknown;
-}
+/** A discard begins this much later, so that it can be taken back. */
+const undoMs = 10_000;
 
-const failuresShown = 50;
-
-/** Puts dead letters back into their topic, or away. It counts first; while it runs it tells how far it is, and closing the dialog stops it. */
+/** Puts dead letters back into their topic, or away. It counts first; then it is a job, which goes on when the dialog is closed. */
 export function RedriveDialog({ topic, group, action, filter, selected, onClose }: RedriveDialogProps): ReactNode {
-  const [run, setRun] = useState<Run>();
   const [rate, setRate] = useState("");
   const [typed, setTyped] = useState("");
-  const running = useRef<AbortController>(undefined);
-  useEffect(() => () => running.current?.abort(), []);
   const discards = action === RedriveAction.DISCARD;
-  const isCounted = run?.dryRun === true && run.progress?.done === true;
-  const isDone = run?.dryRun === false && run.progress?.done === true;
-  const isRunning = run !== undefined && run.error === undefined && run.progress?.done !== true;
-
-  async function start(dryRun: boolean): Promise<void> {
-    running.current?.abort();
-    const own = new AbortController();
-    running.current = own;
-    let now: Run = { dryRun, progress: undefined, failures: [], error: undefined };
-    setRun(now);
-    const request = {
-      topic,
-      group,
-      filter,
-      selected: [...selected],
-      dryRun,
-      action,
-      ratePerSecond: Number(rate || "0"),
-    };
-    try {
-      for await (const { event } of admin.redrive(request, { signal: own.signal })) {
-        if (event.case === "progress") now = { ...now, progress: event.value };
-        else if (event.case === "failure")
-          now = { ...now, failures: [...now.failures, event.value].slice(0, failuresShown) };
-        setRun(now);
+  const request = create(AdminServiceRedriveRequestSchema, {
+    topic,
+    group,
+    filter,
+    selected: [...selected],
+    action,
+    ratePerSecond: Number(rate || "0"),
+  });
+  const counting = useMutation({
+    mutationFn: async () => {
+      for await (const { event } of admin.redrive({ ...request, dryRun: true })) {
+        if (event.case === "progress" && event.value.done) return event.value;
       }
-    } catch (error) {
-      if (!own.signal.aborted) setRun({ ...now, error });
-    }
-  }
+      throw new Error("the broker did not count to the end");
+    },
+  });
+  const started = useStartedJob();
+  const { job } = started;
+  const work = {
+    work: { case: "redrive", value: request },
+    delayMs: discards ? undoMs : 0,
+  } as const;
+  const isCounted = counting.data !== undefined && job === undefined;
+  const verb = discards ? "discard" : "redrive";
 
   return (
     <Dialog title={`${discards ? "Discard" : "Redrive"} dead letters of ${group}`} onClose={onClose}>
@@ -81,7 +71,7 @@ export function RedriveDialog({ topic, group, action, filter, selected, onClose 
             ? "are settled and gone from the list. They stay in the dead-letter topic until its retention ends."
             : `go back to the end of their partition of ${topic}, each once. Every group of the topic gets them again.`}
         </p>
-        {!discards && !isDone && (
+        {!discards && job === undefined && (
           <Field label="At most, records per second" hint="Empty: as fast as it goes">
             {(ids) => (
               <input
@@ -95,63 +85,44 @@ export function RedriveDialog({ topic, group, action, filter, selected, onClose 
             )}
           </Field>
         )}
-        {run?.progress !== undefined && <Progress run={run} progress={run.progress} discards={discards} />}
-        {run !== undefined && run.failures.length > 0 && (
-          <ul className="m-0 max-h-40 list-none overflow-y-auto p-0">
-            {run.failures.map(({ place, error }) => (
-              <li key={`${place?.partition}-${place?.offset}`} className="wrap-anywhere text-bad">
-                {place?.partition} · {String(place?.offset)}: {error?.message}
-              </li>
-            ))}
-          </ul>
+        {isCounted && (
+          <p role="status" className="tabular-nums">
+            {formatCount(counting.data.moved)} of {formatCount(counting.data.matched)} would be{" "}
+            {discards ? "discarded" : "redriven"}
+            {counting.data.skipped > 0n &&
+              `, ${formatCount(counting.data.skipped)} passed over: redriven too often before`}
+          </p>
         )}
-        {run?.error !== undefined && <ProblemNotice error={run.error} />}
+        {job !== undefined && <JobProgress job={job} notDone={started.notDone} />}
+        {counting.error !== null && <ProblemNotice error={counting.error} />}
+        {started.error !== null && <ProblemNotice error={started.error} />}
         {isCounted && discards && <TypedName name={group} value={typed} onChange={setTyped} />}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>{isRunning ? "Stop" : isDone ? "Close" : "Cancel"}</Button>
-          {!isCounted && !isDone && (
-            <Button disabled={isRunning} onClick={() => void start(true)}>
+        <div className="flex flex-wrap justify-end gap-2">
+          <CopyJob request={work} gmq={`gmq dlq ${verb} ${quote(topic)} ${quote(group)}`} />
+          {started.isActive && job !== undefined ? (
+            <>
+              <Button onClick={started.cancel}>{job.state === JobState.WAITING ? "Undo" : "Stop"}</Button>
+              <Button onClick={onClose}>Go on in the background</Button>
+            </>
+          ) : (
+            <Button onClick={onClose}>{job === undefined ? "Cancel" : "Close"}</Button>
+          )}
+          {!isCounted && job === undefined && (
+            <Button disabled={counting.isPending} onClick={() => counting.mutate()}>
               Count first
             </Button>
           )}
           {isCounted && (
             <Button
               look={discards ? "danger" : "primary"}
-              disabled={run.progress?.moved === 0n || (discards && typed !== group)}
-              onClick={() => void start(false)}
+              disabled={counting.data.moved === 0n || started.isActive || (discards && typed !== group)}
+              onClick={() => started.start(work)}
             >
-              {discards ? "Discard" : "Redrive"} {formatCount(run.progress?.moved ?? 0n)}
+              {discards ? "Discard" : "Redrive"} {formatCount(counting.data.moved)}
             </Button>
           )}
         </div>
       </div>
     </Dialog>
-  );
-}
-
-function Progress({
-  run,
-  progress,
-  discards,
-}: {
-  readonly run: Run;
-  readonly progress: RedriveProgress;
-  readonly discards: boolean;
-}): ReactNode {
-  const { matched, moved, skipped, failed, done } = progress;
-  const word = discards ? "discarded" : "redriven";
-  return (
-    <div role="status">
-      {!run.dryRun && !done && (
-        <progress aria-label="Done" className="w-full" max={Number(matched)} value={Number(moved + skipped + failed)} />
-      )}
-      <p className="tabular-nums">
-        {run.dryRun
-          ? `${formatCount(moved)} of ${formatCount(matched)} would be ${word}`
-          : `${formatCount(moved)} ${word}`}
-        {skipped > 0n && `, ${formatCount(skipped)} passed over: redriven too often before`}
-        {failed > 0n && `, ${formatCount(failed)} failed`}
-      </p>
-    </div>
   );
 }

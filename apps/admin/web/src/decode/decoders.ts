@@ -1,6 +1,6 @@
 /** Bytes as people read them. Numbers are never parsed on the way: what the record holds is what is shown, whatever its size. */
 
-export type DecoderName = "auto" | "json" | "text" | "hex" | "msgpack";
+export type DecoderName = "auto" | "json" | "text" | "hex" | "msgpack" | "protobuf";
 
 export const decoderNames: readonly (readonly [DecoderName, string])[] = [
   ["auto", "automatic"],
@@ -8,6 +8,7 @@ export const decoderNames: readonly (readonly [DecoderName, string])[] = [
   ["text", "text"],
   ["hex", "hex"],
   ["msgpack", "MessagePack"],
+  ["protobuf", "protobuf"],
 ];
 
 /** True for a name of a decoder. */
@@ -42,12 +43,32 @@ export function guess(bytes: Uint8Array, isCut: boolean): Exclude<DecoderName, "
   }
 }
 
-/** One line for a list. */
-export function preview(bytes: Uint8Array, decoder: DecoderName, isCut: boolean): string {
+/** One line for a list; `protobuf` reads bytes as the topic's message, where it has one. */
+export function preview(
+  bytes: Uint8Array,
+  decoder: DecoderName,
+  isCut: boolean,
+  protobuf?: (bytes: Uint8Array) => string,
+): string {
+  if (decoder === "protobuf") return protobufLine(bytes, isCut, protobuf);
   const chosen = decoder === "auto" ? guess(bytes, isCut) : decoder;
   const shown = bytes.subarray(0, 300);
   if (chosen === "hex" || chosen === "msgpack") return hexOf(shown.subarray(0, 64));
   return looseUtf8.decode(shown).replaceAll(/\s+/g, " ");
+}
+
+function protobufLine(
+  bytes: Uint8Array,
+  isCut: boolean,
+  protobuf: ((bytes: Uint8Array) => string) | undefined,
+): string {
+  if (protobuf === undefined) return "(the topic has no descriptors for it)";
+  if (isCut) return "(cut: choose the record to see it whole)";
+  try {
+    return protobuf(bytes).slice(0, 300);
+  } catch {
+    return `(no such message) ${hexOf(bytes.subarray(0, 48))}`;
+  }
 }
 
 /** Bytes in hexadecimal, two digits each. */

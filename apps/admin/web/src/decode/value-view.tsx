@@ -5,6 +5,7 @@ import { formatBytes } from "../parts/format.js";
 import { ScrollBox } from "../parts/scroll-box.js";
 import { type DecoderName, decoderNames, guess, hexDump, looseTextOf } from "./decoders.js";
 import { layOutJson } from "./json-tokens.js";
+import type { DecodeProtobuf } from "./use-protobuf.js";
 
 interface ValueViewProps {
   readonly name: string;
@@ -13,6 +14,7 @@ interface ValueViewProps {
   readonly bytesWhole: number;
   readonly decoder: DecoderName;
   readonly onDecoder: (decoder: DecoderName) => void;
+  readonly protobuf?: DecodeProtobuf | undefined;
 }
 
 /** Characters that are laid out; more would make the page slow, and nobody reads them. */
@@ -20,7 +22,7 @@ const shownMax = 200_000;
 const hexShownMax = 16_384;
 
 /** A value in the chosen decoding. Everything in it is text to the page, whatever it holds. */
-export function ValueView({ name, bytes, bytesWhole, decoder, onDecoder }: ValueViewProps): ReactNode {
+export function ValueView({ name, bytes, bytesWhole, decoder, onDecoder, protobuf }: ValueViewProps): ReactNode {
   const isCut = bytes.length < bytesWhole;
   const chosen = decoder === "auto" ? guess(bytes, isCut) : decoder;
   return (
@@ -38,7 +40,7 @@ export function ValueView({ name, bytes, bytesWhole, decoder, onDecoder }: Value
         />
       </div>
       <ScrollBox label={name} className="max-h-[28rem] px-3 py-2.5">
-        <Decoded bytes={bytes} decoder={chosen} />
+        <Decoded bytes={bytes} decoder={chosen} protobuf={protobuf} />
       </ScrollBox>
     </div>
   );
@@ -47,10 +49,14 @@ export function ValueView({ name, bytes, bytesWhole, decoder, onDecoder }: Value
 function Decoded({
   bytes,
   decoder,
+  protobuf,
 }: {
   readonly bytes: Uint8Array;
   readonly decoder: Exclude<DecoderName, "auto">;
+  readonly protobuf: DecodeProtobuf | undefined;
 }): ReactNode {
+  // A message of which every field has its default takes no byte.
+  if (decoder === "protobuf") return <Protobuf bytes={bytes} protobuf={protobuf} />;
   if (bytes.length === 0) return <p className="text-[13px] text-muted">empty</p>;
   if (decoder === "hex") return <pre className={preLook}>{hexDump(bytes.subarray(0, hexShownMax))}</pre>;
   if (decoder === "msgpack") return <MessagePack bytes={bytes} />;
@@ -87,6 +93,30 @@ const colors = {
   number: "text-(--json-number)",
   word: "text-(--json-word)",
 };
+
+function Protobuf({
+  bytes,
+  protobuf,
+}: {
+  readonly bytes: Uint8Array;
+  readonly protobuf: DecodeProtobuf | undefined;
+}): ReactNode {
+  if (protobuf === undefined) {
+    return <p className="text-[13px] text-muted">The topic has no descriptors for this: upload them under Protobuf.</p>;
+  }
+  try {
+    return <Json text={protobuf(bytes)} />;
+  } catch (error) {
+    return (
+      <>
+        <p className="mb-2 text-[13px] text-bad">
+          These bytes are not that message: {error instanceof Error ? error.message : String(error)}
+        </p>
+        <pre className={preLook}>{hexDump(bytes.subarray(0, hexShownMax))}</pre>
+      </>
+    );
+  }
+}
 
 function MessagePack({ bytes }: { readonly bytes: Uint8Array }): ReactNode {
   const decoded = useQuery({

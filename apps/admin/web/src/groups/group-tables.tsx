@@ -1,9 +1,11 @@
 import type { AdminServiceDescribeGroupResponse, GroupMember } from "@gmq/protocol/messages";
 import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import type { Column } from "../parts/data-table.js";
 import { TopicLink } from "../parts/entity-links.js";
-import { formatAgo, formatCount, formatDuration } from "../parts/format.js";
+import { formatAgo, formatCount, formatDuration, formatRate } from "../parts/format.js";
 import { Badge } from "../parts/panel.js";
+import type { Trend } from "./use-trends.js";
 
 /** One partition as the group stands to it. */
 export interface PartitionRow {
@@ -37,7 +39,11 @@ export function partitionRows({ group, partitions }: AdminServiceDescribeGroupRe
 }
 
 /** Columns of a group's partitions; `explain` asks why one does not move on. */
-export function partitionColumns(group: string, explain: (row: PartitionRow) => void): readonly Column<PartitionRow>[] {
+export function partitionColumns(
+  group: string,
+  explain: (row: PartitionRow) => void,
+  trends: ReadonlyMap<string, Trend>,
+): readonly Column<PartitionRow>[] {
   return [
     {
       id: "place",
@@ -62,6 +68,21 @@ export function partitionColumns(group: string, explain: (row: PartitionRow) => 
       numeric: true,
       sortBy: ({ lagMs }) => lagMs,
       cell: ({ lagMs }) => (lagMs === 0n ? "–" : formatDuration(lagMs)),
+    },
+    {
+      id: "trend",
+      header: "Trend",
+      numeric: true,
+      from: "md",
+      sortBy: ({ topic, partition }) => trends.get(`${topic}/${partition}`)?.lagPerSecond ?? 0,
+      cell: (row) => trendOf(trends.get(`${row.topic}/${row.partition}`)),
+    },
+    {
+      id: "drain",
+      header: "Drained in",
+      numeric: true,
+      from: "lg",
+      cell: (row) => <span className="text-muted">{drainOf(row, trends.get(`${row.topic}/${row.partition}`))}</span>,
     },
     {
       id: "unsettled",
@@ -120,6 +141,24 @@ export function partitionColumns(group: string, explain: (row: PartitionRow) => 
       ),
     },
   ];
+}
+
+function trendOf(trend: Trend | undefined): ReactNode {
+  if (trend === undefined) return <span className="text-muted">…</span>;
+  const rounded = Math.round(trend.lagPerSecond * 10) / 10;
+  if (rounded === 0) return <span className="text-muted">steady</span>;
+  return (
+    <span
+      className={rounded > 0 ? "text-warn" : "text-good"}
+    >{`${rounded > 0 ? "+" : "−"}${formatRate(Math.abs(rounded))}/s`}</span>
+  );
+}
+
+/** At the present pace. */
+function drainOf({ lagRecords }: PartitionRow, trend: Trend | undefined): string {
+  if (lagRecords === 0n || trend === undefined) return "–";
+  if (trend.lagPerSecond >= -0.05) return trend.lagPerSecond > 0.05 ? "grows" : "stands";
+  return formatDuration((Number(lagRecords) * 1_000) / -trend.lagPerSecond);
 }
 
 /** Columns of a group's members. */

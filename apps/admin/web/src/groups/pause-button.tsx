@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Button } from "../parts/button.js";
+import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { ProblemNotice } from "../parts/notice.js";
 import { say } from "../parts/toasts.js";
@@ -37,7 +38,11 @@ export function PauseButton({ group, paused }: { readonly group: string; readonl
               </p>
             )}
             {change.error !== null && <ProblemNotice error={change.error} />}
-            <div className="flex justify-end gap-2">
+            <div className="flex flex-wrap justify-end gap-2">
+              <CopyAs
+                gmq={`gmq groups ${paused ? "resume" : "pause"} ${quote(group)}`}
+                curl={curlOf(`AdminService/${paused ? "Resume" : "Pause"}Group`, { group })}
+              />
               <Button onClick={() => setAsking(false)}>Cancel</Button>
               <Button look="primary" disabled={change.isPending} onClick={() => change.mutate()}>
                 {paused ? "Resume the group" : "Pause the group"}

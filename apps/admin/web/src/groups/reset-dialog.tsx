@@ -1,7 +1,16 @@
-import type { AdminServiceResetGroupResponse, GroupMove, StartPosition } from "@gmq/protocol/messages";
+import { create } from "@bufbuild/protobuf";
+import {
+  AdminServiceResetGroupRequestSchema,
+  type AdminServiceResetGroupResponse,
+  type GroupMove,
+  JobState,
+  type StartPosition,
+} from "@gmq/protocol/messages";
 import { useMutation } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
+import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
+import { CopyJob, quote } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook, Select } from "../parts/field.js";
@@ -38,23 +47,28 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
   const position = positionOf(target, at);
   const request = { group, topic, ...(position === undefined ? {} : { to: { position } }) };
   const preview = useMutation({ mutationFn: () => admin.resetGroup({ ...request, dryRun: true }) });
-  const move = useMutation({
-    mutationFn: (expectedVersion: bigint) => admin.resetGroup({ ...request, expectedVersion }),
-    onSuccess: ({ partitions }) => {
-      say(`Moved ${group} in ${counted(partitions.length, "partition")}`);
-      onClose();
-    },
-  });
+  const started = useStartedJob();
+  const { job } = started;
+  const workFor = (expectedVersion: bigint) =>
+    ({
+      work: { case: "reset", value: create(AdminServiceResetGroupRequestSchema, { ...request, expectedVersion }) },
+    }) as const;
+  useEffect(() => {
+    if (job?.state !== JobState.DONE) return;
+    say(`Moved ${group} in ${counted(job.done, "partition")}`);
+    onClose();
+  }, [job, group, onClose]);
   // What is shown belongs to what was asked: another target needs another preview.
   const change = <Value,>(set: (value: Value) => void) => {
     return (value: Value): void => {
       set(value);
       preview.reset();
-      move.reset();
+      started.reset();
     };
   };
   const skipped = sum(preview.data, ({ skippedRecords }) => skippedRecords);
-  const isConflict = move.error !== null && problemOf(move.error).code === "conflict";
+  const failure = started.error ?? job?.error;
+  const isConflict = failure !== undefined && problemOf(failure).code === "conflict";
 
   return (
     <Dialog title={`Move ${group} to another place`} onClose={onClose} wide>
@@ -62,7 +76,7 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
         className="flex flex-col gap-4"
         onSubmit={(event) => {
           event.preventDefault();
-          move.reset();
+          started.reset();
           preview.mutate();
         }}
       >
@@ -144,21 +158,31 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
             />
           </div>
           {skipped > 0n && <TypedName name={group} hint="Records would be skipped" value={typed} onChange={setTyped} />}
-          {move.error !== null && <ProblemNotice error={move.error} />}
-          <div className="flex justify-end gap-2">
+          {failure !== undefined && <ProblemNotice error={failure} />}
+          <div className="flex flex-wrap justify-end gap-2">
+            <CopyJob
+              request={workFor(preview.data.version)}
+              gmq={`gmq groups reset ${quote(group)} --topic ${quote(topic)} --to ${placeOf(target, at)} --execute`}
+            />
             <Button onClick={onClose}>Cancel</Button>
             <Button
               look="danger"
-              disabled={move.isPending || isConflict || (skipped > 0n && typed !== group)}
-              onClick={() => preview.data !== undefined && move.mutate(preview.data.version)}
+              disabled={started.isActive || isConflict || (skipped > 0n && typed !== group)}
+              onClick={() => preview.data !== undefined && started.start(workFor(preview.data.version))}
             >
-              {move.isPending ? "Moving…" : "Move the group"}
+              {started.isActive ? "Moving…" : "Move the group"}
             </Button>
           </div>
         </div>
       )}
     </Dialog>
   );
+}
+
+/** The place as `gmq` takes it. */
+function placeOf(target: Target, at: string): string {
+  if (target === "earliest" || target === "latest") return target;
+  return target === "offset" || Number.isNaN(new Date(at).getTime()) ? at : new Date(at).toISOString();
 }
 
 function positionOf(target: Target, at: string): StartPosition["position"] | undefined {

@@ -3,6 +3,7 @@ import type {
   PortalBroker,
   PortalFacts,
   PortalGroup,
+  PortalJob,
   PortalPoint,
   PortalServiceWatchResponse,
   PortalSnapshot,
@@ -19,6 +20,8 @@ export interface LiveState {
   /** Open dead letters of all groups. */
   readonly deadLetters: bigint;
   readonly points: readonly PortalPoint[];
+  /** Jobs that wait or run. */
+  readonly activeJobs: readonly PortalJob[];
   readonly lastWrites: readonly PortalAuditEntry[];
   /** Why topics and groups are not current, "" when they are. */
   readonly problem: string;
@@ -37,6 +40,7 @@ export const emptyLiveState: LiveState = {
   groups: new Map(),
   deadLetters: 0n,
   points: [],
+  activeJobs: [],
   lastWrites: [],
   problem: "",
   loaded: false,
@@ -68,6 +72,7 @@ function applySnapshot(state: LiveState, snapshot: PortalSnapshot, receivedAtMs:
     groups: merged(state.groups, snapshot.groups, snapshot.removedGroups),
     deadLetters: snapshot.deadLetters,
     points: [...state.points, ...snapshot.points].slice(-pointsMax),
+    activeJobs: snapshot.activeJobs,
     lastWrites: snapshot.lastWrites.length > 0 ? snapshot.lastWrites : state.lastWrites,
     problem: snapshot.problem,
     loaded: true,

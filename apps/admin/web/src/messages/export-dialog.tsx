@@ -1,12 +1,18 @@
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { create } from "@bufbuild/protobuf";
+import { ExportFormat, ExportRecordsSchema, JobState, type PortalJob } from "@gmq/protocol/messages";
+import { useMutation } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useState } from "react";
+import { downloadFile } from "../jobs/download-file.js";
+import { JobProgress } from "../jobs/job-progress.js";
+import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
+import { CopyJob } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, Select } from "../parts/field.js";
-import { counted, formatCount } from "../parts/format.js";
+import { counted } from "../parts/format.js";
 import { ProblemNotice } from "../parts/notice.js";
 import { say } from "../parts/toasts.js";
-import { type ExportFormat, type ExportProgress, exportRecords } from "./export-records.js";
-import type { MessagesSearch } from "./scan-query.js";
+import { type MessagesSearch, searchRequestOf } from "./scan-query.js";
 
 interface ExportDialogProps {
   readonly topic: string;
@@ -16,33 +22,31 @@ interface ExportDialogProps {
 
 /** Writes what the explorer shows, and what follows, into a file. Values are whole there, also where the list cuts them. */
 export function ExportDialog({ topic, search, onClose }: ExportDialogProps): ReactNode {
-  const [format, setFormat] = useState<ExportFormat>("ndjson");
+  const [format, setFormat] = useState<keyof typeof formats>("ndjson");
   const [recordsMax, setRecordsMax] = useState("1000");
-  const [progress, setProgress] = useState<ExportProgress>();
-  const [error, setError] = useState<unknown>();
-  const running = useRef<AbortController>(undefined);
-  useEffect(() => () => running.current?.abort(), []);
-  const isRunning = progress !== undefined && error === undefined;
-
-  async function run(): Promise<void> {
-    const own = new AbortController();
-    running.current = own;
-    setError(undefined);
-    setProgress({ records: 0, scanned: 0, complete: false });
-    let last: ExportProgress | undefined;
-    const note = (now: ExportProgress): void => {
-      last = now;
-      setProgress(now);
-    };
-    try {
-      const file = await exportRecords(topic, search, format, Number(recordsMax), note, own.signal);
-      download(file, `${topic}.${format}`);
-      say(`Exported ${counted(last?.records ?? 0, "record")}${last?.complete === true ? "" : "; there are more"}`);
+  const started = useStartedJob();
+  const { job } = started;
+  const work = {
+    work: {
+      case: "export",
+      value: create(ExportRecordsSchema, {
+        search: searchRequestOf(topic, search, 0),
+        format: formats[format],
+        recordsMax: Number(recordsMax),
+      }),
+    },
+  } as const;
+  const downloading = useMutation({
+    mutationFn: (ended: PortalJob) => downloadFile(ended),
+    onSuccess: (_file, ended) => {
+      say(`Exported ${counted(ended.done, "record")}${ended.total < 0n ? "; there are more" : ""}`);
       onClose();
-    } catch (failure) {
-      if (!own.signal.aborted) setError(failure);
-    }
-  }
+    },
+  });
+  const { mutate: download } = downloading;
+  useEffect(() => {
+    if (job?.state === JobState.DONE) download(job);
+  }, [job, download]);
 
   return (
     <Dialog title="Export records" onClose={onClose}>
@@ -50,17 +54,19 @@ export function ExportDialog({ topic, search, onClose }: ExportDialogProps): Rea
         className="flex flex-col gap-4"
         onSubmit={(event) => {
           event.preventDefault();
-          void run();
+          started.start(work);
         }}
       >
         <div className="flex flex-wrap gap-4">
           <Field label="Format">
             {(ids) => (
-              <Select<ExportFormat>
+              <Select<keyof typeof formats>
                 {...ids}
                 options={[
                   ["ndjson", "NDJSON"],
                   ["csv", "CSV (RFC 4180)"],
+                  ["json", "JSON array"],
+                  ["msgpack", "MessagePack, one map a record"],
                 ]}
                 value={format}
                 onChange={setFormat}
@@ -75,7 +81,8 @@ export function ExportDialog({ topic, search, onClose }: ExportDialogProps): Rea
                   ["100", "100 records"],
                   ["1000", "1,000 records"],
                   ["10000", "10,000 records"],
-                  ["50000", "50,000 records"],
+                  ["100000", "100,000 records"],
+                  ["1000000", "1,000,000 records"],
                 ]}
                 value={recordsMax}
                 onChange={setRecordsMax}
@@ -84,26 +91,16 @@ export function ExportDialog({ topic, search, onClose }: ExportDialogProps): Rea
           </Field>
         </div>
         <p className="text-xs text-muted">
-          The order and the filters of the page apply. Bytes that are no text are written as base64 and marked so.
+          The order and the filters of the page apply. Bytes that are no text are written as base64 and marked so;
+          MessagePack holds them as they are. A file has at most 256 MB.
         </p>
-        {progress !== undefined && (
-          <div>
-            <progress
-              aria-label="Records exported"
-              className="w-full"
-              max={Number(recordsMax)}
-              value={progress.records}
-            />
-            <p className="text-xs text-muted tabular-nums">
-              {formatCount(progress.records)} written, {formatCount(progress.scanned)} scanned
-            </p>
-          </div>
-        )}
-        {error !== undefined && <ProblemNotice error={error} />}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" disabled={isRunning}>
-            {isRunning ? "Exporting…" : "Export"}
+        {job !== undefined && <JobProgress job={job} notDone={[]} />}
+        {(started.error ?? downloading.error) !== null && <ProblemNotice error={started.error ?? downloading.error} />}
+        <div className="flex flex-wrap justify-end gap-2">
+          <CopyJob request={work} />
+          <Button onClick={started.isActive ? started.cancel : onClose}>{started.isActive ? "Stop" : "Close"}</Button>
+          <Button look="primary" type="submit" disabled={started.isActive || downloading.isPending}>
+            {started.isActive ? "Exporting…" : "Export"}
           </Button>
         </div>
       </form>
@@ -111,12 +108,9 @@ export function ExportDialog({ topic, search, onClose }: ExportDialogProps): Rea
   );
 }
 
-function download(file: Blob, name: string): void {
-  const url = URL.createObjectURL(file);
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  // Not at once: the browser reads it after the click.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}
+const formats = {
+  ndjson: ExportFormat.NDJSON,
+  csv: ExportFormat.CSV,
+  json: ExportFormat.JSON,
+  msgpack: ExportFormat.MESSAGE_PACK,
+} as const;

@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { DecoderName } from "../decode/decoders.js";
 import { looseTextOf } from "../decode/decoders.js";
+import { useProtobuf } from "../decode/use-protobuf.js";
 import { ValueView } from "../decode/value-view.js";
 import { useLive } from "../live/live-store.js";
 import { buttonLook } from "../parts/button.js";
@@ -20,10 +21,14 @@ interface RecordDetailsProps {
   readonly offset: bigint;
   readonly decoder: DecoderName;
   readonly onDecoder: (decoder: DecoderName) => void;
+  readonly keyDecoder: DecoderName;
+  readonly onKeyDecoder: (decoder: DecoderName) => void;
 }
 
 /** One record whole: key, value, headers, and where each group stands to it. */
-export function RecordDetails({ topic, partition, offset, decoder, onDecoder }: RecordDetailsProps): ReactNode {
+export function RecordDetails(props: RecordDetailsProps): ReactNode {
+  const { topic, partition, offset, decoder, onDecoder, keyDecoder, onKeyDecoder } = props;
+  const protobuf = useProtobuf(topic, decoder === "protobuf" || keyDecoder === "protobuf");
   const { facts } = useLive();
   const request = { topic, partition, offset };
   const inspected = useQuery({
@@ -71,12 +76,23 @@ export function RecordDetails({ topic, partition, offset, decoder, onDecoder }: 
         )}
         <CopyAs curl={curlOf("PortalService/InspectRecord", { topic, partition, offset: String(offset) })} />
       </div>
+      {record.key !== undefined && keyDecoder !== "auto" && (
+        <ValueView
+          name="Key"
+          bytes={record.key}
+          bytesWhole={record.keyBytes}
+          decoder={keyDecoder}
+          onDecoder={onKeyDecoder}
+          protobuf={protobuf.key}
+        />
+      )}
       <ValueView
         name="Value"
         bytes={record.value}
         bytesWhole={record.valueBytes}
         decoder={decoder}
         onDecoder={onDecoder}
+        protobuf={protobuf.value}
       />
       <Headers headers={record.headers} />
       <Groups groups={inspected.data?.groups ?? []} />

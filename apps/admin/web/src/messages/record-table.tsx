@@ -1,12 +1,15 @@
 import type { PortalRecord } from "@gmq/protocol/messages";
 import type { ReactNode } from "react";
 import { type DecoderName, looseTextOf, preview } from "../decode/decoders.js";
+import type { TopicProtobuf } from "../decode/use-protobuf.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { formatBytes, formatTime } from "../parts/format.js";
 
 interface RecordTableProps {
   readonly records: readonly PortalRecord[];
   readonly decoder: DecoderName;
+  readonly keyDecoder: DecoderName;
+  readonly protobuf: TopicProtobuf;
   readonly chosen: string | undefined;
   readonly onChoose: (place: string) => void;
   readonly empty: ReactNode;
@@ -17,8 +20,20 @@ export function placeOf({ partition, offset }: { readonly partition: number; rea
   return `${partition}-${offset}`;
 }
 
+function keyLine(key: Uint8Array, decoder: DecoderName, protobuf: TopicProtobuf): string {
+  return decoder === "auto" ? looseTextOf(key.subarray(0, 200)) : preview(key, decoder, false, protobuf.key);
+}
+
 /** Records, one line each. */
-export function RecordTable({ records, decoder, chosen, onChoose, empty }: RecordTableProps): ReactNode {
+export function RecordTable({
+  records,
+  decoder,
+  keyDecoder,
+  protobuf,
+  chosen,
+  onChoose,
+  empty,
+}: RecordTableProps): ReactNode {
   const columns: readonly Column<PortalRecord>[] = [
     {
       id: "time",
@@ -45,7 +60,7 @@ export function RecordTable({ records, decoder, chosen, onChoose, empty }: Recor
       header: "Key",
       cell: ({ key }) => (
         <span className="block max-w-44 truncate font-mono text-xs">
-          {key === undefined ? <span className="text-muted">–</span> : looseTextOf(key.subarray(0, 200))}
+          {key === undefined ? <span className="text-muted">–</span> : keyLine(key, keyDecoder, protobuf)}
         </span>
       ),
     },
@@ -54,7 +69,7 @@ export function RecordTable({ records, decoder, chosen, onChoose, empty }: Recor
       header: "Value",
       grow: true,
       cell: ({ value, valueBytes }) => (
-        <span className="font-mono text-xs">{preview(value, decoder, value.length < valueBytes)}</span>
+        <span className="font-mono text-xs">{preview(value, decoder, value.length < valueBytes, protobuf.value)}</span>
       ),
     },
     {

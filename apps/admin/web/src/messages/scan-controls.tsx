@@ -8,10 +8,12 @@ interface ScanControlsProps {
   readonly search: MessagesSearch;
   readonly onChange: (change: Partial<Record<keyof MessagesSearch, string | undefined>>) => void;
   readonly partitions: number;
+  /** Opens what the topic's protobuf is decoded with. */
+  readonly onDescriptors: () => void;
 }
 
 /** Where to look and for what. What is typed applies on Enter or with the button, so that half a word starts no scan. */
-export function ScanControls({ search, onChange, partitions }: ScanControlsProps): ReactNode {
+export function ScanControls({ search, onChange, partitions, onDescriptors }: ScanControlsProps): ReactNode {
   const from = fromOf(search);
   const [typed, setTyped] = useState(() => typedOf(search));
   // Back, Forward and links change the address: what is typed follows.
@@ -77,7 +79,7 @@ export function ScanControls({ search, onChange, partitions }: ScanControlsProps
           <input
             aria-label="Key"
             placeholder="key, exactly"
-            className={`${inputLook("w-40")} font-mono`}
+            className={`${inputLook("w-32")} font-mono`}
             value={typed.key}
             onChange={(event) => set({ key: event.target.value })}
           />
@@ -88,6 +90,15 @@ export function ScanControls({ search, onChange, partitions }: ScanControlsProps
           value={isDecoderName(search.as) ? search.as : "auto"}
           onChange={(value) => onChange({ as: value === "auto" ? undefined : value })}
         />
+        <Select<DecoderName>
+          aria-label="Keys as"
+          options={decoderNames.map(([name, label]) => [name, `keys: ${label}`] as const)}
+          value={isDecoderName(search.keyas) ? search.keyas : "auto"}
+          onChange={(value) => onChange({ keyas: value === "auto" ? undefined : value })}
+        />
+        {(search.as === "protobuf" || search.keyas === "protobuf") && (
+          <Button onClick={onDescriptors}>Protobuf…</Button>
+        )}
       </div>
       <div className="flex flex-wrap items-center gap-2">
         <input

@@ -17,7 +17,9 @@ export interface MessagesSearch {
   readonly cel?: string;
   /** Partitions, with commas. */
   readonly in?: string;
+  /** How values are decoded, and keys. */
   readonly as?: string;
+  readonly keyas?: string;
   /** The chosen record: partition-offset. */
   readonly sel?: string;
   readonly live?: string;

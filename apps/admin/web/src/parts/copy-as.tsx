@@ -1,4 +1,7 @@
+import { create, toJson } from "@bufbuild/protobuf";
+import { PortalServiceStartJobRequestSchema } from "@gmq/protocol/messages";
 import { type ReactNode, useState } from "react";
+import type { JobRequest } from "../jobs/use-job.js";
 import { Button } from "./button.js";
 import { Dialog } from "./dialog.js";
 import { ScrollBox } from "./scroll-box.js";
@@ -10,9 +13,15 @@ export interface Commands {
   readonly curl?: string | undefined;
 }
 
-/** A call of the portal as a curl command. */
+/** A call of the portal as a curl command; 64-bit numbers are texts, as protobuf's JSON has them. */
 export function curlOf(method: string, request: unknown): string {
-  return `curl -H 'content-type: application/json' ${quote(`${location.origin}/gmq.v1.${method}`)} \\\n  -d ${quote(JSON.stringify(request))}`;
+  return `curl -H 'content-type: application/json' ${quote(`${location.origin}/gmq.v1.${method}`)} \\\n  -d ${quote(JSON.stringify(request, (_name, value: unknown) => (typeof value === "bigint" ? String(value) : value)))}`;
+}
+
+/** The same for a job. */
+export function CopyJob({ request, gmq }: { readonly request: JobRequest; readonly gmq?: string }): ReactNode {
+  const asked = toJson(PortalServiceStartJobRequestSchema, create(PortalServiceStartJobRequestSchema, request));
+  return <CopyAs gmq={gmq} curl={curlOf("PortalService/StartJob", asked)} />;
 }
 
 /** A word as a shell takes it. */

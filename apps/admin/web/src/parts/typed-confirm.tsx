@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Button } from "./button.js";
+import { type Commands, CopyAs } from "./copy-as.js";
 import { Dialog } from "./dialog.js";
 import { ProblemNotice } from "./notice.js";
 import { TypedName } from "./typed-name.js";
@@ -10,6 +11,8 @@ interface TypedConfirmProps {
   /** What has to be typed. */
   readonly name: string;
   readonly act: string;
+  /** The same act from a terminal. */
+  readonly commands: Commands;
   /** What will be lost or changed. */
   readonly children: ReactNode;
   readonly run: () => Promise<unknown>;
@@ -18,7 +21,16 @@ interface TypedConfirmProps {
 }
 
 /** Asks before something is destroyed: shows what it costs and wants the name typed. A refusal is shown here, what was typed stays. */
-export function TypedConfirm({ title, name, act, children, run, onDone, onClose }: TypedConfirmProps): ReactNode {
+export function TypedConfirm({
+  title,
+  name,
+  act,
+  commands,
+  children,
+  run,
+  onDone,
+  onClose,
+}: TypedConfirmProps): ReactNode {
   const [typed, setTyped] = useState("");
   const mutation = useMutation({ mutationFn: run, onSuccess: onDone });
   return (
@@ -33,7 +45,8 @@ export function TypedConfirm({ title, name, act, children, run, onDone, onClose 
         <div className="text-[13px]">{children}</div>
         <TypedName name={name} value={typed} onChange={setTyped} />
         {mutation.error !== null && <ProblemNotice error={mutation.error} />}
-        <div className="flex justify-end gap-2">
+        <div className="flex flex-wrap justify-end gap-2">
+          <CopyAs {...commands} />
           <Button onClick={onClose}>Cancel</Button>
           <Button look="danger" type="submit" disabled={typed !== name || mutation.isPending}>
             {mutation.isPending ? "Working…" : act}

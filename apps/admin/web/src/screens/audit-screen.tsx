@@ -1,19 +1,22 @@
 import type { PortalAuditEntry } from "@gmq/protocol/messages";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
+import { type AuditFilter, exportAudit } from "../audit/export-audit.js";
 import { layOutJson } from "../decode/json-tokens.js";
+import { saveAs } from "../jobs/download-file.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { Dialog } from "../parts/dialog.js";
-import { inputLook } from "../parts/field.js";
+import { inputLook, Select } from "../parts/field.js";
 import { formatTime } from "../parts/format.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Badge, Panel } from "../parts/panel.js";
 import { ScrollBox } from "../parts/scroll-box.js";
+import { say } from "../parts/toasts.js";
 import { portal } from "../rpc.js";
 
 const route = getRouteApi("/audit");
@@ -22,14 +25,23 @@ const refreshMs = 5_000;
 
 /** Screen 10: who changed what through this portal. */
 export function AuditScreen(): ReactNode {
-  const { q = "" } = route.useSearch();
+  const search = route.useSearch();
+  const { q = "", outcome = "", from = "", to = "" } = search;
   const navigate = route.useNavigate();
   const { facts } = useLive();
   const [shown, setShown] = useState<PortalAuditEntry>();
+  const filter: AuditFilter = { text: q, outcome, fromMs: timeOf(from), toMs: timeOf(to) };
+  const isFiltered = [q, outcome, from, to].some((part) => part !== "");
+  const change = (part: Partial<typeof search>): void =>
+    void navigate({ search: { ...search, ...part }, replace: true, resetScroll: false });
+  const exporting = useMutation({
+    mutationFn: async (format: "csv" | "ndjson") => saveAs(await exportAudit(filter, format), `audit.${format}`),
+    onSuccess: (_file, format) => say(`Exported the audit as ${format}`),
+  });
   const audit = useInfiniteQuery({
-    queryKey: ["audit", q],
+    queryKey: ["audit", q, outcome, from, to],
     queryFn: ({ pageParam, signal }) =>
-      portal.listAudit({ limit: pageEntries, before: pageParam, text: q }, { signal }),
+      portal.listAudit({ ...filter, limit: pageEntries, before: pageParam }, { signal }),
     initialPageParam: 0n,
     getNextPageParam: ({ entries, more }) => (more ? entries.at(-1)?.sequence : undefined),
     refetchInterval: refreshMs,
@@ -48,24 +60,55 @@ export function AuditScreen(): ReactNode {
               : "in memory: gone when the portal ends (see --data)"
         }
       >
-        <CopyAs curl={curlOf("PortalService/ListAudit", { limit: pageEntries })} />
+        <CopyAs curl={curlOf("PortalService/ListAudit", { limit: pageEntries, text: q, outcome })} />
+        <Button disabled={exporting.isPending} onClick={() => exporting.mutate("csv")}>
+          Export CSV
+        </Button>
+        <Button disabled={exporting.isPending} onClick={() => exporting.mutate("ndjson")}>
+          Export NDJSON
+        </Button>
       </PageHeader>
       <Panel
         title="Writes through this portal"
         actions={
-          <input
-            data-filter
-            type="search"
-            aria-label="Filter by who, what or where"
-            placeholder="Filter by who, what or where  /"
-            className={inputLook("w-full sm:w-72")}
-            value={q}
-            onChange={(event) =>
-              void navigate({ search: { q: event.target.value }, replace: true, resetScroll: false })
-            }
-          />
+          <div className="flex w-full flex-wrap items-center gap-2 lg:w-auto">
+            <Select
+              aria-label="Outcome"
+              options={outcomes}
+              value={outcome}
+              onChange={(value) => change({ outcome: value })}
+            />
+            <input
+              type="datetime-local"
+              aria-label="From"
+              className={inputLook("w-48")}
+              value={from}
+              onChange={(event) => change({ from: event.target.value })}
+            />
+            <input
+              type="datetime-local"
+              aria-label="Until"
+              className={inputLook("w-48")}
+              value={to}
+              onChange={(event) => change({ to: event.target.value })}
+            />
+            <input
+              data-filter
+              type="search"
+              aria-label="Filter by who, what or where"
+              placeholder="Filter by who, what or where  /"
+              className={inputLook("w-full sm:w-72")}
+              value={q}
+              onChange={(event) => change({ q: event.target.value })}
+            />
+          </div>
         }
       >
+        {exporting.error !== null && (
+          <div className="px-4 py-3">
+            <ProblemNotice error={exporting.error} />
+          </div>
+        )}
         {audit.error !== null && (
           <div className="px-4 py-3">
             <ProblemNotice error={audit.error} />
@@ -80,7 +123,7 @@ export function AuditScreen(): ReactNode {
             rows={entries}
             rowKey={({ sequence }) => String(sequence)}
             empty={
-              <Empty title={q === "" ? "Nothing was written through this portal" : "No write is like that"}>
+              <Empty title={!isFiltered ? "Nothing was written through this portal" : "No write is like that"}>
                 Programs that talk to a broker themselves do not show up here.
               </Empty>
             }
@@ -97,6 +140,22 @@ export function AuditScreen(): ReactNode {
   );
 }
 
+const outcomes: readonly (readonly [string, string])[] = [
+  ["", "any outcome"],
+  ["running", "running"],
+  ["done", "done"],
+  ["refused", "refused"],
+  ["failed", "failed"],
+  ["cancelled", "cancelled"],
+  ["unknown", "unknown"],
+];
+
+/** Milliseconds of a local date and time; 0 for none. */
+function timeOf(local: string): bigint {
+  const ms = new Date(local).getTime();
+  return Number.isNaN(ms) ? 0n : BigInt(ms);
+}
+
 function columns(show: (entry: PortalAuditEntry) => void): readonly Column<PortalAuditEntry>[] {
   return [
     {
@@ -108,7 +167,9 @@ function columns(show: (entry: PortalAuditEntry) => void): readonly Column<Porta
       id: "outcome",
       header: "Outcome",
       cell: ({ outcome }) => (
-        <Badge tone={outcome === "done" ? "good" : outcome === "refused" ? "bad" : "warn"}>{outcome}</Badge>
+        <Badge tone={outcome === "done" ? "good" : outcome === "refused" || outcome === "failed" ? "bad" : "warn"}>
+          {outcome}
+        </Badge>
       ),
     },
     { id: "action", header: "Act", cell: ({ action }) => <span className="font-medium">{action}</span> },

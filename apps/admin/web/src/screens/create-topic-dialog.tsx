@@ -2,6 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { Button } from "../parts/button.js";
+import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook } from "../parts/field.js";
 import { ProblemNotice } from "../parts/notice.js";
@@ -66,7 +67,11 @@ export function CreateTopicDialog({ onClose }: { readonly onClose: () => void })
         {mutation.error !== null && atField("topic") === undefined && atField("partitions") === undefined && (
           <ProblemNotice error={mutation.error} />
         )}
-        <div className="flex justify-end gap-2">
+        <div className="flex flex-wrap justify-end gap-2">
+          <CopyAs
+            gmq={`gmq topics create ${quote(name)}${partitions === "" ? "" : ` --partitions ${partitions}`}`}
+            curl={curlOf("AdminService/CreateTopic", { topic: name, config: { partitions: Number(partitions) } })}
+          />
           <Button onClick={onClose}>Cancel</Button>
           <Button look="primary" type="submit" disabled={name === "" || mutation.isPending}>
             {mutation.isPending ? "Creating…" : "Create"}

@@ -3,8 +3,10 @@ import { type DeadLetter, DeadLetterFilterSchema, type DeadLetterReason, Redrive
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
+import { EditLetterDialog } from "../dead-letters/edit-letter-dialog.js";
 import { RedriveDialog } from "../dead-letters/redrive-dialog.js";
 import { preview } from "../decode/decoders.js";
+import { ActiveJobs } from "../jobs/active-jobs.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
@@ -30,6 +32,7 @@ export function DeadLetterQueueScreen(): ReactNode {
   const live = useLive();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [action, setAction] = useState<RedriveAction>();
+  const [edited, setEdited] = useState<DeadLetter>();
   const filter = create(DeadLetterFilterSchema, {
     ...(reason === undefined ? {} : { reason }),
     ...(q === undefined ? {} : { errorContains: q }),
@@ -54,7 +57,7 @@ export function DeadLetterQueueScreen(): ReactNode {
         }
       >
         <CopyAs
-          gmq={`gmq dlq show ${quote(topic)} --group ${quote(group)}`}
+          gmq={`gmq dlq show ${quote(topic)} ${quote(group)}`}
           curl={curlOf("AdminService/ListDeadLetters", { topic, group })}
         />
         {!readOnly && letters.length > 0 && (
@@ -69,6 +72,7 @@ export function DeadLetterQueueScreen(): ReactNode {
         )}
       </PageHeader>
       <div className="flex flex-col gap-5">
+        <ActiveJobs topic={topic} group={group} />
         {listed.error !== null && <ProblemNotice error={listed.error} />}
         {listed.isPending && <Loading what="dead letters" />}
         {listed.data !== undefined && (
@@ -109,7 +113,7 @@ export function DeadLetterQueueScreen(): ReactNode {
             >
               <DataTable
                 caption="Dead letters"
-                columns={letterColumns(topic, now, chosen, setChosen)}
+                columns={letterColumns(topic, now, chosen, setChosen, readOnly ? undefined : setEdited)}
                 rows={letters}
                 rowKey={keyOf}
                 tall
@@ -119,6 +123,17 @@ export function DeadLetterQueueScreen(): ReactNode {
           </>
         )}
       </div>
+      {edited !== undefined && (
+        <EditLetterDialog
+          topic={topic}
+          group={group}
+          letter={edited}
+          onClose={() => {
+            setEdited(undefined);
+            void listed.refetch();
+          }}
+        />
+      )}
       {action !== undefined && (
         <RedriveDialog
           topic={topic}
@@ -175,7 +190,26 @@ function letterColumns(
   nowMs: number,
   chosen: ReadonlySet<string>,
   choose: (chosen: ReadonlySet<string>) => void,
+  edit: ((letter: DeadLetter) => void) | undefined,
 ): readonly Column<DeadLetter>[] {
+  const acts: Column<DeadLetter>[] =
+    edit === undefined
+      ? []
+      : [
+          {
+            id: "edit",
+            header: "Edit",
+            cell: (letter) => (
+              <button type="button" className="min-h-6 text-accent hover:underline" onClick={() => edit(letter)}>
+                edit
+                <span className="sr-only">
+                  {" "}
+                  record {letter.partition} · {String(letter.offset)} before it is redriven
+                </span>
+              </button>
+            ),
+          },
+        ];
   return [
     {
       id: "choose",
@@ -240,5 +274,6 @@ function letterColumns(
       numeric: true,
       cell: ({ atMs }) => <span className="text-muted">{formatAgo(atMs, nowMs)}</span>,
     },
+    ...acts,
   ];
 }

@@ -5,6 +5,9 @@ import { ExplainDialog } from "../groups/explain-dialog.js";
 import { memberColumns, type PartitionRow, partitionColumns, partitionRows } from "../groups/group-tables.js";
 import { PauseButton } from "../groups/pause-button.js";
 import { ResetDialog } from "../groups/reset-dialog.js";
+import { TimelinePanel } from "../groups/timeline-panel.js";
+import { useTrends } from "../groups/use-trends.js";
+import { ActiveJobs } from "../jobs/active-jobs.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
@@ -40,6 +43,7 @@ export function GroupScreen(): ReactNode {
   const row = live.groups.get(group);
   const members = data?.group?.members ?? [];
   const rows = data === undefined ? [] : partitionRows(data);
+  const trends = useTrends(rows, described.dataUpdatedAt);
   const topics = [...new Set(rows.map(({ topic }) => topic))];
   const paused = rows.length > 0 && rows.every(({ hold }) => hold === "paused");
   const lag = rows.reduce((sum, { lagRecords }) => sum + lagRecords, 0n);
@@ -70,6 +74,7 @@ export function GroupScreen(): ReactNode {
         )}
       </PageHeader>
       <div className="flex flex-col gap-5">
+        <ActiveJobs group={group} />
         {described.error !== null && <ProblemNotice error={described.error} />}
         {data === undefined && described.error === null && <Loading what="the group" />}
         {data !== undefined && (
@@ -117,7 +122,7 @@ export function GroupScreen(): ReactNode {
             >
               <DataTable
                 caption={`Partitions of ${group}`}
-                columns={partitionColumns(group, setExplained)}
+                columns={partitionColumns(group, setExplained, trends)}
                 rows={rows}
                 rowKey={({ topic, partition }) => `${topic}/${partition}`}
                 sort={search.sort ?? "place"}
@@ -137,6 +142,7 @@ export function GroupScreen(): ReactNode {
                 empty={<Empty title="Nobody consumes in this group">Its place in each partition is kept.</Empty>}
               />
             </Panel>
+            <TimelinePanel group={group} nowMs={now} />
           </>
         )}
       </div>
@@ -154,6 +160,7 @@ export function GroupScreen(): ReactNode {
           title={`Delete group ${group}`}
           name={group}
           act="Delete the group"
+          commands={{ gmq: `gmq groups delete ${quote(group)}`, curl: curlOf("AdminService/DeleteGroup", { group }) }}
           run={() => admin.deleteGroup({ group })}
           onClose={() => setOpen(undefined)}
           onDone={() => {

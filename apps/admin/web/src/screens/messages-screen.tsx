@@ -1,6 +1,7 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import { type DecoderName, isDecoderName } from "../decode/decoders.js";
+import { useProtobuf } from "../decode/use-protobuf.js";
 import { useLive } from "../live/live-store.js";
 import { RecordDetails } from "../messages/record-details.js";
 import { RecordTable } from "../messages/record-table.js";
@@ -13,6 +14,12 @@ import { counted, formatBytes, formatCount, formatRate } from "../parts/format.j
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 
 const ExportDialog = lazy(async () => ({ default: (await import("../messages/export-dialog.js")).ExportDialog }));
+const RepublishDialog = lazy(async () => ({
+  default: (await import("../messages/republish-dialog.js")).RepublishDialog,
+}));
+const DescriptorsDialog = lazy(async () => ({
+  default: (await import("../decode/descriptors-dialog.js")).DescriptorsDialog,
+}));
 const route = getRouteApi("/topics/$topic/messages");
 
 /** Screen 4: the records of a topic, looked at without taking them from any group. */
@@ -22,11 +29,13 @@ export function MessagesScreen(): ReactNode {
   const navigate = route.useNavigate();
   const live = useLive();
   const [paused, setPaused] = useState(false);
-  const [exporting, setExporting] = useState(false);
+  const [open, setOpen] = useState<"export" | "republish" | "descriptors">();
   const isLive = search.live !== undefined;
   const { scan, goOn, again, stop } = useScan(topic, search, !isLive);
   const tail = useTail(topic, search, isLive, paused);
   const decoder: DecoderName = isDecoderName(search.as) ? search.as : "auto";
+  const keyDecoder: DecoderName = isDecoderName(search.keyas) ? search.keyas : "auto";
+  const protobuf = useProtobuf(topic, decoder === "protobuf" || keyDecoder === "protobuf");
   const chosen = /^(\d+)-(\d+)$/.exec(search.sel ?? "");
 
   function change(part: Partial<Record<keyof MessagesSearch, string | undefined>>): void {
@@ -36,10 +45,15 @@ export function MessagesScreen(): ReactNode {
   return (
     <div className={`grid items-start gap-5 ${chosen === null ? "" : "xl:grid-cols-[minmax(0,1fr)_30rem]"}`}>
       <section aria-label="Messages" className="min-w-0 overflow-hidden rounded-xl border border-line bg-panel">
-        <ScanControls search={search} onChange={change} partitions={live.topics.get(topic)?.partitions ?? 0} />
+        <ScanControls
+          search={search}
+          onChange={change}
+          partitions={live.topics.get(topic)?.partitions ?? 0}
+          onDescriptors={() => setOpen("descriptors")}
+        />
         <div className="flex flex-wrap items-center justify-between gap-2 border-b border-line px-4 py-2">
           {isLive ? <TailMeter tail={tail} paused={paused} /> : <ScanMeter scan={scan} filtered={isFiltered(search)} />}
-          <div className="flex gap-2">
+          <div className="flex flex-wrap gap-2">
             {isLive && <Button onClick={() => setPaused(!paused)}>{paused ? "Resume" : "Pause"}</Button>}
             {!isLive && scan.running && <Button onClick={stop}>Stop</Button>}
             {!isLive && !scan.running && <Button onClick={again}>Refresh</Button>}
@@ -53,7 +67,10 @@ export function MessagesScreen(): ReactNode {
             >
               Live
             </Button>
-            {!isLive && <Button onClick={() => setExporting(true)}>Export…</Button>}
+            {!isLive && live.facts?.readOnly !== true && (
+              <Button onClick={() => setOpen("republish")}>Re-publish…</Button>
+            )}
+            {!isLive && <Button onClick={() => setOpen("export")}>Export…</Button>}
           </div>
         </div>
         {isLive
@@ -62,6 +79,8 @@ export function MessagesScreen(): ReactNode {
         <RecordTable
           records={isLive ? tail.records : scan.records}
           decoder={decoder}
+          keyDecoder={keyDecoder}
+          protobuf={protobuf}
           chosen={search.sel}
           onChoose={(place) => change({ sel: place })}
           empty={isLive ? <TailEmpty tail={tail} /> : <ScanEmpty scan={scan} filtered={isFiltered(search)} />}
@@ -87,14 +106,16 @@ export function MessagesScreen(): ReactNode {
             offset={BigInt(chosen[2] ?? 0)}
             decoder={decoder}
             onDecoder={(value) => change({ as: value === "auto" ? undefined : value })}
+            keyDecoder={keyDecoder}
+            onKeyDecoder={(value) => change({ keyas: value === "auto" ? undefined : value })}
           />
         </aside>
       )}
-      {exporting && (
-        <Suspense>
-          <ExportDialog topic={topic} search={search} onClose={() => setExporting(false)} />
-        </Suspense>
-      )}
+      <Suspense>
+        {open === "export" && <ExportDialog topic={topic} search={search} onClose={() => setOpen(undefined)} />}
+        {open === "descriptors" && <DescriptorsDialog topic={topic} onClose={() => setOpen(undefined)} />}
+        {open === "republish" && <RepublishDialog topic={topic} search={search} onClose={() => setOpen(undefined)} />}
+      </Suspense>
     </div>
   );
 }

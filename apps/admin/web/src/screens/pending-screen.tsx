@@ -1,7 +1,9 @@
 import type { PendingRecord } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
+import { useLive } from "../live/live-store.js";
+import { Button } from "../parts/button.js";
 import { CopyAs, curlOf } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { formatAgo, formatCount, formatDuration } from "../parts/format.js";
@@ -9,6 +11,9 @@ import { useSecond } from "../parts/freshness.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Badge, Panel } from "../parts/panel.js";
+import { useSelectedRows } from "../parts/select-rows.js";
+import { classes, Histogram } from "../pending/histogram.js";
+import { type SettleAct, SettleDialog } from "../pending/settle-dialog.js";
 import { admin } from "../rpc.js";
 
 const route = getRouteApi("/groups/$group/pending/$topic/$partition");
@@ -28,6 +33,11 @@ export function PendingScreen(): ReactNode {
     refetchInterval: refreshMs,
   });
   const { data } = pending;
+  const { facts } = useLive();
+  const readOnly = facts?.readOnly === true;
+  const [act, setAct] = useState<SettleAct>();
+  const selection = useSelectedRows(data?.records ?? [], offsetOf, ({ offset }) => `offset ${offset}`);
+  const count = selection.rows.length;
   const waiting = data?.records.filter(({ dueInMs }) => dueInMs > 0).length ?? 0;
   return (
     <>
@@ -47,28 +57,104 @@ export function PendingScreen(): ReactNode {
       {pending.error !== null && <ProblemNotice error={pending.error} />}
       {data === undefined && pending.error === null && <Loading what="pending records" />}
       {data !== undefined && (
-        <Panel
-          title={`${formatCount(data.unsettledRecords)} handed out and not settled`}
-          note={`${waiting > 0 ? `${formatCount(waiting)} wait for a retry · ` : ""}as of ${formatAgo(pending.dataUpdatedAt, now)}`}
-        >
-          {data.unsettledRecords > BigInt(data.records.length) && (
-            <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
-              Only the first {formatCount(data.records.length)} are listed.
-            </p>
-          )}
-          <DataTable
-            caption="Pending records"
-            columns={columns(topic, partition, data.memberId !== "")}
-            rows={data.records}
-            rowKey={({ offset }) => String(offset)}
-            sort={sort ?? "offset"}
-            onSort={(next) => void navigate({ search: { sort: next }, replace: true })}
-            tall
-            empty={<Empty title="Nothing is pending">Everything that was handed out has been settled.</Empty>}
-          />
-        </Panel>
+        <div className="flex flex-col gap-5">
+          {data.records.length > 0 && <Histograms records={data.records} />}
+          <Panel
+            title={`${formatCount(data.unsettledRecords)} handed out and not settled`}
+            note={`${waiting > 0 ? `${formatCount(waiting)} wait for a retry · ` : ""}as of ${formatAgo(pending.dataUpdatedAt, now)}`}
+          >
+            {!readOnly && data.records.length > 0 && (
+              <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
+                <span role="status" className="mr-2 text-[13px] text-muted">
+                  {formatCount(count)} selected
+                </span>
+                <Button onClick={count === data.records.length ? selection.clear : selection.chooseAll}>
+                  {count === data.records.length ? "Select none" : "Select all listed"}
+                </Button>
+                <Button disabled={count === 0} onClick={() => setAct("ack")}>
+                  Ack…
+                </Button>
+                <Button disabled={count === 0 || data.memberId === ""} onClick={() => setAct("retry")}>
+                  Retry now…
+                </Button>
+                <Button disabled={count === 0} onClick={() => setAct("deadLetter")}>
+                  Dead-letter…
+                </Button>
+              </div>
+            )}
+            {data.unsettledRecords > BigInt(data.records.length) && (
+              <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
+                Only the first {formatCount(data.records.length)} are listed.
+              </p>
+            )}
+            <DataTable
+              caption="Pending records"
+              columns={[...(readOnly ? [] : [selection.column]), ...columns(topic, partition, data.memberId !== "")]}
+              rows={data.records}
+              rowKey={offsetOf}
+              sort={sort ?? "offset"}
+              onSort={(next) => void navigate({ search: { sort: next }, replace: true })}
+              tall
+              empty={<Empty title="Nothing is pending">Everything that was handed out has been settled.</Empty>}
+            />
+          </Panel>
+        </div>
+      )}
+      {act !== undefined && (
+        <SettleDialog
+          group={group}
+          topic={topic}
+          partition={Number(partition)}
+          act={act}
+          offsets={selection.rows.map(({ offset }) => offset)}
+          onClose={() => {
+            setAct(undefined);
+            selection.clear();
+            void pending.refetch();
+          }}
+        />
       )}
     </>
+  );
+}
+
+function offsetOf({ offset }: PendingRecord): string {
+  return String(offset);
+}
+
+/** Of the records that are listed. */
+function Histograms({ records }: { readonly records: readonly PendingRecord[] }): ReactNode {
+  return (
+    <Panel title="How they stand" note={`of ${formatCount(records.length)} listed`} padded>
+      <div className="grid gap-6 md:grid-cols-2">
+        <Histogram
+          title="Failed attempts"
+          bars={classes(
+            records.map(({ attempts }) => attempts),
+            [
+              ["none", 1],
+              ["1", 2],
+              ["2 to 4", 5],
+              ["5 to 9", 10],
+              ["10 and more", Number.POSITIVE_INFINITY],
+            ],
+          )}
+        />
+        <Histogram
+          title="Again in"
+          bars={classes(
+            records.map(({ dueInMs }) => dueInMs),
+            [
+              ["at once", 1],
+              ["below 10 s", 10_000],
+              ["below 1 min", 60_000],
+              ["below 10 min", 600_000],
+              ["later", Number.POSITIVE_INFINITY],
+            ],
+          )}
+        />
+      </div>
+    </Panel>
   );
 }
 

@@ -6,20 +6,16 @@ import { type ReactNode, useState } from "react";
 import { hexOf, looseTextOf, textOf } from "../decode/decoders.js";
 import { useLive } from "../live/live-store.js";
 import { bytesOf, type Encoding, encodingOptions } from "../messages/encodings.js";
+import { type HeaderRow, HeaderRows, headerRowsOf } from "../messages/header-rows.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { Field, inputLook, Select } from "../parts/field.js";
 import { Loading, ProblemNotice } from "../parts/notice.js";
 import { Badge, Panel } from "../parts/panel.js";
+import { ProduceFile } from "../produce/produce-file.js";
 import { portal } from "../rpc.js";
 
 const route = getRouteApi("/topics/$topic/produce");
-
-interface HeaderRow {
-  readonly id: number;
-  readonly name: string;
-  readonly value: string;
-}
 
 /** Screen 5: one record by hand, from nothing or like one that is there. */
 export function ProduceScreen(): ReactNode {
@@ -30,7 +26,12 @@ export function ProduceScreen(): ReactNode {
   // The form begins with the whole record, so that a quick hand does not send half of it.
   if (original.isLoading) return <Loading what="the record" />;
   const record = original.data?.record;
-  return <ProduceForm key={`${topic} ${source ?? ""}`} topic={topic} source={source} like={record} />;
+  return (
+    <div className="flex flex-col gap-5">
+      <ProduceForm key={`${topic} ${source ?? ""}`} topic={topic} source={source} like={record} />
+      {source === undefined && <ProduceFile key={topic} topic={topic} />}
+    </div>
+  );
 }
 
 interface ProduceFormProps {
@@ -49,9 +50,7 @@ function ProduceForm({ topic, source, like }: ProduceFormProps): ReactNode {
   const [value, setValue] = useState(() => likeText ?? hexOf(like?.value ?? new Uint8Array()));
   const [encoding, setEncoding] = useState<Encoding>(likeText === undefined ? "hex" : "text");
   const [partition, setPartition] = useState("");
-  const [headers, setHeaders] = useState<readonly HeaderRow[]>(() =>
-    (like?.headers ?? []).map((header, id) => ({ id, name: header.key, value: looseTextOf(header.value) })),
-  );
+  const [headers, setHeaders] = useState<readonly HeaderRow[]>(() => headerRowsOf(like?.headers ?? []));
 
   const body = bytesOf(value, encoding);
   const keyBytes = hasKey ? new TextEncoder().encode(key) : undefined;
@@ -176,52 +175,6 @@ function ProduceForm({ topic, source, like }: ProduceFormProps): ReactNode {
         </div>
       </form>
     </Panel>
-  );
-}
-
-function HeaderRows({
-  headers,
-  onChange,
-}: {
-  readonly headers: readonly HeaderRow[];
-  readonly onChange: (headers: readonly HeaderRow[]) => void;
-}): ReactNode {
-  const change = (id: number, part: Partial<HeaderRow>): void =>
-    onChange(headers.map((header) => (header.id === id ? { ...header, ...part } : header)));
-  return (
-    <fieldset className="m-0 flex flex-col gap-2 border-0 p-0">
-      <legend className="mb-1 p-0 text-[13px] font-medium">Headers</legend>
-      {headers.map(({ id, name, value }, index) => (
-        <div key={id} className="flex gap-2">
-          <input
-            aria-label={`Name of header ${index + 1}`}
-            placeholder="name"
-            className={`${inputLook()} font-mono`}
-            value={name}
-            onChange={(event) => change(id, { name: event.target.value })}
-          />
-          <input
-            aria-label={`Value of header ${index + 1}`}
-            placeholder="value"
-            className={`${inputLook()} font-mono`}
-            value={value}
-            onChange={(event) => change(id, { value: event.target.value })}
-          />
-          <Button
-            look="quiet"
-            aria-label={`Remove header ${index + 1}`}
-            onClick={() => onChange(headers.filter((header) => header.id !== id))}
-          >
-            ✕
-          </Button>
-        </div>
-      ))}
-      <div>
-        <Button onClick={() => onChange([...headers, { id: (headers.at(-1)?.id ?? -1) + 1, name: "", value: "" }])}>
-          Add a header
-        </Button>
-      </div>
-    </fieldset>
   );
 }
 

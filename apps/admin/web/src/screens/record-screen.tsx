@@ -22,7 +22,13 @@ export function RecordScreen(): ReactNode {
         partition={Number(partition)}
         offset={BigInt(offset)}
         decoder={isDecoderName(search.as) ? search.as : "auto"}
-        onDecoder={(value) => void navigate({ search: { as: value === "auto" ? undefined : value }, replace: true })}
+        onDecoder={(value) =>
+          void navigate({ search: { ...search, as: value === "auto" ? undefined : value }, replace: true })
+        }
+        keyDecoder={isDecoderName(search.keyas) ? search.keyas : "auto"}
+        onKeyDecoder={(value) =>
+          void navigate({ search: { ...search, keyas: value === "auto" ? undefined : value }, replace: true })
+        }
       />
     </Panel>
   );

@@ -48,6 +48,7 @@ export function TopicLayout(): ReactNode {
           title={`Delete topic ${topic}`}
           name={topic}
           act="Delete the topic"
+          commands={{ gmq: `gmq topics delete ${quote(topic)}`, curl: curlOf("AdminService/DeleteTopic", { topic }) }}
           run={() => admin.deleteTopic({ topic })}
           onClose={() => setDeleting(false)}
           onDone={() => {

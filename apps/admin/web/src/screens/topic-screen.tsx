@@ -1,7 +1,8 @@
-import type { PartitionStats, PortalGroup } from "@gmq/protocol/messages";
+import { type GroupView, MemberKind, type PartitionStats, type PortalGroup } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { ActiveJobs } from "../jobs/active-jobs.js";
 import { useLive } from "../live/live-store.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { GroupLink } from "../parts/entity-links.js";
@@ -19,6 +20,7 @@ import { useSecond } from "../parts/freshness.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 import { Badge, Figure, Panel } from "../parts/panel.js";
 import { admin } from "../rpc.js";
+import { KeySamplePanel } from "../topics/key-sample-panel.js";
 import { TopicConfigPanel } from "../topics/topic-config-panel.js";
 
 const route = getRouteApi("/topics/$topic");
@@ -34,6 +36,11 @@ export function TopicScreen(): ReactNode {
     queryFn: ({ signal }) => admin.describeTopic({ topic }, { signal }),
     refetchInterval: refreshMs,
   });
+  const owned = useQuery({
+    queryKey: ["owners", topic],
+    queryFn: async ({ signal }) => ownersOf((await admin.listGroups({}, { signal })).groups, topic),
+    refetchInterval: 5_000,
+  });
   const readers = [...live.groups.values()].filter(({ topics }) => topics.includes(topic));
   const { data } = described;
   if (data === undefined) {
@@ -46,6 +53,7 @@ export function TopicScreen(): ReactNode {
   );
   return (
     <div className="flex flex-col gap-5">
+      <ActiveJobs topic={topic} />
       {described.error !== null && <ProblemNotice error={described.error} />}
       <section
         aria-label="Figures"
@@ -73,7 +81,7 @@ export function TopicScreen(): ReactNode {
       >
         <DataTable
           caption={`Partitions of ${topic}`}
-          columns={partitionColumns(topic, records)}
+          columns={partitionColumns(topic, records, owned.data ?? new Map())}
           rows={data.partitions}
           rowKey={({ partition }) => String(partition)}
           tall={data.partitions.length > 50}
@@ -89,6 +97,7 @@ export function TopicScreen(): ReactNode {
           empty={<Empty title="No group reads this topic">A group is made by its first consumer.</Empty>}
         />
       </Panel>
+      <KeySamplePanel key={topic} topic={topic} />
       {data.topic !== undefined && <TopicConfigPanel topic={data.topic} readOnly={live.facts?.readOnly === true} />}
     </div>
   );
@@ -102,7 +111,26 @@ function skewOf(partitions: readonly PartitionStats[]): string {
   return `largest partition ${formatRate((Math.max(...sizes) * partitions.length) / total)}× the average`;
 }
 
-function partitionColumns(topic: string, total: bigint): readonly Column<PartitionStats>[] {
+/** Who reads each partition, one text a group. */
+function ownersOf(groups: readonly GroupView[], topic: string): ReadonlyMap<number, readonly string[]> {
+  const owners = new Map<number, string[]>();
+  for (const { group, members, partitions } of groups) {
+    const isShared = members.some(({ kind, topics }) => kind === MemberKind.DESK && topics.includes(topic));
+    for (const { partition, memberId } of partitions.filter((one) => one.topic === topic)) {
+      if (memberId === "" && !isShared) continue;
+      const clientId = members.find((member) => member.memberId === memberId)?.clientId ?? "";
+      const name = memberId === "" ? "shared" : clientId === "" ? memberId : clientId;
+      owners.set(partition, [...(owners.get(partition) ?? []), `${group}: ${name}`]);
+    }
+  }
+  return owners;
+}
+
+function partitionColumns(
+  topic: string,
+  total: bigint,
+  owners: ReadonlyMap<number, readonly string[]>,
+): readonly Column<PartitionStats>[] {
   const recordsOf = ({ startOffset, endOffset }: PartitionStats): bigint => endOffset - startOffset;
   return [
     { id: "partition", header: "Partition", cell: ({ partition }) => partition },
@@ -140,6 +168,19 @@ function partitionColumns(topic: string, total: bigint): readonly Column<Partiti
       numeric: true,
       from: "sm",
       cell: ({ lastAppendMs }) => <span className="text-muted">{formatAgo(lastAppendMs)}</span>,
+    },
+    {
+      id: "owner",
+      header: "Read by",
+      from: "lg",
+      cell: ({ partition }) => {
+        const names = owners.get(partition) ?? [];
+        return (
+          <span className="block max-w-52 truncate text-muted" title={names.join("\n")}>
+            {names.length === 0 ? "nobody" : `${names[0]}${names.length > 1 ? ` +${names.length - 1}` : ""}`}
+          </span>
+        );
+      },
     },
     {
       id: "look",

@@ -1,6 +1,6 @@
 import type { PortalTopic } from "@gmq/protocol/messages";
 import { getRouteApi } from "@tanstack/react-router";
-import { type ReactNode, useDeferredValue, useMemo } from "react";
+import { lazy, type ReactNode, Suspense, useDeferredValue, useMemo, useState } from "react";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf } from "../parts/copy-as.js";
@@ -11,8 +11,12 @@ import { counted, formatAgo, formatBytes, formatCount, formatRate } from "../par
 import { Empty, Loading } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Panel } from "../parts/panel.js";
+import { useSelectedRows } from "../parts/select-rows.js";
 import { CreateTopicDialog } from "./create-topic-dialog.js";
 
+const ChangeTopicsDialog = lazy(async () => ({
+  default: (await import("../topics/change-topics-dialog.js")).ChangeTopicsDialog,
+}));
 const route = getRouteApi("/topics");
 
 /** A topic with the groups that read it. */
@@ -33,6 +37,14 @@ export function TopicsScreen(): ReactNode {
     return wanted === "" ? all : all.filter(({ name }) => name.toLowerCase().includes(wanted));
   }, [all, text]);
   const readOnly = live.facts?.readOnly === true;
+  const [changing, setChanging] = useState(false);
+  const selection = useSelectedRows(
+    rows,
+    ({ name }) => name,
+    ({ name }) => name,
+  );
+  const { column } = selection;
+  const shown = readOnly ? columns : [column, ...columns];
 
   return (
     <>
@@ -47,23 +59,34 @@ export function TopicsScreen(): ReactNode {
       <Panel
         title="All topics"
         actions={
-          <input
-            data-filter
-            type="search"
-            aria-label="Filter topics by name"
-            placeholder="Filter by name  /"
-            className={inputLook("w-full sm:w-64")}
-            value={search.q ?? ""}
-            onChange={(event) =>
-              void navigate({ search: { ...search, q: event.target.value }, replace: true, resetScroll: false })
-            }
-          />
+          <div className="flex w-full flex-wrap items-center gap-2 sm:w-auto">
+            {selection.rows.length > 0 && (
+              <>
+                <span role="status" className="text-[13px] text-muted">
+                  {formatCount(selection.rows.length)} selected
+                </span>
+                <Button onClick={selection.clear}>Select none</Button>
+                <Button onClick={() => setChanging(true)}>Change them…</Button>
+              </>
+            )}
+            <input
+              data-filter
+              type="search"
+              aria-label="Filter topics by name"
+              placeholder="Filter by name  /"
+              className={inputLook("w-full sm:w-64")}
+              value={search.q ?? ""}
+              onChange={(event) =>
+                void navigate({ search: { ...search, q: event.target.value }, replace: true, resetScroll: false })
+              }
+            />
+          </div>
         }
       >
         {live.loaded ? (
           <DataTable
             caption="Topics"
-            columns={columns}
+            columns={shown}
             rows={rows}
             rowKey={({ name }) => name}
             sort={search.sort ?? "name"}
@@ -81,6 +104,17 @@ export function TopicsScreen(): ReactNode {
           <Loading what="topics" />
         )}
       </Panel>
+      {changing && (
+        <Suspense>
+          <ChangeTopicsDialog
+            topics={selection.rows}
+            onClose={() => {
+              setChanging(false);
+              selection.clear();
+            }}
+          />
+        </Suspense>
+      )}
       {search.create !== undefined && !readOnly && (
         <CreateTopicDialog onClose={() => void navigate({ search: { ...search, create: undefined } })} />
       )}

@@ -2,6 +2,7 @@ import type { TopicInfo } from "@gmq/protocol/messages";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Button } from "../parts/button.js";
+import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook } from "../parts/field.js";
 import { ProblemNotice } from "../parts/notice.js";
@@ -62,7 +63,11 @@ export function AddPartitionsDialog({
         )}
         {preview.error !== null && <ProblemNotice error={preview.error} />}
         {add.error !== null && <ProblemNotice error={add.error} />}
-        <div className="flex justify-end gap-2">
+        <div className="flex flex-wrap justify-end gap-2">
+          <CopyAs
+            gmq={`gmq topics add-partitions ${quote(topic.name)} --to ${wanted === "" ? now + 1 : wanted}`}
+            curl={curlOf("AdminService/AddPartitions", request)}
+          />
           <Button onClick={onClose}>Cancel</Button>
           {preview.data === undefined ? (
             <Button type="submit" disabled={preview.isPending}>

@@ -2,6 +2,7 @@ import type { TopicInfo } from "@gmq/protocol/messages";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Button } from "../parts/button.js";
+import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook } from "../parts/field.js";
 import { ProblemNotice } from "../parts/notice.js";
@@ -35,22 +36,19 @@ export function AlterTopicDialog({
     bytesMax: shown(bytesMax),
   });
   const [workQueue, setWorkQueue] = useState(retention?.workQueue ?? false);
+  // What is no number yet is refused by its field.
+  const retentionMs = BigInt(Math.round((Number(typed.hours) || 0) * hourMs));
+  const request = {
+    topic: topic.name,
+    version,
+    config: {
+      partitions,
+      bytesMax: whole(typed.bytesMax),
+      retention: { ms: retentionMs, bytes: whole(typed.bytes), records: whole(typed.records), workQueue },
+    },
+  };
   const alter = useMutation({
-    mutationFn: () =>
-      admin.alterTopic({
-        topic: topic.name,
-        version,
-        config: {
-          partitions,
-          bytesMax: whole(typed.bytesMax),
-          retention: {
-            ms: BigInt(Math.round(Number(typed.hours || "0") * hourMs)),
-            bytes: whole(typed.bytes),
-            records: whole(typed.records),
-            workQueue,
-          },
-        },
-      }),
+    mutationFn: () => admin.alterTopic(request),
     onSuccess: async () => {
       say(`Changed ${topic.name}`);
       await queries.invalidateQueries({ queryKey: ["topic", topic.name] });
@@ -93,7 +91,11 @@ export function AlterTopicDialog({
           A tighter bound deletes what lies beyond it, also what a group has not settled.
         </p>
         {alter.error !== null && <ProblemNotice error={alter.error} />}
-        <div className="flex justify-end gap-2">
+        <div className="flex flex-wrap justify-end gap-2">
+          <CopyAs
+            gmq={`gmq topics alter ${quote(topic.name)} --retention-ms ${retentionMs} --retention-bytes ${whole(typed.bytes)} --retention-records ${whole(typed.records)} --bytes-max ${whole(typed.bytesMax)} ${workQueue ? "--work-queue" : "--no-work-queue"}`}
+            curl={curlOf("AdminService/AlterTopic", request)}
+          />
           <Button onClick={onClose}>Cancel</Button>
           <Button look="primary" type="submit" disabled={alter.isPending}>
             {alter.isPending ? "Changing…" : "Change"}
@@ -109,5 +111,5 @@ function shown(bound: bigint | number): string {
 }
 
 function whole(text: string): bigint {
-  return text === "" ? 0n : BigInt(text);
+  return /^\d{1,18}$/.test(text) ? BigInt(text) : 0n;
 }

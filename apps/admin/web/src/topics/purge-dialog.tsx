@@ -1,7 +1,16 @@
-import type { PurgedPartition, TopicInfo } from "@gmq/protocol/messages";
+import { create } from "@bufbuild/protobuf";
+import {
+  AdminServicePurgeTopicRequestSchema,
+  JobState,
+  type PurgedPartition,
+  type TopicInfo,
+} from "@gmq/protocol/messages";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
+import { JobProgress } from "../jobs/job-progress.js";
+import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
+import { CopyJob, quote } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook } from "../parts/field.js";
@@ -29,14 +38,18 @@ export function PurgeDialog({
     ...(partition === "" ? {} : { partition: Number(partition) }),
   };
   const preview = useMutation({ mutationFn: () => admin.purgeTopic({ ...request, dryRun: true }) });
-  const purge = useMutation({
-    mutationFn: () => admin.purgeTopic(request),
-    onSuccess: async ({ partitions }) => {
-      say(`Purged ${counted(removedOf(partitions), "record")} of ${topic.name}`);
-      await queries.invalidateQueries({ queryKey: ["topic", topic.name] });
-      onClose();
-    },
-  });
+  const started = useStartedJob();
+  const { job } = started;
+  const work = {
+    work: { case: "purge", value: create(AdminServicePurgeTopicRequestSchema, request) },
+  } as const;
+  useEffect(() => {
+    if (job?.state !== JobState.DONE) return;
+    void queries.invalidateQueries({ queryKey: ["topic", topic.name] });
+    if (job.failed > 0n) return;
+    say(`Purged ${topic.name}`);
+    onClose();
+  }, [job, queries, topic.name, onClose]);
   const change = (set: (text: string) => void) => {
     return (text: string): void => {
       set(text);
@@ -104,11 +117,22 @@ export function PurgeDialog({
             />
           </div>
           <TypedName name={topic.name} value={typed} onChange={setTyped} />
-          {purge.error !== null && <ProblemNotice error={purge.error} />}
-          <div className="flex justify-end gap-2">
-            <Button onClick={onClose}>Cancel</Button>
-            <Button look="danger" disabled={typed !== topic.name || purge.isPending} onClick={() => purge.mutate()}>
-              {purge.isPending ? "Purging…" : "Purge"}
+          {started.error !== null && <ProblemNotice error={started.error} />}
+          {job !== undefined && <JobProgress job={job} notDone={started.notDone} />}
+          <div className="flex flex-wrap justify-end gap-2">
+            <CopyJob
+              request={work}
+              gmq={`gmq topics purge ${quote(topic.name)} --to-offset ${request.toOffset}${partition === "" ? "" : ` --partition ${partition}`}`}
+            />
+            <Button onClick={started.isActive ? started.cancel : onClose}>
+              {started.isActive ? "Stop" : "Cancel"}
+            </Button>
+            <Button
+              look="danger"
+              disabled={typed !== topic.name || started.isActive}
+              onClick={() => started.start(work)}
+            >
+              {started.isActive ? "Purging…" : "Purge"}
             </Button>
           </div>
         </div>

@@ -6,17 +6,23 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { AdminServicePurgeTopicRequest, AdminServiceRedriveRequest, AdminServiceResetGroupRequest, AdminServiceSettlePendingRequest, DeadLetterPlace, PendingOutcome } from "./admin_pb.js";
+import { file_gmq_v1_admin } from "./admin_pb.js";
 import type { Heartbeat, StartPosition } from "./broker_pb.js";
 import { file_gmq_v1_broker } from "./broker_pb.js";
+import type { Error } from "./error_pb.js";
+import { file_gmq_v1_error } from "./error_pb.js";
 import type { Header } from "./record_pb.js";
 import { file_gmq_v1_record } from "./record_pb.js";
+import type { TopicConfig } from "./topic_pb.js";
+import { file_gmq_v1_topic } from "./topic_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file gmq/v1/portal.proto.
  */
 export const file_gmq_v1_portal: GenFile = /*@__PURE__*/
-  fileDesc("ChNnbXEvdjEvcG9ydGFsLnByb3RvEgZnbXEudjEiGwoZUG9ydGFsU2VydmljZVdhdGNoUmVxdWVzdCLIAQoaUG9ydGFsU2VydmljZVdhdGNoUmVzcG9uc2USJAoFaGVsbG8YASABKAsyEy5nbXEudjEuUG9ydGFsRmFjdHNIABIqCghzbmFwc2hvdBgCIAEoCzIWLmdtcS52MS5Qb3J0YWxTbmFwc2hvdEgAEicKBWRlbHRhGAMgASgLMhYuZ21xLnYxLlBvcnRhbFNuYXBzaG90SAASJgoJaGVhcnRiZWF0GAQgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50IokBCgtQb3J0YWxGYWN0cxIPCgd2ZXJzaW9uGAEgASgJEhMKC2Vudmlyb25tZW50GAIgASgJEhkKEWVudmlyb25tZW50X2NvbG9yGAMgASgJEhEKCXJlYWRfb25seRgEIAEoCBISCgphdWRpdF9rZXB0GAUgASgIEhIKCmJyb2tlcl91cmwYBiABKAki6wIKDlBvcnRhbFNuYXBzaG90EhMKC3Rha2VuX2F0X21zGAEgASgDEiUKB2Jyb2tlcnMYAiADKAsyFC5nbXEudjEuUG9ydGFsQnJva2VyEiMKBnRvcGljcxgDIAMoCzITLmdtcS52MS5Qb3J0YWxUb3BpYxIjCgZncm91cHMYBCADKAsyEy5nbXEudjEuUG9ydGFsR3JvdXASFgoOcmVtb3ZlZF90b3BpY3MYBSADKAkSFgoOcmVtb3ZlZF9ncm91cHMYBiADKAkSDwoHcHJvYmxlbRgHIAEoCRIjCgZwb2ludHMYCCADKAsyEy5nbXEudjEuUG9ydGFsUG9pbnQSEwoLdG9waWNfY291bnQYCSABKA0SEwoLZ3JvdXBfY291bnQYCiABKA0SLQoLbGFzdF93cml0ZXMYCyADKAsyGC5nbXEudjEuUG9ydGFsQXVkaXRFbnRyeRIUCgxkZWFkX2xldHRlcnMYDCABKAMivgIKDFBvcnRhbEJyb2tlchILCgN1cmwYASABKAkSDwoHcHJvYmxlbRgCIAEoCRIRCglicm9rZXJfaWQYAyABKAkSDwoHdmVyc2lvbhgEIAEoCRIQCghzZXNzaW9ucxgFIAEoDRIRCgl1cHRpbWVfbXMYBiABKAMSFAoMc3RvcmVfZW5naW5lGAcgASgJEhMKC3N0b3JlX3JlYWR5GAggASgIEhQKDHN0b3JlX3JlYXNvbhgJIAEoCRISCgpkdXJhYmlsaXR5GAogASgJEj0KDXN0b3JlX2RldGFpbHMYCyADKAsyJi5nbXEudjEuUG9ydGFsQnJva2VyLlN0b3JlRGV0YWlsc0VudHJ5GjMKEVN0b3JlRGV0YWlsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2wEKC1BvcnRhbFRvcGljEgwKBG5hbWUYASABKAkSEgoKcGFydGl0aW9ucxgCIAEoDRIPCgdyZWNvcmRzGAMgASgDEg8KB2VudHJpZXMYBCABKAMSFgoObGFzdF9hcHBlbmRfbXMYBSABKAMSGgoScmVjb3Jkc19wZXJfc2Vjb25kGAYgASgBEhUKDXNhbXBsZWRfYXRfbXMYByABKAMSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxINCgVieXRlcxgJIAEoAxIXCg9maXJzdF9hcHBlbmRfbXMYCiABKAMi+AEKC1BvcnRhbEdyb3VwEgwKBG5hbWUYASABKAkSDwoHbWVtYmVycxgCIAEoDRIOCgZ0b3BpY3MYAyADKAkSEwoLbGFnX3JlY29yZHMYBCABKAMSDgoGbGFnX21zGAUgASgDEhkKEXVuc2V0dGxlZF9yZWNvcmRzGAYgASgDEhoKEnNldHRsZWRfcGVyX3NlY29uZBgHIAEoARIdChVsYWdfZ3Jvd3RoX3Blcl9zZWNvbmQYCCABKAESFQoNc2FtcGxlZF9hdF9tcxgJIAEoAxISCgpwYXJ0aXRpb25zGAogASgNEhQKDGxvc3RfcmVjb3JkcxgLIAEoAyJrCgtQb3J0YWxQb2ludBINCgVhdF9tcxgBIAEoAxIcChRwdWJsaXNoZWRfcGVyX3NlY29uZBgCIAEoARIaChJzZXR0bGVkX3Blcl9zZWNvbmQYAyABKAESEwoLbGFnX3JlY29yZHMYBCABKAMilAIKGlBvcnRhbFNlcnZpY2VTZWFyY2hSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhIKCnBhcnRpdGlvbnMYAiADKA0SIAoFb3JkZXIYAyABKA4yES5nbXEudjEuU2Nhbk9yZGVyEiMKBGZyb20YBCABKAsyFS5nbXEudjEuU3RhcnRQb3NpdGlvbhIMCgR0ZXh0GAUgASgJEhIKCmV4cHJlc3Npb24YBiABKAkSEAoDa2V5GAcgASgJSACIAQESDQoFbGltaXQYCCABKA0SKAoHY3Vyc29ycxgJIAMoCzIXLmdtcS52MS5QYXJ0aXRpb25DdXJzb3ISFwoPdmFsdWVfYnl0ZXNfbWF4GAogASgNQgYKBF9rZXkiNAoPUGFydGl0aW9uQ3Vyc29yEhEKCXBhcnRpdGlvbhgBIAEoDRIOCgZvZmZzZXQYAiABKAMijwIKG1BvcnRhbFNlcnZpY2VTZWFyY2hSZXNwb25zZRIlCgdyZWNvcmRzGAEgAygLMhQuZ21xLnYxLlBvcnRhbFJlY29yZBIPCgdzY2FubmVkGAIgASgEEg8KB21hdGNoZWQYAyABKAQSDQoFYnl0ZXMYBCABKAQSKAoHY3Vyc29ycxgFIAMoCzIXLmdtcS52MS5QYXJ0aXRpb25DdXJzb3ISEAoIY29tcGxldGUYBiABKAgSEgoKc3RvcHBlZF9ieRgHIAEoCRITCgt1bmV2YWx1YXRlZBgIIAEoBBIgChhmaXJzdF9ldmFsdWF0aW9uX3Byb2JsZW0YCSABKAkSEQoJcmVtYWluaW5nGAogASgDItEBCgxQb3J0YWxSZWNvcmQSEQoJcGFydGl0aW9uGAEgASgNEg4KBm9mZnNldBgCIAEoAxIQCgNrZXkYAyABKAxIAIgBARINCgV2YWx1ZRgEIAEoDBIRCglrZXlfYnl0ZXMYBSABKA0SEwoLdmFsdWVfYnl0ZXMYBiABKA0SHwoHaGVhZGVycxgHIAMoCzIOLmdtcS52MS5IZWFkZXISFAoMdGltZXN0YW1wX21zGAggASgDEhYKDmFwcGVuZF90aW1lX21zGAkgASgDQgYKBF9rZXkicQoYUG9ydGFsU2VydmljZVRhaWxSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhIKCnBhcnRpdGlvbnMYAiADKA0SDAoEdGV4dBgDIAEoCRISCgpleHByZXNzaW9uGAQgASgJEhAKCHJhdGVfbWF4GAUgASgNIrIBChlQb3J0YWxTZXJ2aWNlVGFpbFJlc3BvbnNlEiUKB3JlY29yZHMYASADKAsyFC5nbXEudjEuUG9ydGFsUmVjb3JkEhAKCGFwcGVuZGVkGAIgASgEEg8KB3NjYW5uZWQYAyABKAQSDwoHbWF0Y2hlZBgEIAEoBBINCgVzaG93bhgFIAEoBBIPCgdkcm9wcGVkGAYgASgEEhoKEnJlY29yZHNfcGVyX3NlY29uZBgHIAEoASJVCiFQb3J0YWxTZXJ2aWNlSW5zcGVjdFJlY29yZFJlcXVlc3QSDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEg4KBm9mZnNldBgDIAEoAyKfAQoiUG9ydGFsU2VydmljZUluc3BlY3RSZWNvcmRSZXNwb25zZRIkCgZyZWNvcmQYASABKAsyFC5nbXEudjEuUG9ydGFsUmVjb3JkEiUKBmdyb3VwcxgCIAMoCzIVLmdtcS52MS5SZWNvcmRJbkdyb3VwEhcKD3ByZXZpb3VzX29mZnNldBgDIAEoAxITCgtuZXh0X29mZnNldBgEIAEoAyKjAQoNUmVjb3JkSW5Hcm91cBINCgVncm91cBgBIAEoCRIiCgVzdGF0ZRgCIAEoDjITLmdtcS52MS5SZWNvcmRTdGF0ZRIQCghwb3NpdGlvbhgDIAEoAxIZChF1bnNldHRsZWRfcmVjb3JkcxgEIAEoAxINCgVvd25lchgFIAEoCRIQCghhdHRlbXB0cxgGIAEoDRIRCglkdWVfaW5fbXMYByABKA0i7gEKG1BvcnRhbFNlcnZpY2VQcm9kdWNlUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIQCgNrZXkYAiABKAxIAIgBARINCgV2YWx1ZRgDIAEoDBJBCgdoZWFkZXJzGAQgAygLMjAuZ21xLnYxLlBvcnRhbFNlcnZpY2VQcm9kdWNlUmVxdWVzdC5IZWFkZXJzRW50cnkSFgoJcGFydGl0aW9uGAUgASgNSAGIAQEaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBgoEX2tleUIMCgpfcGFydGl0aW9uIkEKHFBvcnRhbFNlcnZpY2VQcm9kdWNlUmVzcG9uc2USEQoJcGFydGl0aW9uGAEgASgNEg4KBm9mZnNldBgCIAEoAyJMCh1Qb3J0YWxTZXJ2aWNlTGlzdEF1ZGl0UmVxdWVzdBINCgVsaW1pdBgBIAEoDRIOCgZiZWZvcmUYAiABKAQSDAoEdGV4dBgDIAEoCSJZCh5Qb3J0YWxTZXJ2aWNlTGlzdEF1ZGl0UmVzcG9uc2USKQoHZW50cmllcxgBIAMoCzIYLmdtcS52MS5Qb3J0YWxBdWRpdEVudHJ5EgwKBG1vcmUYAiABKAgi1wEKEFBvcnRhbEF1ZGl0RW50cnkSEAoIc2VxdWVuY2UYASABKAQSEgoKcmVxdWVzdF9pZBgCIAEoCRINCgVhdF9tcxgDIAEoAxINCgVhY3RvchgEIAEoCRIOCgZhY3Rpb24YBSABKAkSDgoGdGFyZ2V0GAYgASgJEg8KB291dGNvbWUYByABKAkSDwoHcHJvYmxlbRgIIAEoCRIUCgxyZXF1ZXN0X2pzb24YCSABKAkSEwoLYmVmb3JlX2pzb24YCiABKAkSEgoKYWZ0ZXJfanNvbhgLIAEoCSphCglTY2FuT3JkZXISGgoWU0NBTl9PUkRFUl9VTlNQRUNJRklFRBAAEhsKF1NDQU5fT1JERVJfTkVXRVNUX0ZJUlNUEAESGwoXU0NBTl9PUkRFUl9PTERFU1RfRklSU1QQAiqaAQoLUmVjb3JkU3RhdGUSHAoYUkVDT1JEX1NUQVRFX1VOU1BFQ0lGSUVEEAASHAoYUkVDT1JEX1NUQVRFX05PVF9SRUFDSEVEEAESGAoUUkVDT1JEX1NUQVRFX1NFVFRMRUQQAhIYChRSRUNPUkRfU1RBVEVfUEVORElORxADEhsKF1JFQ09SRF9TVEFURV9IQU5ERURfT1VUEAQynQQKDVBvcnRhbFNlcnZpY2USUAoFV2F0Y2gSIS5nbXEudjEuUG9ydGFsU2VydmljZVdhdGNoUmVxdWVzdBoiLmdtcS52MS5Qb3J0YWxTZXJ2aWNlV2F0Y2hSZXNwb25zZTABElEKBlNlYXJjaBIiLmdtcS52MS5Qb3J0YWxTZXJ2aWNlU2VhcmNoUmVxdWVzdBojLmdtcS52MS5Qb3J0YWxTZXJ2aWNlU2VhcmNoUmVzcG9uc2USTQoEVGFpbBIgLmdtcS52MS5Qb3J0YWxTZXJ2aWNlVGFpbFJlcXVlc3QaIS5nbXEudjEuUG9ydGFsU2VydmljZVRhaWxSZXNwb25zZTABEmYKDUluc3BlY3RSZWNvcmQSKS5nbXEudjEuUG9ydGFsU2VydmljZUluc3BlY3RSZWNvcmRSZXF1ZXN0GiouZ21xLnYxLlBvcnRhbFNlcnZpY2VJbnNwZWN0UmVjb3JkUmVzcG9uc2USVAoHUHJvZHVjZRIjLmdtcS52MS5Qb3J0YWxTZXJ2aWNlUHJvZHVjZVJlcXVlc3QaJC5nbXEudjEuUG9ydGFsU2VydmljZVByb2R1Y2VSZXNwb25zZRJaCglMaXN0QXVkaXQSJS5nbXEudjEuUG9ydGFsU2VydmljZUxpc3RBdWRpdFJlcXVlc3QaJi5nbXEudjEuUG9ydGFsU2VydmljZUxpc3RBdWRpdFJlc3BvbnNlYgZwcm90bzM", [file_gmq_v1_broker, file_gmq_v1_record]);
+  fileDesc("ChNnbXEvdjEvcG9ydGFsLnByb3RvEgZnbXEudjEiGwoZUG9ydGFsU2VydmljZVdhdGNoUmVxdWVzdCLIAQoaUG9ydGFsU2VydmljZVdhdGNoUmVzcG9uc2USJAoFaGVsbG8YASABKAsyEy5nbXEudjEuUG9ydGFsRmFjdHNIABIqCghzbmFwc2hvdBgCIAEoCzIWLmdtcS52MS5Qb3J0YWxTbmFwc2hvdEgAEicKBWRlbHRhGAMgASgLMhYuZ21xLnYxLlBvcnRhbFNuYXBzaG90SAASJgoJaGVhcnRiZWF0GAQgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50IokBCgtQb3J0YWxGYWN0cxIPCgd2ZXJzaW9uGAEgASgJEhMKC2Vudmlyb25tZW50GAIgASgJEhkKEWVudmlyb25tZW50X2NvbG9yGAMgASgJEhEKCXJlYWRfb25seRgEIAEoCBISCgphdWRpdF9rZXB0GAUgASgIEhIKCmJyb2tlcl91cmwYBiABKAkikwMKDlBvcnRhbFNuYXBzaG90EhMKC3Rha2VuX2F0X21zGAEgASgDEiUKB2Jyb2tlcnMYAiADKAsyFC5nbXEudjEuUG9ydGFsQnJva2VyEiMKBnRvcGljcxgDIAMoCzITLmdtcS52MS5Qb3J0YWxUb3BpYxIjCgZncm91cHMYBCADKAsyEy5nbXEudjEuUG9ydGFsR3JvdXASFgoOcmVtb3ZlZF90b3BpY3MYBSADKAkSFgoOcmVtb3ZlZF9ncm91cHMYBiADKAkSDwoHcHJvYmxlbRgHIAEoCRIjCgZwb2ludHMYCCADKAsyEy5nbXEudjEuUG9ydGFsUG9pbnQSEwoLdG9waWNfY291bnQYCSABKA0SEwoLZ3JvdXBfY291bnQYCiABKA0SLQoLbGFzdF93cml0ZXMYCyADKAsyGC5nbXEudjEuUG9ydGFsQXVkaXRFbnRyeRIUCgxkZWFkX2xldHRlcnMYDCABKAMSJgoLYWN0aXZlX2pvYnMYDSADKAsyES5nbXEudjEuUG9ydGFsSm9iIr4CCgxQb3J0YWxCcm9rZXISCwoDdXJsGAEgASgJEg8KB3Byb2JsZW0YAiABKAkSEQoJYnJva2VyX2lkGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSEAoIc2Vzc2lvbnMYBSABKA0SEQoJdXB0aW1lX21zGAYgASgDEhQKDHN0b3JlX2VuZ2luZRgHIAEoCRITCgtzdG9yZV9yZWFkeRgIIAEoCBIUCgxzdG9yZV9yZWFzb24YCSABKAkSEgoKZHVyYWJpbGl0eRgKIAEoCRI9Cg1zdG9yZV9kZXRhaWxzGAsgAygLMiYuZ21xLnYxLlBvcnRhbEJyb2tlci5TdG9yZURldGFpbHNFbnRyeRozChFTdG9yZURldGFpbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItsBCgtQb3J0YWxUb3BpYxIMCgRuYW1lGAEgASgJEhIKCnBhcnRpdGlvbnMYAiABKA0SDwoHcmVjb3JkcxgDIAEoAxIPCgdlbnRyaWVzGAQgASgDEhYKDmxhc3RfYXBwZW5kX21zGAUgASgDEhoKEnJlY29yZHNfcGVyX3NlY29uZBgGIAEoARIVCg1zYW1wbGVkX2F0X21zGAcgASgDEhUKDWNyZWF0ZWRfYXRfbXMYCCABKAMSDQoFYnl0ZXMYCSABKAMSFwoPZmlyc3RfYXBwZW5kX21zGAogASgDIvgBCgtQb3J0YWxHcm91cBIMCgRuYW1lGAEgASgJEg8KB21lbWJlcnMYAiABKA0SDgoGdG9waWNzGAMgAygJEhMKC2xhZ19yZWNvcmRzGAQgASgDEg4KBmxhZ19tcxgFIAEoAxIZChF1bnNldHRsZWRfcmVjb3JkcxgGIAEoAxIaChJzZXR0bGVkX3Blcl9zZWNvbmQYByABKAESHQoVbGFnX2dyb3d0aF9wZXJfc2Vjb25kGAggASgBEhUKDXNhbXBsZWRfYXRfbXMYCSABKAMSEgoKcGFydGl0aW9ucxgKIAEoDRIUCgxsb3N0X3JlY29yZHMYCyABKAMiawoLUG9ydGFsUG9pbnQSDQoFYXRfbXMYASABKAMSHAoUcHVibGlzaGVkX3Blcl9zZWNvbmQYAiABKAESGgoSc2V0dGxlZF9wZXJfc2Vjb25kGAMgASgBEhMKC2xhZ19yZWNvcmRzGAQgASgDIpQCChpQb3J0YWxTZXJ2aWNlU2VhcmNoUmVxdWVzdBINCgV0b3BpYxgBIAEoCRISCgpwYXJ0aXRpb25zGAIgAygNEiAKBW9yZGVyGAMgASgOMhEuZ21xLnYxLlNjYW5PcmRlchIjCgRmcm9tGAQgASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SDAoEdGV4dBgFIAEoCRISCgpleHByZXNzaW9uGAYgASgJEhAKA2tleRgHIAEoCUgAiAEBEg0KBWxpbWl0GAggASgNEigKB2N1cnNvcnMYCSADKAsyFy5nbXEudjEuUGFydGl0aW9uQ3Vyc29yEhcKD3ZhbHVlX2J5dGVzX21heBgKIAEoDUIGCgRfa2V5IjQKD1BhcnRpdGlvbkN1cnNvchIRCglwYXJ0aXRpb24YASABKA0SDgoGb2Zmc2V0GAIgASgDIo8CChtQb3J0YWxTZXJ2aWNlU2VhcmNoUmVzcG9uc2USJQoHcmVjb3JkcxgBIAMoCzIULmdtcS52MS5Qb3J0YWxSZWNvcmQSDwoHc2Nhbm5lZBgCIAEoBBIPCgdtYXRjaGVkGAMgASgEEg0KBWJ5dGVzGAQgASgEEigKB2N1cnNvcnMYBSADKAsyFy5nbXEudjEuUGFydGl0aW9uQ3Vyc29yEhAKCGNvbXBsZXRlGAYgASgIEhIKCnN0b3BwZWRfYnkYByABKAkSEwoLdW5ldmFsdWF0ZWQYCCABKAQSIAoYZmlyc3RfZXZhbHVhdGlvbl9wcm9ibGVtGAkgASgJEhEKCXJlbWFpbmluZxgKIAEoAyLRAQoMUG9ydGFsUmVjb3JkEhEKCXBhcnRpdGlvbhgBIAEoDRIOCgZvZmZzZXQYAiABKAMSEAoDa2V5GAMgASgMSACIAQESDQoFdmFsdWUYBCABKAwSEQoJa2V5X2J5dGVzGAUgASgNEhMKC3ZhbHVlX2J5dGVzGAYgASgNEh8KB2hlYWRlcnMYByADKAsyDi5nbXEudjEuSGVhZGVyEhQKDHRpbWVzdGFtcF9tcxgIIAEoAxIWCg5hcHBlbmRfdGltZV9tcxgJIAEoA0IGCgRfa2V5InEKGFBvcnRhbFNlcnZpY2VUYWlsUmVxdWVzdBINCgV0b3BpYxgBIAEoCRISCgpwYXJ0aXRpb25zGAIgAygNEgwKBHRleHQYAyABKAkSEgoKZXhwcmVzc2lvbhgEIAEoCRIQCghyYXRlX21heBgFIAEoDSKyAQoZUG9ydGFsU2VydmljZVRhaWxSZXNwb25zZRIlCgdyZWNvcmRzGAEgAygLMhQuZ21xLnYxLlBvcnRhbFJlY29yZBIQCghhcHBlbmRlZBgCIAEoBBIPCgdzY2FubmVkGAMgASgEEg8KB21hdGNoZWQYBCABKAQSDQoFc2hvd24YBSABKAQSDwoHZHJvcHBlZBgGIAEoBBIaChJyZWNvcmRzX3Blcl9zZWNvbmQYByABKAEiVQohUG9ydGFsU2VydmljZUluc3BlY3RSZWNvcmRSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRIOCgZvZmZzZXQYAyABKAMinwEKIlBvcnRhbFNlcnZpY2VJbnNwZWN0UmVjb3JkUmVzcG9uc2USJAoGcmVjb3JkGAEgASgLMhQuZ21xLnYxLlBvcnRhbFJlY29yZBIlCgZncm91cHMYAiADKAsyFS5nbXEudjEuUmVjb3JkSW5Hcm91cBIXCg9wcmV2aW91c19vZmZzZXQYAyABKAMSEwoLbmV4dF9vZmZzZXQYBCABKAMiowEKDVJlY29yZEluR3JvdXASDQoFZ3JvdXAYASABKAkSIgoFc3RhdGUYAiABKA4yEy5nbXEudjEuUmVjb3JkU3RhdGUSEAoIcG9zaXRpb24YAyABKAMSGQoRdW5zZXR0bGVkX3JlY29yZHMYBCABKAMSDQoFb3duZXIYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SEQoJZHVlX2luX21zGAcgASgNIu4BChtQb3J0YWxTZXJ2aWNlUHJvZHVjZVJlcXVlc3QSDQoFdG9waWMYASABKAkSEAoDa2V5GAIgASgMSACIAQESDQoFdmFsdWUYAyABKAwSQQoHaGVhZGVycxgEIAMoCzIwLmdtcS52MS5Qb3J0YWxTZXJ2aWNlUHJvZHVjZVJlcXVlc3QuSGVhZGVyc0VudHJ5EhYKCXBhcnRpdGlvbhgFIAEoDUgBiAEBGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgYKBF9rZXlCDAoKX3BhcnRpdGlvbiJBChxQb3J0YWxTZXJ2aWNlUHJvZHVjZVJlc3BvbnNlEhEKCXBhcnRpdGlvbhgBIAEoDRIOCgZvZmZzZXQYAiABKAMinAEKHVBvcnRhbFNlcnZpY2VMaXN0QXVkaXRSZXF1ZXN0Eg0KBWxpbWl0GAEgASgNEg4KBmJlZm9yZRgCIAEoBBIMCgR0ZXh0GAMgASgJEg8KB291dGNvbWUYBCABKAkSDgoGYWN0aW9uGAUgASgJEg0KBWFjdG9yGAYgASgJEg8KB2Zyb21fbXMYByABKAMSDQoFdG9fbXMYCCABKAMiWQoeUG9ydGFsU2VydmljZUxpc3RBdWRpdFJlc3BvbnNlEikKB2VudHJpZXMYASADKAsyGC5nbXEudjEuUG9ydGFsQXVkaXRFbnRyeRIMCgRtb3JlGAIgASgIItcBChBQb3J0YWxBdWRpdEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEhIKCnJlcXVlc3RfaWQYAiABKAkSDQoFYXRfbXMYAyABKAMSDQoFYWN0b3IYBCABKAkSDgoGYWN0aW9uGAUgASgJEg4KBnRhcmdldBgGIAEoCRIPCgdvdXRjb21lGAcgASgJEg8KB3Byb2JsZW0YCCABKAkSFAoMcmVxdWVzdF9qc29uGAkgASgJEhMKC2JlZm9yZV9qc29uGAogASgJEhIKCmFmdGVyX2pzb24YCyABKAkivQMKHFBvcnRhbFNlcnZpY2VTdGFydEpvYlJlcXVlc3QSNgoFcHVyZ2UYASABKAsyJS5nbXEudjEuQWRtaW5TZXJ2aWNlUHVyZ2VUb3BpY1JlcXVlc3RIABI2CgVyZXNldBgCIAEoCzIlLmdtcS52MS5BZG1pblNlcnZpY2VSZXNldEdyb3VwUmVxdWVzdEgAEjUKB3JlZHJpdmUYAyABKAsyIi5nbXEudjEuQWRtaW5TZXJ2aWNlUmVkcml2ZVJlcXVlc3RIABItCg1lZGl0ZWRfbGV0dGVyGAQgASgLMhQuZ21xLnYxLkVkaXRlZExldHRlckgAEiYKCXJlcHVibGlzaBgFIAEoCzIRLmdtcS52MS5SZXB1Ymxpc2hIABItCg1wcm9kdWNlX2xpbmVzGAYgASgLMhQuZ21xLnYxLlByb2R1Y2VMaW5lc0gAEicKBmV4cG9ydBgHIAEoCzIVLmdtcS52MS5FeHBvcnRSZWNvcmRzSAASLQoNY2hhbmdlX3RvcGljcxgIIAEoCzIULmdtcS52MS5DaGFuZ2VUb3BpY3NIABIQCghkZWxheV9tcxgQIAEoDUIGCgR3b3JrIj8KHVBvcnRhbFNlcnZpY2VTdGFydEpvYlJlc3BvbnNlEh4KA2pvYhgBIAEoCzIRLmdtcS52MS5Qb3J0YWxKb2IilAEKCVJlcHVibGlzaBIyCgZzZWFyY2gYASABKAsyIi5nbXEudjEuUG9ydGFsU2VydmljZVNlYXJjaFJlcXVlc3QSEAoIdG9fdG9waWMYAiABKAkSFwoPcmF0ZV9wZXJfc2Vjb25kGAMgASgNEhcKD3JlcHVibGlzaGVzX21heBgEIAEoDRIPCgdkcnlfcnVuGAUgASgIIkUKDFByb2R1Y2VMaW5lcxINCgV0b3BpYxgBIAEoCRINCgVsaW5lcxgCIAEoDBIXCg9yYXRlX3Blcl9zZWNvbmQYAyABKA0ingEKDEVkaXRlZExldHRlchINCgV0b3BpYxgBIAEoCRINCgVncm91cBgCIAEoCRImCgVwbGFjZRgDIAEoCzIXLmdtcS52MS5EZWFkTGV0dGVyUGxhY2USEAoDa2V5GAQgASgMSACIAQESDQoFdmFsdWUYBSABKAwSHwoHaGVhZGVycxgGIAMoCzIOLmdtcS52MS5IZWFkZXJCBgoEX2tleSJ+Cg1FeHBvcnRSZWNvcmRzEjIKBnNlYXJjaBgBIAEoCzIiLmdtcS52MS5Qb3J0YWxTZXJ2aWNlU2VhcmNoUmVxdWVzdBIkCgZmb3JtYXQYAiABKA4yFC5nbXEudjEuRXhwb3J0Rm9ybWF0EhMKC3JlY29yZHNfbWF4GAMgASgNImMKDENoYW5nZVRvcGljcxIOCgZ0b3BpY3MYASADKAkSHgoDYWN0GAIgASgOMhEuZ21xLnYxLlRvcGljc0FjdBIjCgZjb25maWcYAyABKAsyEy5nbXEudjEuVG9waWNDb25maWciyAMKCVBvcnRhbEpvYhIOCgZqb2JfaWQYASABKAkSDgoGYWN0aW9uGAIgASgJEg0KBXRpdGxlGAMgASgJEg0KBWFjdG9yGAQgASgJEg0KBXRvcGljGAUgASgJEg0KBWdyb3VwGAYgASgJEh8KBXN0YXRlGAcgASgOMhAuZ21xLnYxLkpvYlN0YXRlEhUKDWNyZWF0ZWRfYXRfbXMYCCABKAMSFAoMc3RhcnRzX2F0X21zGAkgASgDEhMKC2VuZGVkX2F0X21zGAogASgDEg0KBXRvdGFsGAsgASgDEgwKBGRvbmUYDCABKAMSDwoHc2tpcHBlZBgNIAEoAxIOCgZmYWlsZWQYDiABKAMSDwoHc2Nhbm5lZBgPIAEoAxIcCgVlcnJvchgQIAEoCzINLmdtcS52MS5FcnJvchIVCg1ub3RfcmVzdW1hYmxlGBEgASgJEhEKCWZpbGVfbmFtZRgSIAEoCRISCgpmaWxlX2J5dGVzGBMgASgDEhAKCG91dGNvbWVzGBQgASgDEhkKEW91dGNvbWVzX2xlZnRfb3V0GBUgASgDEg8KB2RyeV9ydW4YFiABKAgSEwoLdW5ldmFsdWF0ZWQYFyABKAMiOwoKSm9iT3V0Y29tZRIMCgRpdGVtGAEgASgJEg8KB291dGNvbWUYAiABKAkSDgoGZGV0YWlsGAMgASgJIh4KHFBvcnRhbFNlcnZpY2VMaXN0Sm9ic1JlcXVlc3QiTgodUG9ydGFsU2VydmljZUxpc3RKb2JzUmVzcG9uc2USHwoEam9icxgBIAMoCzIRLmdtcS52MS5Qb3J0YWxKb2ISDAoEa2VwdBgCIAEoCCJbChpQb3J0YWxTZXJ2aWNlR2V0Sm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDQoFYWZ0ZXIYAiABKA0SDQoFbGltaXQYAyABKA0SDwoHb3V0Y29tZRgEIAEoCSJxChtQb3J0YWxTZXJ2aWNlR2V0Sm9iUmVzcG9uc2USHgoDam9iGAEgASgLMhEuZ21xLnYxLlBvcnRhbEpvYhIkCghvdXRjb21lcxgCIAMoCzISLmdtcS52MS5Kb2JPdXRjb21lEgwKBG1vcmUYAyABKAgiLwodUG9ydGFsU2VydmljZUNhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIkAKHlBvcnRhbFNlcnZpY2VDYW5jZWxKb2JSZXNwb25zZRIeCgNqb2IYASABKAsyES5nbXEudjEuUG9ydGFsSm9iIi8KHVBvcnRhbFNlcnZpY2VSZXN1bWVKb2JSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCSJACh5Qb3J0YWxTZXJ2aWNlUmVzdW1lSm9iUmVzcG9uc2USHgoDam9iGAEgASgLMhEuZ21xLnYxLlBvcnRhbEpvYiJBCh9Qb3J0YWxTZXJ2aWNlUmVhZEpvYkZpbGVSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAMiRgogUG9ydGFsU2VydmljZVJlYWRKb2JGaWxlUmVzcG9uc2USDQoFcGllY2UYASABKAwSEwoLbmV4dF9vZmZzZXQYAiABKAMiPgoeUG9ydGFsU2VydmljZUNoZWNrTGluZXNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEg0KBWxpbmVzGAIgASgMIn8KH1BvcnRhbFNlcnZpY2VDaGVja0xpbmVzUmVzcG9uc2USDwoHcmVjb3JkcxgBIAEoDRINCgVieXRlcxgCIAEoAxIlCghwcm9ibGVtcxgDIAMoCzITLmdtcS52MS5MaW5lUHJvYmxlbRIVCg1wcm9ibGVtX2NvdW50GAQgASgNIiwKC0xpbmVQcm9ibGVtEgwKBGxpbmUYASABKA0SDwoHcHJvYmxlbRgCIAEoCSJdCiFQb3J0YWxTZXJ2aWNlU2V0dGxlUGVuZGluZ1JlcXVlc3QSOAoGc2V0dGxlGAEgASgLMiguZ21xLnYxLkFkbWluU2VydmljZVNldHRsZVBlbmRpbmdSZXF1ZXN0ImIKIlBvcnRhbFNlcnZpY2VTZXR0bGVQZW5kaW5nUmVzcG9uc2USKAoIb3V0Y29tZXMYASADKAsyFi5nbXEudjEuUGVuZGluZ091dGNvbWUSEgoKYnJva2VyX3VybBgCIAEoCSIzCiJQb3J0YWxTZXJ2aWNlR2V0RGVzY3JpcHRvcnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJIoQBCiNQb3J0YWxTZXJ2aWNlR2V0RGVzY3JpcHRvcnNSZXNwb25zZRIWCg5kZXNjcmlwdG9yX3NldBgBIAEoDBIQCghrZXlfdHlwZRgCIAEoCRISCgp2YWx1ZV90eXBlGAMgASgJEhEKCWZpbGVfbmFtZRgEIAEoCRIMCgRrZXB0GAUgASgIIoQBCiJQb3J0YWxTZXJ2aWNlU2V0RGVzY3JpcHRvcnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhYKDmRlc2NyaXB0b3Jfc2V0GAIgASgMEhAKCGtleV90eXBlGAMgASgJEhIKCnZhbHVlX3R5cGUYBCABKAkSEQoJZmlsZV9uYW1lGAUgASgJIiUKI1BvcnRhbFNlcnZpY2VTZXREZXNjcmlwdG9yc1Jlc3BvbnNlIjQKI1BvcnRhbFNlcnZpY2VMaXN0R3JvdXBFdmVudHNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJImQKJFBvcnRhbFNlcnZpY2VMaXN0R3JvdXBFdmVudHNSZXNwb25zZRIiCgZldmVudHMYASADKAsyEi5nbXEudjEuR3JvdXBFdmVudBIYChB3YXRjaGVkX3NpbmNlX21zGAIgASgDIpoBCgpHcm91cEV2ZW50Eg0KBWF0X21zGAEgASgDEgwKBGtpbmQYAiABKAkSEQoJbWVtYmVyX2lkGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCRINCgV0b3BpYxgFIAEoCRIRCglwYXJ0aXRpb24YBiABKA0SFgoOZnJvbV9tZW1iZXJfaWQYByABKAkSDwoHdmVyc2lvbhgIIAEoAyIvCh5Qb3J0YWxTZXJ2aWNlU2FtcGxlS2V5c1JlcXVlc3QSDQoFdG9waWMYASABKAkilQEKH1BvcnRhbFNlcnZpY2VTYW1wbGVLZXlzUmVzcG9uc2USDwoHc2FtcGxlZBgBIAEoAxIPCgdyZWNvcmRzGAIgASgDEhMKC3dpdGhvdXRfa2V5GAMgASgDEhUKDWRpc3RpbmN0X2tleXMYBCABKAMSJAoIaGVhdmllc3QYBSADKAsyEi5nbXEudjEuU2FtcGxlZEtleSI9CgpTYW1wbGVkS2V5EgsKA2tleRgBIAEoDBIPCgdyZWNvcmRzGAIgASgDEhEKCXBhcnRpdGlvbhgDIAEoDSphCglTY2FuT3JkZXISGgoWU0NBTl9PUkRFUl9VTlNQRUNJRklFRBAAEhsKF1NDQU5fT1JERVJfTkVXRVNUX0ZJUlNUEAESGwoXU0NBTl9PUkRFUl9PTERFU1RfRklSU1QQAiqaAQoLUmVjb3JkU3RhdGUSHAoYUkVDT1JEX1NUQVRFX1VOU1BFQ0lGSUVEEAASHAoYUkVDT1JEX1NUQVRFX05PVF9SRUFDSEVEEAESGAoUUkVDT1JEX1NUQVRFX1NFVFRMRUQQAhIYChRSRUNPUkRfU1RBVEVfUEVORElORxADEhsKF1JFQ09SRF9TVEFURV9IQU5ERURfT1VUEAQqlgEKDEV4cG9ydEZvcm1hdBIdChlFWFBPUlRfRk9STUFUX1VOU1BFQ0lGSUVEEAASGAoURVhQT1JUX0ZPUk1BVF9OREpTT04QARIVChFFWFBPUlRfRk9STUFUX0NTVhACEhYKEkVYUE9SVF9GT1JNQVRfSlNPThADEh4KGkVYUE9SVF9GT1JNQVRfTUVTU0FHRV9QQUNLEAQqagoJVG9waWNzQWN0EhoKFlRPUElDU19BQ1RfVU5TUEVDSUZJRUQQABIVChFUT1BJQ1NfQUNUX0RFTEVURRABEhQKEFRPUElDU19BQ1RfUFVSR0UQAhIUChBUT1BJQ1NfQUNUX0FMVEVSEAMqsQEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUpPQl9TVEFURV9XQUlUSU5HEAESFQoRSk9CX1NUQVRFX1JVTk5JTkcQAhISCg5KT0JfU1RBVEVfRE9ORRADEhQKEEpPQl9TVEFURV9GQUlMRUQQBBIXChNKT0JfU1RBVEVfQ0FOQ0VMTEVEEAUSGQoVSk9CX1NUQVRFX0lOVEVSUlVQVEVEEAYypg0KDVBvcnRhbFNlcnZpY2USUAoFV2F0Y2gSIS5nbXEudjEuUG9ydGFsU2VydmljZVdhdGNoUmVxdWVzdBoiLmdtcS52MS5Qb3J0YWxTZXJ2aWNlV2F0Y2hSZXNwb25zZTABElEKBlNlYXJjaBIiLmdtcS52MS5Qb3J0YWxTZXJ2aWNlU2VhcmNoUmVxdWVzdBojLmdtcS52MS5Qb3J0YWxTZXJ2aWNlU2VhcmNoUmVzcG9uc2USTQoEVGFpbBIgLmdtcS52MS5Qb3J0YWxTZXJ2aWNlVGFpbFJlcXVlc3QaIS5nbXEudjEuUG9ydGFsU2VydmljZVRhaWxSZXNwb25zZTABEmYKDUluc3BlY3RSZWNvcmQSKS5nbXEudjEuUG9ydGFsU2VydmljZUluc3BlY3RSZWNvcmRSZXF1ZXN0GiouZ21xLnYxLlBvcnRhbFNlcnZpY2VJbnNwZWN0UmVjb3JkUmVzcG9uc2USVAoHUHJvZHVjZRIjLmdtcS52MS5Qb3J0YWxTZXJ2aWNlUHJvZHVjZVJlcXVlc3QaJC5nbXEudjEuUG9ydGFsU2VydmljZVByb2R1Y2VSZXNwb25zZRJaCglMaXN0QXVkaXQSJS5nbXEudjEuUG9ydGFsU2VydmljZUxpc3RBdWRpdFJlcXVlc3QaJi5nbXEudjEuUG9ydGFsU2VydmljZUxpc3RBdWRpdFJlc3BvbnNlElcKCFN0YXJ0Sm9iEiQuZ21xLnYxLlBvcnRhbFNlcnZpY2VTdGFydEpvYlJlcXVlc3QaJS5nbXEudjEuUG9ydGFsU2VydmljZVN0YXJ0Sm9iUmVzcG9uc2USVwoITGlzdEpvYnMSJC5nbXEudjEuUG9ydGFsU2VydmljZUxpc3RKb2JzUmVxdWVzdBolLmdtcS52MS5Qb3J0YWxTZXJ2aWNlTGlzdEpvYnNSZXNwb25zZRJRCgZHZXRKb2ISIi5nbXEudjEuUG9ydGFsU2VydmljZUdldEpvYlJlcXVlc3QaIy5nbXEudjEuUG9ydGFsU2VydmljZUdldEpvYlJlc3BvbnNlEloKCUNhbmNlbEpvYhIlLmdtcS52MS5Qb3J0YWxTZXJ2aWNlQ2FuY2VsSm9iUmVxdWVzdBomLmdtcS52MS5Qb3J0YWxTZXJ2aWNlQ2FuY2VsSm9iUmVzcG9uc2USWgoJUmVzdW1lSm9iEiUuZ21xLnYxLlBvcnRhbFNlcnZpY2VSZXN1bWVKb2JSZXF1ZXN0GiYuZ21xLnYxLlBvcnRhbFNlcnZpY2VSZXN1bWVKb2JSZXNwb25zZRJgCgtSZWFkSm9iRmlsZRInLmdtcS52MS5Qb3J0YWxTZXJ2aWNlUmVhZEpvYkZpbGVSZXF1ZXN0GiguZ21xLnYxLlBvcnRhbFNlcnZpY2VSZWFkSm9iRmlsZVJlc3BvbnNlEl0KCkNoZWNrTGluZXMSJi5nbXEudjEuUG9ydGFsU2VydmljZUNoZWNrTGluZXNSZXF1ZXN0GicuZ21xLnYxLlBvcnRhbFNlcnZpY2VDaGVja0xpbmVzUmVzcG9uc2USZgoNU2V0dGxlUGVuZGluZxIpLmdtcS52MS5Qb3J0YWxTZXJ2aWNlU2V0dGxlUGVuZGluZ1JlcXVlc3QaKi5nbXEudjEuUG9ydGFsU2VydmljZVNldHRsZVBlbmRpbmdSZXNwb25zZRJpCg5HZXREZXNjcmlwdG9ycxIqLmdtcS52MS5Qb3J0YWxTZXJ2aWNlR2V0RGVzY3JpcHRvcnNSZXF1ZXN0GisuZ21xLnYxLlBvcnRhbFNlcnZpY2VHZXREZXNjcmlwdG9yc1Jlc3BvbnNlEmkKDlNldERlc2NyaXB0b3JzEiouZ21xLnYxLlBvcnRhbFNlcnZpY2VTZXREZXNjcmlwdG9yc1JlcXVlc3QaKy5nbXEudjEuUG9ydGFsU2VydmljZVNldERlc2NyaXB0b3JzUmVzcG9uc2USbAoPTGlzdEdyb3VwRXZlbnRzEisuZ21xLnYxLlBvcnRhbFNlcnZpY2VMaXN0R3JvdXBFdmVudHNSZXF1ZXN0GiwuZ21xLnYxLlBvcnRhbFNlcnZpY2VMaXN0R3JvdXBFdmVudHNSZXNwb25zZRJdCgpTYW1wbGVLZXlzEiYuZ21xLnYxLlBvcnRhbFNlcnZpY2VTYW1wbGVLZXlzUmVxdWVzdBonLmdtcS52MS5Qb3J0YWxTZXJ2aWNlU2FtcGxlS2V5c1Jlc3BvbnNlYgZwcm90bzM", [file_gmq_v1_admin, file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
 
 /**
  * @generated from message gmq.v1.PortalServiceWatchRequest
@@ -199,6 +205,13 @@ export type PortalSnapshot = Message<"gmq.v1.PortalSnapshot"> & {
    * @generated from field: int64 dead_letters = 12;
    */
   deadLetters: bigint;
+
+  /**
+   * Jobs that wait or run; always whole.
+   *
+   * @generated from field: repeated gmq.v1.PortalJob active_jobs = 13;
+   */
+  activeJobs: PortalJob[];
 };
 
 /**
@@ -978,6 +991,35 @@ export type PortalServiceListAuditRequest = Message<"gmq.v1.PortalServiceListAud
    * @generated from field: string text = 3;
    */
   text: string;
+
+  /**
+   * Only this outcome, this act, this actor; "" for any.
+   *
+   * @generated from field: string outcome = 4;
+   */
+  outcome: string;
+
+  /**
+   * @generated from field: string action = 5;
+   */
+  action: string;
+
+  /**
+   * @generated from field: string actor = 6;
+   */
+  actor: string;
+
+  /**
+   * Only writes at or after, and before, these times; 0: no bound.
+   *
+   * @generated from field: int64 from_ms = 7;
+   */
+  fromMs: bigint;
+
+  /**
+   * @generated from field: int64 to_ms = 8;
+   */
+  toMs: bigint;
 };
 
 /**
@@ -1054,7 +1096,7 @@ export type PortalAuditEntry = Message<"gmq.v1.PortalAuditEntry"> & {
   target: string;
 
   /**
-   * "done", "refused", or "unknown" when the portal ended before the answer came.
+   * "running", "done", "refused", "failed" or "cancelled" in the middle, or "unknown" when the portal ended before the answer came.
    *
    * @generated from field: string outcome = 7;
    */
@@ -1091,6 +1133,1088 @@ export type PortalAuditEntry = Message<"gmq.v1.PortalAuditEntry"> & {
  */
 export const PortalAuditEntrySchema: GenMessage<PortalAuditEntry> = /*@__PURE__*/
   messageDesc(file_gmq_v1_portal, 21);
+
+/**
+ * @generated from message gmq.v1.PortalServiceStartJobRequest
+ */
+export type PortalServiceStartJobRequest = Message<"gmq.v1.PortalServiceStartJobRequest"> & {
+  /**
+   * @generated from oneof gmq.v1.PortalServiceStartJobRequest.work
+   */
+  work: {
+    /**
+     * @generated from field: gmq.v1.AdminServicePurgeTopicRequest purge = 1;
+     */
+    value: AdminServicePurgeTopicRequest;
+    case: "purge";
+  } | {
+    /**
+     * @generated from field: gmq.v1.AdminServiceResetGroupRequest reset = 2;
+     */
+    value: AdminServiceResetGroupRequest;
+    case: "reset";
+  } | {
+    /**
+     * @generated from field: gmq.v1.AdminServiceRedriveRequest redrive = 3;
+     */
+    value: AdminServiceRedriveRequest;
+    case: "redrive";
+  } | {
+    /**
+     * @generated from field: gmq.v1.EditedLetter edited_letter = 4;
+     */
+    value: EditedLetter;
+    case: "editedLetter";
+  } | {
+    /**
+     * @generated from field: gmq.v1.Republish republish = 5;
+     */
+    value: Republish;
+    case: "republish";
+  } | {
+    /**
+     * @generated from field: gmq.v1.ProduceLines produce_lines = 6;
+     */
+    value: ProduceLines;
+    case: "produceLines";
+  } | {
+    /**
+     * @generated from field: gmq.v1.ExportRecords export = 7;
+     */
+    value: ExportRecords;
+    case: "export";
+  } | {
+    /**
+     * @generated from field: gmq.v1.ChangeTopics change_topics = 8;
+     */
+    value: ChangeTopics;
+    case: "changeTopics";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Begins so much later, at most 5 minutes: until then cancelling undoes all of it.
+   *
+   * @generated from field: uint32 delay_ms = 16;
+   */
+  delayMs: number;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceStartJobRequest.
+ * Use `create(PortalServiceStartJobRequestSchema)` to create a new message.
+ */
+export const PortalServiceStartJobRequestSchema: GenMessage<PortalServiceStartJobRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 22);
+
+/**
+ * @generated from message gmq.v1.PortalServiceStartJobResponse
+ */
+export type PortalServiceStartJobResponse = Message<"gmq.v1.PortalServiceStartJobResponse"> & {
+  /**
+   * @generated from field: gmq.v1.PortalJob job = 1;
+   */
+  job?: PortalJob | undefined;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceStartJobResponse.
+ * Use `create(PortalServiceStartJobResponseSchema)` to create a new message.
+ */
+export const PortalServiceStartJobResponseSchema: GenMessage<PortalServiceStartJobResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 23);
+
+/**
+ * Copies records of a topic to the end of a topic, oldest first, those of one key in order. What is appended after the job began is not copied.
+ *
+ * @generated from message gmq.v1.Republish
+ */
+export type Republish = Message<"gmq.v1.Republish"> & {
+  /**
+   * What to copy: topic, partitions, where from, key, text and expression count; the rest does not.
+   *
+   * @generated from field: gmq.v1.PortalServiceSearchRequest search = 1;
+   */
+  search?: PortalServiceSearchRequest | undefined;
+
+  /**
+   * "": the same topic.
+   *
+   * @generated from field: string to_topic = 2;
+   */
+  toTopic: string;
+
+  /**
+   * Records a second; 0: as fast as it goes.
+   *
+   * @generated from field: uint32 rate_per_second = 3;
+   */
+  ratePerSecond: number;
+
+  /**
+   * A record that was re-published so often is skipped; 0: the default, 3.
+   *
+   * @generated from field: uint32 republishes_max = 4;
+   */
+  republishesMax: number;
+
+  /**
+   * Counts, and sends nothing.
+   *
+   * @generated from field: bool dry_run = 5;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message gmq.v1.Republish.
+ * Use `create(RepublishSchema)` to create a new message.
+ */
+export const RepublishSchema: GenMessage<Republish> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 24);
+
+/**
+ * Stores records of a file: one JSON object a line with "value", and if wanted "key", "headers", "partition", "keyEncoding" and "valueEncoding" ("utf8" or "base64").
+ *
+ * @generated from message gmq.v1.ProduceLines
+ */
+export type ProduceLines = Message<"gmq.v1.ProduceLines"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * At most 8 MiB and 20,000 lines.
+   *
+   * @generated from field: bytes lines = 2;
+   */
+  lines: Uint8Array;
+
+  /**
+   * @generated from field: uint32 rate_per_second = 3;
+   */
+  ratePerSecond: number;
+};
+
+/**
+ * Describes the message gmq.v1.ProduceLines.
+ * Use `create(ProduceLinesSchema)` to create a new message.
+ */
+export const ProduceLinesSchema: GenMessage<ProduceLines> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 25);
+
+/**
+ * Stores a dead letter as it was edited, then settles the letter.
+ *
+ * @generated from message gmq.v1.EditedLetter
+ */
+export type EditedLetter = Message<"gmq.v1.EditedLetter"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: string group = 2;
+   */
+  group: string;
+
+  /**
+   * @generated from field: gmq.v1.DeadLetterPlace place = 3;
+   */
+  place?: DeadLetterPlace | undefined;
+
+  /**
+   * @generated from field: optional bytes key = 4;
+   */
+  key?: Uint8Array | undefined;
+
+  /**
+   * @generated from field: bytes value = 5;
+   */
+  value: Uint8Array;
+
+  /**
+   * @generated from field: repeated gmq.v1.Header headers = 6;
+   */
+  headers: Header[];
+};
+
+/**
+ * Describes the message gmq.v1.EditedLetter.
+ * Use `create(EditedLetterSchema)` to create a new message.
+ */
+export const EditedLetterSchema: GenMessage<EditedLetter> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 26);
+
+/**
+ * Writes records to a file of the portal.
+ *
+ * @generated from message gmq.v1.ExportRecords
+ */
+export type ExportRecords = Message<"gmq.v1.ExportRecords"> & {
+  /**
+   * @generated from field: gmq.v1.PortalServiceSearchRequest search = 1;
+   */
+  search?: PortalServiceSearchRequest | undefined;
+
+  /**
+   * @generated from field: gmq.v1.ExportFormat format = 2;
+   */
+  format: ExportFormat;
+
+  /**
+   * At most 1,000,000; 0: 10,000.
+   *
+   * @generated from field: uint32 records_max = 3;
+   */
+  recordsMax: number;
+};
+
+/**
+ * Describes the message gmq.v1.ExportRecords.
+ * Use `create(ExportRecordsSchema)` to create a new message.
+ */
+export const ExportRecordsSchema: GenMessage<ExportRecords> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 27);
+
+/**
+ * Does the same to many topics, one after the other.
+ *
+ * @generated from message gmq.v1.ChangeTopics
+ */
+export type ChangeTopics = Message<"gmq.v1.ChangeTopics"> & {
+  /**
+   * At most 1,000.
+   *
+   * @generated from field: repeated string topics = 1;
+   */
+  topics: string[];
+
+  /**
+   * @generated from field: gmq.v1.TopicsAct act = 2;
+   */
+  act: TopicsAct;
+
+  /**
+   * @generated from field: gmq.v1.TopicConfig config = 3;
+   */
+  config?: TopicConfig | undefined;
+};
+
+/**
+ * Describes the message gmq.v1.ChangeTopics.
+ * Use `create(ChangeTopicsSchema)` to create a new message.
+ */
+export const ChangeTopicsSchema: GenMessage<ChangeTopics> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 28);
+
+/**
+ * @generated from message gmq.v1.PortalJob
+ */
+export type PortalJob = Message<"gmq.v1.PortalJob"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * The act as the audit names it.
+   *
+   * @generated from field: string action = 2;
+   */
+  action: string;
+
+  /**
+   * What it does, in words.
+   *
+   * @generated from field: string title = 3;
+   */
+  title: string;
+
+  /**
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+
+  /**
+   * @generated from field: string topic = 5;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: string group = 6;
+   */
+  group: string;
+
+  /**
+   * @generated from field: gmq.v1.JobState state = 7;
+   */
+  state: JobState;
+
+  /**
+   * @generated from field: int64 created_at_ms = 8;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * @generated from field: int64 starts_at_ms = 9;
+   */
+  startsAtMs: bigint;
+
+  /**
+   * @generated from field: int64 ended_at_ms = 10;
+   */
+  endedAtMs: bigint;
+
+  /**
+   * Items in all; -1 while that is not known.
+   *
+   * @generated from field: int64 total = 11;
+   */
+  total: bigint;
+
+  /**
+   * @generated from field: int64 done = 12;
+   */
+  done: bigint;
+
+  /**
+   * @generated from field: int64 skipped = 13;
+   */
+  skipped: bigint;
+
+  /**
+   * @generated from field: int64 failed = 14;
+   */
+  failed: bigint;
+
+  /**
+   * Records looked at, where it looks for some.
+   *
+   * @generated from field: int64 scanned = 15;
+   */
+  scanned: bigint;
+
+  /**
+   * Why it failed.
+   *
+   * @generated from field: gmq.v1.Error error = 16;
+   */
+  error?: Error | undefined;
+
+  /**
+   * Why it cannot be resumed, "" when it can be.
+   *
+   * @generated from field: string not_resumable = 17;
+   */
+  notResumable: string;
+
+  /**
+   * @generated from field: string file_name = 18;
+   */
+  fileName: string;
+
+  /**
+   * @generated from field: int64 file_bytes = 19;
+   */
+  fileBytes: bigint;
+
+  /**
+   * Outcomes that are kept, and those of items that went well beyond.
+   *
+   * @generated from field: int64 outcomes = 20;
+   */
+  outcomes: bigint;
+
+  /**
+   * @generated from field: int64 outcomes_left_out = 21;
+   */
+  outcomesLeftOut: bigint;
+
+  /**
+   * @generated from field: bool dry_run = 22;
+   */
+  dryRun: boolean;
+
+  /**
+   * Records on which the expression could not be evaluated.
+   *
+   * @generated from field: int64 unevaluated = 23;
+   */
+  unevaluated: bigint;
+};
+
+/**
+ * Describes the message gmq.v1.PortalJob.
+ * Use `create(PortalJobSchema)` to create a new message.
+ */
+export const PortalJobSchema: GenMessage<PortalJob> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 29);
+
+/**
+ * What became of one item.
+ *
+ * @generated from message gmq.v1.JobOutcome
+ */
+export type JobOutcome = Message<"gmq.v1.JobOutcome"> & {
+  /**
+   * Place, line or name.
+   *
+   * @generated from field: string item = 1;
+   */
+  item: string;
+
+  /**
+   * "done", "skipped" or "failed".
+   *
+   * @generated from field: string outcome = 2;
+   */
+  outcome: string;
+
+  /**
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message gmq.v1.JobOutcome.
+ * Use `create(JobOutcomeSchema)` to create a new message.
+ */
+export const JobOutcomeSchema: GenMessage<JobOutcome> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 30);
+
+/**
+ * @generated from message gmq.v1.PortalServiceListJobsRequest
+ */
+export type PortalServiceListJobsRequest = Message<"gmq.v1.PortalServiceListJobsRequest"> & {
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceListJobsRequest.
+ * Use `create(PortalServiceListJobsRequestSchema)` to create a new message.
+ */
+export const PortalServiceListJobsRequestSchema: GenMessage<PortalServiceListJobsRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 31);
+
+/**
+ * @generated from message gmq.v1.PortalServiceListJobsResponse
+ */
+export type PortalServiceListJobsResponse = Message<"gmq.v1.PortalServiceListJobsResponse"> & {
+  /**
+   * @generated from field: repeated gmq.v1.PortalJob jobs = 1;
+   */
+  jobs: PortalJob[];
+
+  /**
+   * False: jobs are gone when the portal ends.
+   *
+   * @generated from field: bool kept = 2;
+   */
+  kept: boolean;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceListJobsResponse.
+ * Use `create(PortalServiceListJobsResponseSchema)` to create a new message.
+ */
+export const PortalServiceListJobsResponseSchema: GenMessage<PortalServiceListJobsResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 32);
+
+/**
+ * @generated from message gmq.v1.PortalServiceGetJobRequest
+ */
+export type PortalServiceGetJobRequest = Message<"gmq.v1.PortalServiceGetJobRequest"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * Outcomes to leave out at the beginning.
+   *
+   * @generated from field: uint32 after = 2;
+   */
+  after: number;
+
+  /**
+   * Default 100, at most 1,000.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * Only this outcome; "" for any.
+   *
+   * @generated from field: string outcome = 4;
+   */
+  outcome: string;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceGetJobRequest.
+ * Use `create(PortalServiceGetJobRequestSchema)` to create a new message.
+ */
+export const PortalServiceGetJobRequestSchema: GenMessage<PortalServiceGetJobRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 33);
+
+/**
+ * @generated from message gmq.v1.PortalServiceGetJobResponse
+ */
+export type PortalServiceGetJobResponse = Message<"gmq.v1.PortalServiceGetJobResponse"> & {
+  /**
+   * @generated from field: gmq.v1.PortalJob job = 1;
+   */
+  job?: PortalJob | undefined;
+
+  /**
+   * @generated from field: repeated gmq.v1.JobOutcome outcomes = 2;
+   */
+  outcomes: JobOutcome[];
+
+  /**
+   * @generated from field: bool more = 3;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceGetJobResponse.
+ * Use `create(PortalServiceGetJobResponseSchema)` to create a new message.
+ */
+export const PortalServiceGetJobResponseSchema: GenMessage<PortalServiceGetJobResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 34);
+
+/**
+ * @generated from message gmq.v1.PortalServiceCancelJobRequest
+ */
+export type PortalServiceCancelJobRequest = Message<"gmq.v1.PortalServiceCancelJobRequest"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceCancelJobRequest.
+ * Use `create(PortalServiceCancelJobRequestSchema)` to create a new message.
+ */
+export const PortalServiceCancelJobRequestSchema: GenMessage<PortalServiceCancelJobRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 35);
+
+/**
+ * @generated from message gmq.v1.PortalServiceCancelJobResponse
+ */
+export type PortalServiceCancelJobResponse = Message<"gmq.v1.PortalServiceCancelJobResponse"> & {
+  /**
+   * @generated from field: gmq.v1.PortalJob job = 1;
+   */
+  job?: PortalJob | undefined;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceCancelJobResponse.
+ * Use `create(PortalServiceCancelJobResponseSchema)` to create a new message.
+ */
+export const PortalServiceCancelJobResponseSchema: GenMessage<PortalServiceCancelJobResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 36);
+
+/**
+ * @generated from message gmq.v1.PortalServiceResumeJobRequest
+ */
+export type PortalServiceResumeJobRequest = Message<"gmq.v1.PortalServiceResumeJobRequest"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceResumeJobRequest.
+ * Use `create(PortalServiceResumeJobRequestSchema)` to create a new message.
+ */
+export const PortalServiceResumeJobRequestSchema: GenMessage<PortalServiceResumeJobRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 37);
+
+/**
+ * @generated from message gmq.v1.PortalServiceResumeJobResponse
+ */
+export type PortalServiceResumeJobResponse = Message<"gmq.v1.PortalServiceResumeJobResponse"> & {
+  /**
+   * @generated from field: gmq.v1.PortalJob job = 1;
+   */
+  job?: PortalJob | undefined;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceResumeJobResponse.
+ * Use `create(PortalServiceResumeJobResponseSchema)` to create a new message.
+ */
+export const PortalServiceResumeJobResponseSchema: GenMessage<PortalServiceResumeJobResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 38);
+
+/**
+ * @generated from message gmq.v1.PortalServiceReadJobFileRequest
+ */
+export type PortalServiceReadJobFileRequest = Message<"gmq.v1.PortalServiceReadJobFileRequest"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * @generated from field: int64 offset = 2;
+   */
+  offset: bigint;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceReadJobFileRequest.
+ * Use `create(PortalServiceReadJobFileRequestSchema)` to create a new message.
+ */
+export const PortalServiceReadJobFileRequestSchema: GenMessage<PortalServiceReadJobFileRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 39);
+
+/**
+ * @generated from message gmq.v1.PortalServiceReadJobFileResponse
+ */
+export type PortalServiceReadJobFileResponse = Message<"gmq.v1.PortalServiceReadJobFileResponse"> & {
+  /**
+   * @generated from field: bytes piece = 1;
+   */
+  piece: Uint8Array;
+
+  /**
+   * Where to go on; -1 at the end.
+   *
+   * @generated from field: int64 next_offset = 2;
+   */
+  nextOffset: bigint;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceReadJobFileResponse.
+ * Use `create(PortalServiceReadJobFileResponseSchema)` to create a new message.
+ */
+export const PortalServiceReadJobFileResponseSchema: GenMessage<PortalServiceReadJobFileResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 40);
+
+/**
+ * @generated from message gmq.v1.PortalServiceCheckLinesRequest
+ */
+export type PortalServiceCheckLinesRequest = Message<"gmq.v1.PortalServiceCheckLinesRequest"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: bytes lines = 2;
+   */
+  lines: Uint8Array;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceCheckLinesRequest.
+ * Use `create(PortalServiceCheckLinesRequestSchema)` to create a new message.
+ */
+export const PortalServiceCheckLinesRequestSchema: GenMessage<PortalServiceCheckLinesRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 41);
+
+/**
+ * @generated from message gmq.v1.PortalServiceCheckLinesResponse
+ */
+export type PortalServiceCheckLinesResponse = Message<"gmq.v1.PortalServiceCheckLinesResponse"> & {
+  /**
+   * @generated from field: uint32 records = 1;
+   */
+  records: number;
+
+  /**
+   * @generated from field: int64 bytes = 2;
+   */
+  bytes: bigint;
+
+  /**
+   * The first 100.
+   *
+   * @generated from field: repeated gmq.v1.LineProblem problems = 3;
+   */
+  problems: LineProblem[];
+
+  /**
+   * @generated from field: uint32 problem_count = 4;
+   */
+  problemCount: number;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceCheckLinesResponse.
+ * Use `create(PortalServiceCheckLinesResponseSchema)` to create a new message.
+ */
+export const PortalServiceCheckLinesResponseSchema: GenMessage<PortalServiceCheckLinesResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 42);
+
+/**
+ * @generated from message gmq.v1.LineProblem
+ */
+export type LineProblem = Message<"gmq.v1.LineProblem"> & {
+  /**
+   * @generated from field: uint32 line = 1;
+   */
+  line: number;
+
+  /**
+   * @generated from field: string problem = 2;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message gmq.v1.LineProblem.
+ * Use `create(LineProblemSchema)` to create a new message.
+ */
+export const LineProblemSchema: GenMessage<LineProblem> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 43);
+
+/**
+ * @generated from message gmq.v1.PortalServiceSettlePendingRequest
+ */
+export type PortalServiceSettlePendingRequest = Message<"gmq.v1.PortalServiceSettlePendingRequest"> & {
+  /**
+   * @generated from field: gmq.v1.AdminServiceSettlePendingRequest settle = 1;
+   */
+  settle?: AdminServiceSettlePendingRequest | undefined;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceSettlePendingRequest.
+ * Use `create(PortalServiceSettlePendingRequestSchema)` to create a new message.
+ */
+export const PortalServiceSettlePendingRequestSchema: GenMessage<PortalServiceSettlePendingRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 44);
+
+/**
+ * @generated from message gmq.v1.PortalServiceSettlePendingResponse
+ */
+export type PortalServiceSettlePendingResponse = Message<"gmq.v1.PortalServiceSettlePendingResponse"> & {
+  /**
+   * @generated from field: repeated gmq.v1.PendingOutcome outcomes = 1;
+   */
+  outcomes: PendingOutcome[];
+
+  /**
+   * Broker that settled them.
+   *
+   * @generated from field: string broker_url = 2;
+   */
+  brokerUrl: string;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceSettlePendingResponse.
+ * Use `create(PortalServiceSettlePendingResponseSchema)` to create a new message.
+ */
+export const PortalServiceSettlePendingResponseSchema: GenMessage<PortalServiceSettlePendingResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 45);
+
+/**
+ * @generated from message gmq.v1.PortalServiceGetDescriptorsRequest
+ */
+export type PortalServiceGetDescriptorsRequest = Message<"gmq.v1.PortalServiceGetDescriptorsRequest"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceGetDescriptorsRequest.
+ * Use `create(PortalServiceGetDescriptorsRequestSchema)` to create a new message.
+ */
+export const PortalServiceGetDescriptorsRequestSchema: GenMessage<PortalServiceGetDescriptorsRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 46);
+
+/**
+ * @generated from message gmq.v1.PortalServiceGetDescriptorsResponse
+ */
+export type PortalServiceGetDescriptorsResponse = Message<"gmq.v1.PortalServiceGetDescriptorsResponse"> & {
+  /**
+   * A google.protobuf.FileDescriptorSet; empty when the topic has none.
+   *
+   * @generated from field: bytes descriptor_set = 1;
+   */
+  descriptorSet: Uint8Array;
+
+  /**
+   * Message that keys, and values, are; "": none.
+   *
+   * @generated from field: string key_type = 2;
+   */
+  keyType: string;
+
+  /**
+   * @generated from field: string value_type = 3;
+   */
+  valueType: string;
+
+  /**
+   * @generated from field: string file_name = 4;
+   */
+  fileName: string;
+
+  /**
+   * @generated from field: bool kept = 5;
+   */
+  kept: boolean;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceGetDescriptorsResponse.
+ * Use `create(PortalServiceGetDescriptorsResponseSchema)` to create a new message.
+ */
+export const PortalServiceGetDescriptorsResponseSchema: GenMessage<PortalServiceGetDescriptorsResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 47);
+
+/**
+ * @generated from message gmq.v1.PortalServiceSetDescriptorsRequest
+ */
+export type PortalServiceSetDescriptorsRequest = Message<"gmq.v1.PortalServiceSetDescriptorsRequest"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * At most 512 KiB; empty: the topic has none from now on.
+   *
+   * @generated from field: bytes descriptor_set = 2;
+   */
+  descriptorSet: Uint8Array;
+
+  /**
+   * @generated from field: string key_type = 3;
+   */
+  keyType: string;
+
+  /**
+   * @generated from field: string value_type = 4;
+   */
+  valueType: string;
+
+  /**
+   * @generated from field: string file_name = 5;
+   */
+  fileName: string;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceSetDescriptorsRequest.
+ * Use `create(PortalServiceSetDescriptorsRequestSchema)` to create a new message.
+ */
+export const PortalServiceSetDescriptorsRequestSchema: GenMessage<PortalServiceSetDescriptorsRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 48);
+
+/**
+ * @generated from message gmq.v1.PortalServiceSetDescriptorsResponse
+ */
+export type PortalServiceSetDescriptorsResponse = Message<"gmq.v1.PortalServiceSetDescriptorsResponse"> & {
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceSetDescriptorsResponse.
+ * Use `create(PortalServiceSetDescriptorsResponseSchema)` to create a new message.
+ */
+export const PortalServiceSetDescriptorsResponseSchema: GenMessage<PortalServiceSetDescriptorsResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 49);
+
+/**
+ * @generated from message gmq.v1.PortalServiceListGroupEventsRequest
+ */
+export type PortalServiceListGroupEventsRequest = Message<"gmq.v1.PortalServiceListGroupEventsRequest"> & {
+  /**
+   * @generated from field: string group = 1;
+   */
+  group: string;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceListGroupEventsRequest.
+ * Use `create(PortalServiceListGroupEventsRequestSchema)` to create a new message.
+ */
+export const PortalServiceListGroupEventsRequestSchema: GenMessage<PortalServiceListGroupEventsRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 50);
+
+/**
+ * @generated from message gmq.v1.PortalServiceListGroupEventsResponse
+ */
+export type PortalServiceListGroupEventsResponse = Message<"gmq.v1.PortalServiceListGroupEventsResponse"> & {
+  /**
+   * Newest first, the last 200.
+   *
+   * @generated from field: repeated gmq.v1.GroupEvent events = 1;
+   */
+  events: GroupEvent[];
+
+  /**
+   * Since when the portal looks at the group; 0: not yet.
+   *
+   * @generated from field: int64 watched_since_ms = 2;
+   */
+  watchedSinceMs: bigint;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceListGroupEventsResponse.
+ * Use `create(PortalServiceListGroupEventsResponseSchema)` to create a new message.
+ */
+export const PortalServiceListGroupEventsResponseSchema: GenMessage<PortalServiceListGroupEventsResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 51);
+
+/**
+ * @generated from message gmq.v1.GroupEvent
+ */
+export type GroupEvent = Message<"gmq.v1.GroupEvent"> & {
+  /**
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * "joined", "left", "moved" or "held".
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string member_id = 3;
+   */
+  memberId: string;
+
+  /**
+   * @generated from field: string client_id = 4;
+   */
+  clientId: string;
+
+  /**
+   * Of a move: which partition, and who had it before, "" for nobody.
+   *
+   * @generated from field: string topic = 5;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: uint32 partition = 6;
+   */
+  partition: number;
+
+  /**
+   * @generated from field: string from_member_id = 7;
+   */
+  fromMemberId: string;
+
+  /**
+   * @generated from field: int64 version = 8;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message gmq.v1.GroupEvent.
+ * Use `create(GroupEventSchema)` to create a new message.
+ */
+export const GroupEventSchema: GenMessage<GroupEvent> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 52);
+
+/**
+ * @generated from message gmq.v1.PortalServiceSampleKeysRequest
+ */
+export type PortalServiceSampleKeysRequest = Message<"gmq.v1.PortalServiceSampleKeysRequest"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceSampleKeysRequest.
+ * Use `create(PortalServiceSampleKeysRequestSchema)` to create a new message.
+ */
+export const PortalServiceSampleKeysRequestSchema: GenMessage<PortalServiceSampleKeysRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 53);
+
+/**
+ * @generated from message gmq.v1.PortalServiceSampleKeysResponse
+ */
+export type PortalServiceSampleKeysResponse = Message<"gmq.v1.PortalServiceSampleKeysResponse"> & {
+  /**
+   * Records looked at, the newest of each partition.
+   *
+   * @generated from field: int64 sampled = 1;
+   */
+  sampled: bigint;
+
+  /**
+   * Records that the topic holds.
+   *
+   * @generated from field: int64 records = 2;
+   */
+  records: bigint;
+
+  /**
+   * @generated from field: int64 without_key = 3;
+   */
+  withoutKey: bigint;
+
+  /**
+   * @generated from field: int64 distinct_keys = 4;
+   */
+  distinctKeys: bigint;
+
+  /**
+   * Heaviest first, at most 20.
+   *
+   * @generated from field: repeated gmq.v1.SampledKey heaviest = 5;
+   */
+  heaviest: SampledKey[];
+};
+
+/**
+ * Describes the message gmq.v1.PortalServiceSampleKeysResponse.
+ * Use `create(PortalServiceSampleKeysResponseSchema)` to create a new message.
+ */
+export const PortalServiceSampleKeysResponseSchema: GenMessage<PortalServiceSampleKeysResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 54);
+
+/**
+ * @generated from message gmq.v1.SampledKey
+ */
+export type SampledKey = Message<"gmq.v1.SampledKey"> & {
+  /**
+   * @generated from field: bytes key = 1;
+   */
+  key: Uint8Array;
+
+  /**
+   * @generated from field: int64 records = 2;
+   */
+  records: bigint;
+
+  /**
+   * @generated from field: uint32 partition = 3;
+   */
+  partition: number;
+};
+
+/**
+ * Describes the message gmq.v1.SampledKey.
+ * Use `create(SampledKeySchema)` to create a new message.
+ */
+export const SampledKeySchema: GenMessage<SampledKey> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_portal, 55);
 
 /**
  * @generated from enum gmq.v1.ScanOrder
@@ -1167,6 +2291,133 @@ export const RecordStateSchema: GenEnum<RecordState> = /*@__PURE__*/
   enumDesc(file_gmq_v1_portal, 1);
 
 /**
+ * @generated from enum gmq.v1.ExportFormat
+ */
+export enum ExportFormat {
+  /**
+   * @generated from enum value: EXPORT_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: EXPORT_FORMAT_NDJSON = 1;
+   */
+  NDJSON = 1,
+
+  /**
+   * @generated from enum value: EXPORT_FORMAT_CSV = 2;
+   */
+  CSV = 2,
+
+  /**
+   * @generated from enum value: EXPORT_FORMAT_JSON = 3;
+   */
+  JSON = 3,
+
+  /**
+   * An array of maps; keys and values are bytes as they are.
+   *
+   * @generated from enum value: EXPORT_FORMAT_MESSAGE_PACK = 4;
+   */
+  MESSAGE_PACK = 4,
+}
+
+/**
+ * Describes the enum gmq.v1.ExportFormat.
+ */
+export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
+  enumDesc(file_gmq_v1_portal, 2);
+
+/**
+ * @generated from enum gmq.v1.TopicsAct
+ */
+export enum TopicsAct {
+  /**
+   * @generated from enum value: TOPICS_ACT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: TOPICS_ACT_DELETE = 1;
+   */
+  DELETE = 1,
+
+  /**
+   * Trims all but the last entry of each partition.
+   *
+   * @generated from enum value: TOPICS_ACT_PURGE = 2;
+   */
+  PURGE = 2,
+
+  /**
+   * Gives them the retention of `config`; fields that are 0 or absent stay as they are.
+   *
+   * @generated from enum value: TOPICS_ACT_ALTER = 3;
+   */
+  ALTER = 3,
+}
+
+/**
+ * Describes the enum gmq.v1.TopicsAct.
+ */
+export const TopicsActSchema: GenEnum<TopicsAct> = /*@__PURE__*/
+  enumDesc(file_gmq_v1_portal, 3);
+
+/**
+ * @generated from enum gmq.v1.JobState
+ */
+export enum JobState {
+  /**
+   * @generated from enum value: JOB_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Begins at `starts_at_ms`.
+   *
+   * @generated from enum value: JOB_STATE_WAITING = 1;
+   */
+  WAITING = 1,
+
+  /**
+   * @generated from enum value: JOB_STATE_RUNNING = 2;
+   */
+  RUNNING = 2,
+
+  /**
+   * It went through; single items may have failed.
+   *
+   * @generated from enum value: JOB_STATE_DONE = 3;
+   */
+  DONE = 3,
+
+  /**
+   * It could not go on.
+   *
+   * @generated from enum value: JOB_STATE_FAILED = 4;
+   */
+  FAILED = 4,
+
+  /**
+   * @generated from enum value: JOB_STATE_CANCELLED = 5;
+   */
+  CANCELLED = 5,
+
+  /**
+   * The portal ended while it ran.
+   *
+   * @generated from enum value: JOB_STATE_INTERRUPTED = 6;
+   */
+  INTERRUPTED = 6,
+}
+
+/**
+ * Describes the enum gmq.v1.JobState.
+ */
+export const JobStateSchema: GenEnum<JobState> = /*@__PURE__*/
+  enumDesc(file_gmq_v1_portal, 4);
+
+/**
  * @generated from service gmq.v1.PortalService
  */
 export const PortalService: GenService<{
@@ -1229,6 +2480,124 @@ export const PortalService: GenService<{
     methodKind: "unary";
     input: typeof PortalServiceListAuditRequestSchema;
     output: typeof PortalServiceListAuditResponseSchema;
+  },
+  /**
+   * Begins a long act, which goes on whether anybody watches or not. Running ones come with `Watch`.
+   *
+   * @generated from rpc gmq.v1.PortalService.StartJob
+   */
+  startJob: {
+    methodKind: "unary";
+    input: typeof PortalServiceStartJobRequestSchema;
+    output: typeof PortalServiceStartJobResponseSchema;
+  },
+  /**
+   * Jobs, newest first.
+   *
+   * @generated from rpc gmq.v1.PortalService.ListJobs
+   */
+  listJobs: {
+    methodKind: "unary";
+    input: typeof PortalServiceListJobsRequestSchema;
+    output: typeof PortalServiceListJobsResponseSchema;
+  },
+  /**
+   * One job and a page of what became of its items.
+   *
+   * @generated from rpc gmq.v1.PortalService.GetJob
+   */
+  getJob: {
+    methodKind: "unary";
+    input: typeof PortalServiceGetJobRequestSchema;
+    output: typeof PortalServiceGetJobResponseSchema;
+  },
+  /**
+   * Ends a job: what it has done stays done.
+   *
+   * @generated from rpc gmq.v1.PortalService.CancelJob
+   */
+  cancelJob: {
+    methodKind: "unary";
+    input: typeof PortalServiceCancelJobRequestSchema;
+    output: typeof PortalServiceCancelJobResponseSchema;
+  },
+  /**
+   * Goes on with a job that was cut off or cancelled, where that is safe.
+   *
+   * @generated from rpc gmq.v1.PortalService.ResumeJob
+   */
+  resumeJob: {
+    methodKind: "unary";
+    input: typeof PortalServiceResumeJobRequestSchema;
+    output: typeof PortalServiceResumeJobResponseSchema;
+  },
+  /**
+   * A piece of the file that an export has written.
+   *
+   * @generated from rpc gmq.v1.PortalService.ReadJobFile
+   */
+  readJobFile: {
+    methodKind: "unary";
+    input: typeof PortalServiceReadJobFileRequestSchema;
+    output: typeof PortalServiceReadJobFileResponseSchema;
+  },
+  /**
+   * Checks lines to be produced, and sends nothing.
+   *
+   * @generated from rpc gmq.v1.PortalService.CheckLines
+   */
+  checkLines: {
+    methodKind: "unary";
+    input: typeof PortalServiceCheckLinesRequestSchema;
+    output: typeof PortalServiceCheckLinesResponseSchema;
+  },
+  /**
+   * Settles records in place of a consumer, or tells what that would mean.
+   *
+   * @generated from rpc gmq.v1.PortalService.SettlePending
+   */
+  settlePending: {
+    methodKind: "unary";
+    input: typeof PortalServiceSettlePendingRequestSchema;
+    output: typeof PortalServiceSettlePendingResponseSchema;
+  },
+  /**
+   * Protobuf descriptors that values of a topic are decoded with.
+   *
+   * @generated from rpc gmq.v1.PortalService.GetDescriptors
+   */
+  getDescriptors: {
+    methodKind: "unary";
+    input: typeof PortalServiceGetDescriptorsRequestSchema;
+    output: typeof PortalServiceGetDescriptorsResponseSchema;
+  },
+  /**
+   * @generated from rpc gmq.v1.PortalService.SetDescriptors
+   */
+  setDescriptors: {
+    methodKind: "unary";
+    input: typeof PortalServiceSetDescriptorsRequestSchema;
+    output: typeof PortalServiceSetDescriptorsResponseSchema;
+  },
+  /**
+   * Who joined, left or got another partition while the portal looked.
+   *
+   * @generated from rpc gmq.v1.PortalService.ListGroupEvents
+   */
+  listGroupEvents: {
+    methodKind: "unary";
+    input: typeof PortalServiceListGroupEventsRequestSchema;
+    output: typeof PortalServiceListGroupEventsResponseSchema;
+  },
+  /**
+   * How records spread over partitions and keys, from a sample of the newest.
+   *
+   * @generated from rpc gmq.v1.PortalService.SampleKeys
+   */
+  sampleKeys: {
+    methodKind: "unary";
+    input: typeof PortalServiceSampleKeysRequestSchema;
+    output: typeof PortalServiceSampleKeysResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_gmq_v1_portal, 0);

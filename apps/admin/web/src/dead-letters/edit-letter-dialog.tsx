@@ -1,0 +1,119 @@
+import { create } from "@bufbuild/protobuf";
+import { type DeadLetter, EditedLetterSchema, JobState } from "@gmq/protocol/messages";
+import { type ReactNode, useState } from "react";
+import { hexOf, looseTextOf, textOf } from "../decode/decoders.js";
+import { JobProgress } from "../jobs/job-progress.js";
+import { useStartedJob } from "../jobs/use-job.js";
+import { bytesOf, type Encoding, encodingOptions } from "../messages/encodings.js";
+import { HeaderRows, headerRowsOf, headersOf } from "../messages/header-rows.js";
+import { Button } from "../parts/button.js";
+import { CopyJob } from "../parts/copy-as.js";
+import { Dialog } from "../parts/dialog.js";
+import { Field, inputLook, Select } from "../parts/field.js";
+import { ProblemNotice } from "../parts/notice.js";
+
+interface EditLetterDialogProps {
+  readonly topic: string;
+  readonly group: string;
+  readonly letter: DeadLetter;
+  readonly onClose: () => void;
+}
+
+/** Changes one dead letter before it goes back: the edit is stored as a new record, then the letter is settled. What was is kept in the dead-letter topic. */
+export function EditLetterDialog({ topic, group, letter, onClose }: EditLetterDialogProps): ReactNode {
+  const { record, place } = letter;
+  const wholeValue = record?.value ?? new Uint8Array();
+  const asText = textOf(wholeValue);
+  const keyText = record?.key === undefined ? "" : textOf(record.key);
+  const [key, setKey] = useState(keyText ?? looseTextOf(record?.key ?? new Uint8Array()));
+  const [hasKey, setHasKey] = useState(record?.key !== undefined);
+  const [value, setValue] = useState(asText ?? hexOf(wholeValue));
+  const [encoding, setEncoding] = useState<Encoding>(asText === undefined ? "hex" : "text");
+  const [headers, setHeaders] = useState(() => headerRowsOf(record?.headers ?? []));
+  const started = useStartedJob();
+  const { job } = started;
+  const body = bytesOf(value, encoding);
+  // A key that is no text cannot be typed: it stays as it is.
+  const keyBytes = keyText === undefined ? record?.key : new TextEncoder().encode(key);
+  const work = {
+    work: {
+      case: "editedLetter",
+      value: create(EditedLetterSchema, {
+        topic,
+        group,
+        ...(place === undefined ? {} : { place }),
+        ...(hasKey && keyBytes !== undefined ? { key: keyBytes } : {}),
+        value: body.ok ? body.bytes : new Uint8Array(),
+        headers: headersOf(headers),
+      }),
+    },
+  } as const;
+  const isDone = job?.state === JobState.DONE;
+  return (
+    <Dialog title={`Edit dead letter ${place?.partition} · ${place?.offset}`} onClose={onClose} wide>
+      <form
+        className="flex flex-col gap-4 text-[13px]"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (body.ok) started.start(work);
+        }}
+      >
+        <p className="text-muted">
+          The edit is stored at the end of {topic} as a new record, by its key; then this letter is settled. Every group
+          of the topic gets it.
+        </p>
+        <Field label="Key" hint={keyText === undefined ? "No text: it stays as it is" : undefined}>
+          {(ids) => (
+            <div className="flex items-center gap-3">
+              <input
+                {...ids}
+                disabled={!hasKey || keyText === undefined}
+                autoComplete="off"
+                spellCheck={false}
+                className={`${inputLook()} font-mono disabled:opacity-60`}
+                value={key}
+                onChange={(event) => setKey(event.target.value)}
+              />
+              <label className="inline-flex min-h-6 items-center gap-1.5 whitespace-nowrap">
+                <input
+                  type="checkbox"
+                  className="size-4"
+                  checked={!hasKey}
+                  onChange={(event) => setHasKey(!event.target.checked)}
+                />
+                no key
+              </label>
+            </div>
+          )}
+        </Field>
+        <Field label="Value" problem={body.ok ? undefined : body.problem}>
+          {(ids) => (
+            <textarea
+              {...ids}
+              rows={8}
+              spellCheck={false}
+              className={`${inputLook()} font-mono text-xs leading-5`}
+              value={value}
+              onChange={(event) => setValue(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="The value is">
+          {(ids) => <Select<Encoding> {...ids} options={encodingOptions} value={encoding} onChange={setEncoding} />}
+        </Field>
+        <HeaderRows headers={headers} onChange={setHeaders} />
+        {started.error !== null && <ProblemNotice error={started.error} />}
+        {job !== undefined && <JobProgress job={job} notDone={started.notDone} />}
+        <div className="flex flex-wrap justify-end gap-2">
+          <CopyJob request={work} />
+          <Button onClick={onClose}>{isDone ? "Close" : "Cancel"}</Button>
+          {!isDone && (
+            <Button look="primary" type="submit" disabled={!body.ok || started.isActive}>
+              {started.isActive ? "Redriving…" : "Redrive the edit"}
+            </Button>
+          )}
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,71 @@
+import type { GroupEvent } from "@gmq/protocol/messages";
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { type Column, DataTable } from "../parts/data-table.js";
+import { formatAgo, formatTime } from "../parts/format.js";
+import { Empty, ProblemNotice } from "../parts/notice.js";
+import { Badge, Panel } from "../parts/panel.js";
+import { portal } from "../rpc.js";
+
+const refreshMs = 3_000;
+const tones: Readonly<Record<string, "good" | "warn" | "accent" | "plain">> = {
+  joined: "good",
+  left: "warn",
+  moved: "accent",
+};
+
+/** Who joined, left or got another partition, as the portal saw it. */
+export function TimelinePanel({ group, nowMs }: { readonly group: string; readonly nowMs: number }): ReactNode {
+  const listed = useQuery({
+    queryKey: ["group events", group],
+    queryFn: ({ signal }) => portal.listGroupEvents({ group }, { signal }),
+    refetchInterval: refreshMs,
+  });
+  const { data } = listed;
+  const since =
+    data === undefined || data.watchedSinceMs === 0n
+      ? ""
+      : `seen since ${formatTime(data.watchedSinceMs).slice(0, 19)}`;
+  return (
+    <Panel title="Rebalances" note={since}>
+      {listed.error !== null && <ProblemNotice error={listed.error} />}
+      <DataTable
+        caption={`Rebalances of ${group}`}
+        columns={columns(nowMs)}
+        rows={data?.events ?? []}
+        rowKey={(event) => `${event.version} ${event.kind} ${event.memberId} ${event.topic} ${event.partition}`}
+        tall={(data?.events.length ?? 0) > 12}
+        empty={
+          <Empty title="Nobody joined, left or got another partition">
+            The portal sees it while somebody looks at it; what changed and changed back within a second is not here.
+          </Empty>
+        }
+      />
+    </Panel>
+  );
+}
+
+function columns(nowMs: number): readonly Column<GroupEvent>[] {
+  return [
+    {
+      id: "at",
+      header: "When",
+      cell: ({ atMs }) => (
+        <span className="whitespace-nowrap text-muted" title={formatTime(atMs)}>
+          {formatAgo(atMs, nowMs)}
+        </span>
+      ),
+    },
+    { id: "kind", header: "What", cell: ({ kind }) => <Badge tone={tones[kind] ?? "plain"}>{kind}</Badge> },
+    { id: "who", header: "Who", grow: true, cell: (event) => <span title={tell(event)}>{tell(event)}</span> },
+  ];
+}
+
+function tell({ kind, memberId, clientId, topic, partition, fromMemberId }: GroupEvent): string {
+  if (kind === "joined" || kind === "left") return `${memberId}${clientId === "" ? "" : ` (${clientId})`}`;
+  const place = `${topic} / ${partition}`;
+  const from = fromMemberId === "" ? "nobody" : fromMemberId;
+  return kind === "held"
+    ? `${place}: nobody may own it, before ${from}`
+    : `${place}: ${from} → ${memberId === "" ? "nobody" : memberId}`;
+}

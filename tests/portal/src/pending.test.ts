@@ -1,0 +1,153 @@
+/** What a group was given and has not settled: an operator acks it, retries it or gives it up through the pages, whichever broker has it. */
+import { connect } from "@gmq/client";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { accessibilityProblems } from "./checks/axe.js";
+import { call } from "./checks/calls.js";
+import { type Stage, setStage } from "./stage/stage.js";
+
+let stage: Stage;
+let page: Page;
+beforeAll(async () => {
+  stage = await setStage({ orders: 30, services: { brokers: 2 } });
+  page = await stage.browser.context.newPage();
+});
+afterAll(async () => await stage?.stop());
+
+const pendingOffsets = async (group: string): Promise<string[]> => {
+  const { records = [] } = await call<{ records?: { offset?: string }[] }>(
+    stage.services.adminUrl,
+    "AdminService/ListPending",
+    { group, topic: "held", partition: 0, limit: 1_000 },
+  );
+  return records.map(({ offset = "0" }) => offset);
+};
+const address = (group: string): string => stage.url(`/groups/${group}/pending/held/0`);
+
+it("acks, retries and gives up what a consumer of another broker holds, and says what it left alone", async () => {
+  const { gmq } = stage.seed;
+  await gmq.admin.createTopic("held", { partitions: 1 });
+  const producer = gmq.producer();
+  for (let index = 0; index < 12; index++) await producer.send("held", { value: `v-${index}` });
+  await producer.close();
+  // Not the broker that the portal asks first.
+  const other = await connect({ brokers: [stage.services.brokers[1] ?? ""], clientId: "slow-worker" });
+  const consumer = other.consumer("held", { group: "slow", start: "earliest" });
+  const held = [];
+  while (held.length < 12) held.push(...((await consumer.receive({ max: 12, timeoutMs: 20_000 }))?.messages ?? []));
+  await held[10]?.retry({ delayMs: 600_000 });
+
+  await page.goto(address("slow"));
+  await page.getByText("12 handed out and not settled").waitFor();
+  expect(await accessibilityProblems(page)).toEqual([]);
+  await page.getByRole("checkbox", { name: "Select offset 0", exact: true }).check();
+  await page.getByRole("checkbox", { name: "Select offset 3", exact: true }).click({ modifiers: ["Shift"] });
+  await page.getByText("4 selected").waitFor();
+  await page.getByRole("button", { name: "Ack…" }).click();
+  await page.getByRole("button", { name: "Show what it means" }).click();
+  await page.getByText("4 of 4 would be acked").waitFor();
+  // Between the look and the act the consumer is done with one of them.
+  await held[2]?.ack();
+  await expect.poll(() => pendingOffsets("slow")).not.toContain("2");
+  await page.getByRole("button", { name: "Ack 4" }).click();
+  await page.getByRole("dialog").getByText("3 acked, 1 refused").waitFor();
+  await page.getByRole("table", { name: "Result" }).getByText("already_settled").waitFor();
+  expect(await accessibilityProblems(page)).toEqual([]);
+  await page.getByRole("button", { name: "Close", exact: true }).last().click();
+  expect(await pendingOffsets("slow")).toEqual(["4", "5", "6", "7", "8", "9", "10", "11"]);
+
+  await page.getByText("8 handed out and not settled").waitFor();
+  await page.getByRole("button", { name: "Select all listed" }).click();
+  await page.getByRole("button", { name: "Retry now…" }).click();
+  await page.getByRole("button", { name: "Show what it means" }).click();
+  await page.getByRole("button", { name: "Retry now 8" }).click();
+  await page.getByRole("dialog").getByText("1 delivered again, 7 refused").waitFor();
+  await page.getByRole("button", { name: "Close", exact: true }).last().click();
+  const again = await consumer.receive({ max: 1, timeoutMs: 20_000 });
+  expect(again?.messages[0]?.offset).toBe(10n);
+  await again?.ack();
+
+  await page.getByText("7 handed out and not settled").waitFor();
+  await page.getByRole("checkbox", { name: "Select offset 11", exact: true }).check();
+  await page.getByRole("button", { name: "Dead-letter…" }).click();
+  await page.getByLabel("Reason").fill("poison");
+  await page.getByRole("button", { name: "Show what it means" }).click();
+  await page.getByRole("button", { name: "Dead-letter 1" }).click();
+  await page.getByRole("dialog").getByText("1 dead-lettered").waitFor();
+  await page.getByRole("button", { name: "Close", exact: true }).last().click();
+  const { letters } = await call<{ letters: { offset: string; reason: string }[] }>(
+    stage.services.adminUrl,
+    "AdminService/ListDeadLetters",
+    { topic: "held", group: "slow" },
+  );
+  expect(letters.map(({ offset, reason }) => [offset, reason])).toEqual([["11", "poison"]]);
+  // The consumer's own verdicts are accepted, also for what the operator settled.
+  for (const message of held.slice(0, 10)) await message.ack();
+  await expect.poll(() => pendingOffsets("slow")).toEqual([]);
+  await consumer.close();
+  await other.close();
+
+  // It was seen who came and went.
+  await page.goto(stage.url("/groups/slow"));
+  await page.getByRole("table", { name: "Rebalances of slow" }).getByText("left", { exact: true }).waitFor();
+  expect(await accessibilityProblems(page)).toEqual([]);
+});
+
+it("is worked by keyboard alone, and the focus goes back where it was", async () => {
+  const { gmq } = stage.seed;
+  const consumer = gmq.consumer("held", { group: "by-keyboard", start: "earliest" });
+  const batch = await consumer.receive({ max: 4, timeoutMs: 20_000 });
+  await page.goto(address("by-keyboard"));
+  const box = page.getByRole("checkbox", { name: "Select offset 2", exact: true });
+  await box.focus();
+  await page.keyboard.press("Space");
+  await page.getByText("1 selected").waitFor();
+  const act = page.getByRole("button", { name: "Ack…" });
+  await act.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  for (const name of ["Show what it means", "Ack 1"]) {
+    const button = page.getByRole("button", { name, exact: true });
+    await button.waitFor();
+    for (let step = 0; step < 12; step++) {
+      if (await button.evaluate((element) => element === document.activeElement)) break;
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.press("Enter");
+  }
+  await page.getByRole("dialog").getByText("1 acked").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  expect(await pendingOffsets("by-keyboard")).not.toContain("2");
+  await batch?.ack();
+  await consumer.close();
+});
+
+it("settles what nobody owns, and notes it in the audit", async () => {
+  const gone = await connect({ brokers: [...stage.services.brokers], clientId: "gone" });
+  const consumer = gone.consumer("held", { group: "left-behind", start: "earliest" });
+  const batch = await consumer.receive({ max: 3, timeoutMs: 20_000 });
+  expect(batch?.messages.length).toBe(3);
+  await consumer.close();
+  await gone.close();
+  await page.goto(address("left-behind"));
+  await page.getByText("nobody owns the partition").waitFor();
+  expect(await page.getByRole("button", { name: "Retry now…" }).isDisabled()).toBe(true);
+  const before = await pendingOffsets("left-behind");
+  await page.getByRole("checkbox", { name: "Select offset 1", exact: true }).check();
+  await page.getByRole("button", { name: "Ack…" }).click();
+  await page.getByRole("button", { name: "Show what it means" }).click();
+  await page.getByRole("button", { name: "Ack 1" }).click();
+  await page.getByRole("dialog").getByText("1 acked").waitFor();
+  expect(await pendingOffsets("left-behind")).toEqual(before.filter((offset) => offset !== "1"));
+  const { entries } = await call<{ entries: { action: string; target: string; outcome: string }[] }>(
+    stage.services.adminUrl,
+    "PortalService/ListAudit",
+    { limit: 1 },
+  );
+  expect(entries[0]).toMatchObject({
+    action: "SettlePending",
+    target: "group left-behind, topic held",
+    outcome: "done",
+  });
+});
