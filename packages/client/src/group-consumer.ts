@@ -13,7 +13,7 @@ import type { EventStream } from "./event-stream.js";
 import type { BrokerFrame, ClientFrame, Link } from "./link.js";
 import type { Assignment, RawMessage, Settlement } from "./message.js";
 import { createResumePoints } from "./resume-points.js";
-import { createSettlements } from "./settlements.js";
+import { createSettlements, isSame } from "./settlements.js";
 import type { SubscriptionEvent } from "./subscription-events.js";
 
 /** The owner's side. None of these may throw. */
@@ -329,15 +329,28 @@ export function createGroupConsumer(
 
   return {
     async settle(message, settlement, callOptions) {
+      if (message.verdict !== undefined && !isSame(message.verdict, settlement)) {
+        throw new GmqError("already_settled", `the record was settled with ${message.verdict.verb} before`, {
+          field: "verb",
+        });
+      }
       if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
       if (message.assignment.lost.signal.aborted)
         throw new GmqError("fenced", "the partition has another owner; the record comes again there", {
           field: "epoch",
         });
-      await bounded(settlements.settle(message.assignment, message.offset, settlement), callOptions, "settling");
+      message.verdict = settlement;
+      try {
+        await bounded(settlements.settle(message.assignment, message.offset, settlement), callOptions, "settling");
+      } catch (error) {
+        // It may have failed: the store decides about the next one.
+        if (message.verdict === settlement) message.verdict = undefined;
+        throw error;
+      }
     },
     note(message, settlement) {
       if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
+      if (settlement.verb !== "retry" || !settlement.inPlace) message.verdict ??= settlement;
       if (!message.assignment.lost.signal.aborted) settlements.note(message.assignment, message.offset, settlement);
     },
     done,

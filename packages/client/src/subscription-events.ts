@@ -34,6 +34,8 @@ export type SubscriptionEvent =
       readonly offset: bigint;
       readonly error: GmqError;
     }
+  /** Records whose `ttlMs` was over before a handler got them: they were acked. Counted apart from what is skipped or rejected. */
+  | { readonly type: "expired"; readonly topic: string; readonly partition: number; readonly records: number }
   /** What became of records could not be stored: they come again. */
   | { readonly type: "settleFailed"; readonly topic: string; readonly partition: number; readonly error: GmqError }
   /** There is no session at the moment; it is opened again. */

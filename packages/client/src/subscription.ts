@@ -7,6 +7,7 @@ import { GmqError, hasSeededBug } from "@gmq/protocol";
 import { bounded, type CallOptions } from "./call-options.js";
 import { type ConsumerOptions, inRange } from "./consumer-options.js";
 import { createEventStream } from "./event-stream.js";
+import { createExpiredRecords } from "./expired-records.js";
 import { createGroupConsumer } from "./group-consumer.js";
 import { decodeOrThrow, InvalidValue, settlementOfInvalid } from "./invalid-values.js";
 import { createLanes, type Park } from "./lanes.js";
@@ -139,6 +140,8 @@ export function createSubscription<In, Out>(
     },
   );
 
+  const expired = createExpiredRecords(consumer.note, events);
+
   /** Drops what has not begun: it is unsettled and comes again, here or elsewhere. */
   function forget(test: (message: RawMessage) => boolean): void {
     for (const message of inside(() => lanes.remove(test))) finish(message);
@@ -211,6 +214,7 @@ export function createSubscription<In, Out>(
 
   /** One attempt. @throws InvalidValue, what the handler throws, `deadline_exceeded` */
   function handle(raw: RawMessage): Promise<void> | void {
+    if (expired.skips(raw)) return;
     if (seeded.acksEarly && !raw.settled) {
       raw.settled = true;
       consumer.note(raw, acked);
