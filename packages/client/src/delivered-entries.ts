@@ -99,6 +99,7 @@ function append(messages: RawMessage[], assignment: Assignment, part: Part, byte
       handBacks: part.takeOvers + (part.releases.get(index) ?? 0),
       bytes: index === 0 ? share + rest : share,
       settled: false,
+      counted: false,
       verdict: undefined,
     });
   }

@@ -339,7 +339,8 @@ export function createGroupConsumer(
         throw new GmqError("fenced", "the partition has another owner; the record comes again there", {
           field: "epoch",
         });
-      message.verdict = settlement;
+      // A failed try in place is no last word.
+      if (settlement.verb !== "retry" || !settlement.inPlace) message.verdict = settlement;
       try {
         await bounded(settlements.settle(message.assignment, message.offset, settlement), callOptions, "settling");
       } catch (error) {

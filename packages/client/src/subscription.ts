@@ -18,6 +18,7 @@ import { checkExtension, processingTimeoutMsMax, startDeadline } from "./process
 import { Reject } from "./reject.js";
 import { type Rejection, rejection, rejectReasons } from "./reject-text.js";
 import type { SubscriptionEvent } from "./subscription-events.js";
+import { createSuspectGate } from "./suspects.js";
 import { type TopicsLike, topicListOf } from "./topic-list.js";
 
 /**
@@ -43,6 +44,12 @@ export interface SubscribeOptions extends ConsumerOptions {
   readonly retry?: {
     /** A record that has failed so often is rejected with the reason "max attempts"; 1 to 1,000,000, default 8. Releases and take-overs do not count. */
     readonly maxAttempts?: number;
+    /**
+     * A record that was handed back so often (released, or taken over from a consumer that went away, with its whole entry) may be what ends its consumers; 1 to 1,000,000,
+     * default 20, `false`: never. From then on it is run alone, and its attempt is counted before it begins, once in each process. One that has used up `maxAttempts` so is
+     * rejected with the reason "hand backs exceeded" before its handler runs.
+     */
+    readonly maxHandBacks?: number | false;
     /** Exponential with jitter; default 200 ms up to 30,000 ms. */
     readonly backoff?: { readonly initialMs?: number; readonly maxMs?: number };
     /** `in-order` (default): the record waits in its lane. `delayed` (default in shared mode): the store brings it again, later records of the key overtake it. */
@@ -91,11 +98,12 @@ export function createSubscription<In, Out>(
     onInvalid = "deadLetter",
   } = options;
   const { initialMs = 200, maxMs = 30_000 } = retry.backoff ?? {};
-  const { place = isShared ? "delayed" : "in-order", maxAttempts = 8 } = retry;
+  const { place = isShared ? "delayed" : "in-order", maxAttempts = 8, maxHandBacks = 20 } = retry;
   inRange("concurrency", concurrency, 1, 10_000);
   inRange("retry.backoff.initialMs", initialMs, 1, 86_400_000);
   inRange("retry.backoff.maxMs", maxMs, initialMs, 86_400_000);
   inRange("retry.maxAttempts", maxAttempts, 1, 1_000_000);
+  if (maxHandBacks !== false) inRange("retry.maxHandBacks", maxHandBacks, 1, 1_000_000);
   if (processingTimeoutMs !== undefined) inRange("processingTimeoutMs", processingTimeoutMs, 1, processingTimeoutMsMax);
   if (isShared && orderBy !== "none") {
     throw new GmqError("invalid_argument", `orderBy is ${JSON.stringify(orderBy)} in shared mode`, {
@@ -122,7 +130,7 @@ export function createSubscription<In, Out>(
     {
       messages(messages) {
         if (stopping.signal.aborted) for (const message of messages) consumer.done(message);
-        else inside(() => messages.forEach((message) => lanes.add(message, laneOf(message, orderBy))));
+        else inside(() => messages.forEach(gate.add));
       },
       async revoking(assignment) {
         forget((message) => message.assignment === assignment);
@@ -140,11 +148,17 @@ export function createSubscription<In, Out>(
     },
   );
 
+  const gate = createSuspectGate(
+    lanes,
+    (message) => laneOf(message, orderBy),
+    maxHandBacks === false ? Number.POSITIVE_INFINITY : maxHandBacks,
+    () => consumer.flushed(),
+  );
   const expired = createExpiredRecords(consumer.note, events);
 
   /** Drops what has not begun: it is unsettled and comes again, here or elsewhere. */
   function forget(test: (message: RawMessage) => boolean): void {
-    for (const message of inside(() => lanes.remove(test))) finish(message);
+    for (const message of inside(() => gate.remove(test))) finish(message);
   }
 
   /** Handlers that begin in this piece of work know that they are inside this subscription; so does what begins when they are done. */
@@ -215,12 +229,42 @@ export function createSubscription<In, Out>(
   /** One attempt. @throws InvalidValue, what the handler throws, `deadline_exceeded` */
   function handle(raw: RawMessage): Promise<void> | void {
     if (expired.skips(raw)) return;
+    return gate.isSuspect(raw) ? handleAlone(raw) : begin(raw);
+  }
+
+  function begin(raw: RawMessage): Promise<void> | void {
     if (seeded.acksEarly && !raw.settled) {
       raw.settled = true;
       consumer.note(raw, acked);
     }
     const decoded = decodeOrThrow(topics.codecOf(raw.assignment.topic), raw);
     return decoded instanceof Promise ? decoded.then((value) => callHandler(raw, value)) : callHandler(raw, decoded);
+  }
+
+  /** A try at a suspect. It is counted first: if it ends this process, the next one knows. */
+  async function handleAlone(raw: RawMessage): Promise<void> {
+    if (raw.attempts >= maxAttempts) {
+      const error = new Error(`its consumers ended: handed back ${raw.handBacks} times`);
+      raw.settled = true;
+      reject(raw, rejection(rejectReasons.handBacks, error), error);
+      return;
+    }
+    try {
+      await consumer.settle(raw, { verb: "retry", delayMs: 0, inPlace: true }, {});
+    } catch (error) {
+      // Without the count it must not run; it comes again.
+      raw.settled = true;
+      const { topic: name, partition } = raw.assignment;
+      events.emit({ type: "settleFailed", topic: name, partition, error: GmqError.from(error) });
+      if (!raw.assignment.lost.signal.aborted) consumer.note(raw, { verb: "release" });
+      return;
+    }
+    raw.counted = true;
+    try {
+      await begin(raw);
+    } finally {
+      gate.outlived(raw);
+    }
   }
 
   function callHandler(raw: RawMessage, value: Out): Promise<void> | void {
@@ -277,6 +321,8 @@ export function createSubscription<In, Out>(
       Math.min(maxMs, initialMs * 2 ** Math.min(raw.attempts, 20)) * (0.5 + Math.random() / 2),
     );
     raw.attempts++;
+    const { counted } = raw;
+    raw.counted = false;
     if (Reject.is(error)) reject(raw, rejection(error.reason, error), error);
     else if (raw.attempts >= maxAttempts) reject(raw, rejection(rejectReasons.maxAttempts, error), error);
     else {
@@ -289,8 +335,8 @@ export function createSubscription<In, Out>(
         delayMs,
         error,
       });
-      consumer.note(raw, { verb: "retry", delayMs, inPlace: place === "in-order" });
-      if (place === "delayed") return false;
+      if (!counted) consumer.note(raw, { verb: "retry", delayMs, inPlace: place === "in-order" });
+      if (place === "delayed" && !counted) return false;
       if (seeded.freesKeys) {
         setTimeout(() => lanes.add(raw, laneOf(raw, orderBy)), delayMs);
         return false;
