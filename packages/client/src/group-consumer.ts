@@ -14,6 +14,7 @@ import type { BrokerFrame, ClientFrame, Link } from "./link.js";
 import type { Assignment, RawMessage, Settlement } from "./message.js";
 import { createResumePoints } from "./resume-points.js";
 import { createSettlements, isSame } from "./settlements.js";
+import { type Work, watchStalls } from "./stall-watch.js";
 import type { SubscriptionEvent } from "./subscription-events.js";
 
 /** The owner's side. None of these may throw. */
@@ -23,6 +24,8 @@ export interface ConsumerOwner {
   revoking(assignment: Assignment): Promise<void>;
   /** The assignment is gone, its signal has fired: forget its messages. */
   lost(assignment: Assignment): void;
+  /** What it does with what it holds; asked a few times in each `stallMs`. */
+  work(): Work;
   /** Nothing more will come. */
   ended(error: GmqError | undefined): void;
 }
@@ -71,6 +74,7 @@ export function createGroupConsumer(
   /** Done and not granted again. */
   let freeRecords = 0;
   let freeBytes = 0;
+  let doneRecords = 0;
   let subscribed = false;
   /** The session that was asked to subscribe: it has to be told when that is over, answered or not. */
   let askedOn: typeof link.welcome;
@@ -269,6 +273,7 @@ export function createGroupConsumer(
   function done({ assignment, bytes }: RawMessage): void {
     assignment.unsettled--;
     heldRecords--;
+    doneRecords++;
     heldBytes -= bytes;
     freeRecords++;
     freeBytes += bytes;
@@ -295,6 +300,7 @@ export function createGroupConsumer(
     loseAll(error ?? new GmqError("cancelled", "the consumer was closed"));
     detach();
     stopHeartbeat();
+    stopStallWatch();
     if (askedOn !== undefined && link.welcome === askedOn) {
       // Without an answer the session's end, or its timeout, does the same.
       await bounded(
@@ -307,6 +313,20 @@ export function createGroupConsumer(
     owner.ended(error);
   }
 
+  const stopStallWatch =
+    settings.stallMs === false
+      ? () => undefined
+      : watchStalls(
+          settings.stallMs,
+          () => ({
+            subscribed,
+            heldRecords,
+            doneRecords,
+            creditUsedUp: heldRecords >= settings.records || heldBytes >= settings.bytes,
+            work: owner.work(),
+          }),
+          events,
+        );
   const stopHeartbeat = link.heartbeatEvery(settings.sessionTimeoutMs / heartbeatsPerTimeout);
   const detach = link.attach({
     opened: subscribe,

@@ -39,6 +39,7 @@ export type { Producer, SendResult, StoredRecord } from "./producer.js";
 export type { ProducerOptions } from "./producer-options.js";
 export type { ProducerRecord } from "./producer-record.js";
 export { Reject } from "./reject.js";
+export type { StallReason } from "./stall-watch.js";
 export type { Handler, SubscribeOptions, Subscription } from "./subscription.js";
 export type { SubscriptionEvent } from "./subscription-events.js";
 export { type Topic, type TopicLike, type TopicOptions, topic, type ValueCodec } from "./topic.js";

@@ -59,6 +59,10 @@ export function createConsumer<In, Out>(
         else whenSettled.set(assignment, resolve);
       });
     },
+    work() {
+      for (const [message] of handedOut.values()) if (message !== undefined) return { kind: "notSettled", message };
+      return { kind: "notRead" };
+    },
     lost(assignment) {
       forget(assignment);
       for (const message of handedOut.get(assignment) ?? []) finish(message);

@@ -114,6 +114,8 @@ export function createSubscription<In, Out>(
   const topics = topicListOf(like);
   const events = createEventStream<SubscriptionEvent>();
   const lanes = createLanes<RawMessage>(concurrency, run);
+  /** In the hands of handlers, oldest first. */
+  const running = new Set<RawMessage>();
   /** Fires when no handler may begin any more; ends the waits for a retry. */
   const stopping = new AbortController();
   const outcome = Promise.withResolvers<void>();
@@ -135,6 +137,10 @@ export function createSubscription<In, Out>(
       async revoking(assignment) {
         forget((message) => message.assignment === assignment);
         await until(() => assignment.unsettled === 0);
+      },
+      work() {
+        const [message] = running;
+        return message === undefined ? { kind: "retryWait" } : { kind: "handler", message };
       },
       lost: (assignment) => forget((message) => message.assignment === assignment),
       ended(error) {
@@ -207,6 +213,7 @@ export function createSubscription<In, Out>(
   async function untilDone(raw: RawMessage, first: Promise<void>, park: Park): Promise<void> {
     const { lost } = raw.assignment;
     let attempt: Promise<void> | void = first;
+    running.add(raw);
     do {
       try {
         attempt ??= handle(raw);
@@ -219,6 +226,7 @@ export function createSubscription<In, Out>(
         if (!(await fail(raw, error, park))) break;
       }
     } while (!lost.signal.aborted && !stopping.signal.aborted);
+    running.delete(raw);
     finish(raw);
   }
 
@@ -342,7 +350,9 @@ export function createSubscription<In, Out>(
         return false;
       }
       const { lost, revoking } = raw.assignment;
+      running.delete(raw);
       await park(pause(delayMs, [lost.signal, revoking.signal, stopping.signal]));
+      running.add(raw);
       return !revoking.signal.aborted;
     }
     return false;
