@@ -62,7 +62,7 @@ export function watchStalls(
 
   function reasonOf({ subscribed, work }: StallFacts, nowMs: number): StallReason {
     if (!subscribed) return { kind: "disconnected" };
-    if (work.kind === "retryWait" || work.kind === "notRead") return { kind: work.kind };
+    if (!("message" in work)) return { kind: work.kind };
     const { assignment, offset } = work.message;
     const place = { topic: assignment.topic, partition: assignment.partition, offset };
     const ms = Math.round(nowMs - (oldest?.seenMs ?? nowMs));
@@ -75,7 +75,7 @@ export function watchStalls(
     const facts = look();
     const nowMs = performance.now();
     const { work } = facts;
-    const message = work.kind === "handler" || work.kind === "notSettled" ? work.message : undefined;
+    const message = "message" in work ? work.message : undefined;
     if (oldest?.message !== message) oldest = { message, seenMs: nowMs };
     const moves = facts.doneRecords !== lastDone;
     lastDone = facts.doneRecords;
