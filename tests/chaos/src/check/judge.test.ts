@@ -80,6 +80,25 @@ test("its figures", () => {
   });
 });
 
+test("take-overs beside a fault of the store are told apart", () => {
+  const closed = (...others: HistoryEvent[]) => {
+    const h = goodHistory();
+    h["c1"] = without(h["c1"], (e) => (e.e === "settle" || e.e === "settled") && e.offset === 2);
+    h["c1"] = without(h["c1"], (e) => e.e === "ended");
+    takeOver(h, 10_100);
+    h["run"]?.push(fault("kill consumer", 10_000, 10_001), ...others);
+    const events = Object.entries(h).flatMap(([by, list]) => list.map((event) => ({ by, event })));
+    return judge(events).figures.takeOverMs.closed;
+  };
+  const alone = { alone: [100], besideAnother: [] };
+  const beside = { alone: [], besideAnother: [100] };
+  expect(closed()).toEqual(alone);
+  expect(closed(fault("kill redis", 10_050, 12_000))).toEqual(beside);
+  expect(closed(fault("kill broker", 7_000, 8_500))).toEqual(beside);
+  expect(closed(fault("kill redis", 5_000, 7_900), fault("kill redis", 10_150, 12_000))).toEqual(alone);
+  expect(closed(fault("stop producer", 9_000, 12_000), fault("clock jump", 10_050, 10_051))).toEqual(alone);
+});
+
 describe("acked-is-kept", () => {
   test("an acknowledged record is not in the log", () => {
     expect(changed((h) => (h["run"] = without(h["run"], (e) => e.e === "kept" && e.id === "p1.2")))).toContain(
