@@ -1,5 +1,5 @@
 /** What a run is told by, in numbers. */
-import { type Delivery, type Model, placeName, type Tenure } from "./model.ts";
+import { type Delivery, type Model, placeName, purgedTo, type Tenure } from "./model.ts";
 import type { Violation } from "./violation.ts";
 
 export interface Figures {
@@ -8,7 +8,7 @@ export interface Figures {
   readonly refused: number;
   readonly unknown: number;
   readonly kept: number;
-  /** Acknowledged and not in the log, in a loss window of the store or not. */
+  /** Acknowledged, not purged and not in the log, in a loss window of the store or not. */
   readonly lost: number;
   readonly lostOutsideWindow: number;
   /** More than once in the log. */
@@ -59,7 +59,11 @@ export function figuresOf(model: Model, violations: readonly Violation[]): Figur
     unknown: as("unknown"),
     kept: model.kept.length,
     lost: calls.filter(
-      ({ outcome, place }) => outcome?.as === "stored" && place !== undefined && !places.has(placeName(place)),
+      ({ outcome, place }) =>
+        outcome?.as === "stored" &&
+        place !== undefined &&
+        place.offset >= purgedTo(model, place) &&
+        !places.has(placeName(place)),
     ).length,
     lostOutsideWindow: count("acked-is-kept"),
     duplicated: model.kept.length - new Set(model.kept.map(({ id }) => id)).size,
