@@ -104,8 +104,11 @@ export function createGatewayConsume(context: SubscriptionContext, brokerId: str
         const { entry } = delivery;
         const place = places.get(assignmentId);
         // At most once: acked before it goes out, and what could not be acked does not.
-        if (place !== undefined && (!autoAck || (await stream.ackEntry(assignmentId, entry)))) {
-          for await (const record of decodeEntry(entry)) yield recordOf(record, place, assignmentId, delivery);
+        if (place !== undefined && (!autoAck || (await stream.ack(assignmentId, [wholeOf(entry)])))) {
+          const expired = createExpiredRanges();
+          for await (const record of decodeEntry(entry))
+            if (!expired.takes(record)) yield recordOf(record, place, assignmentId, delivery);
+          if (!autoAck && expired.ranges.length > 0) await stream.ack(assignmentId, expired.ranges);
         }
         // Bytes bound what waits here; records bound what is not settled.
         stream.subscription.grant(0, entry.body.length);
@@ -137,8 +140,8 @@ export function createGatewayConsume(context: SubscriptionContext, brokerId: str
 interface ThinStream {
   readonly subscription: Subscription;
   settle(assignmentId: number, ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]>;
-  /** Acks a delivered entry; false when it is somebody else's by now. */
-  ackEntry(assignmentId: number, entry: LogEntry): Promise<boolean>;
+  /** Acks what was delivered; false when it is somebody else's by now. */
+  ack(assignmentId: number, ranges: readonly SettleRange[]): Promise<boolean>;
   /** Grants what is free. */
   topUp(): void;
 }
@@ -167,10 +170,9 @@ function createThinStream(
       topUp();
       return refusals;
     },
-    async ackEntry(assignmentId, { baseOffset, recordCount }) {
-      const lastOffset = baseOffset + BigInt(recordCount) - 1n;
+    async ack(assignmentId, ranges) {
       try {
-        return (await stream.settle(assignmentId, [{ firstOffset: baseOffset, lastOffset, verb: "ack" }])).length === 0;
+        return (await stream.settle(assignmentId, ranges)).length === 0;
       } catch (error) {
         if (GmqError.is(error, "fenced") || GmqError.is(error, "assignment_not_found")) return false;
         throw error;
@@ -178,6 +180,25 @@ function createThinStream(
     },
   };
   return stream;
+}
+
+function wholeOf({ baseOffset, recordCount }: LogEntry): SettleRange {
+  return { firstOffset: baseOffset, lastOffset: baseOffset + BigInt(recordCount) - 1n, verb: "ack" };
+}
+
+/** Gathers an entry's records whose time is over, by this broker's clock: they are acked, not sent. */
+function createExpiredRanges(): { takes(record: PlacedRecord): boolean; readonly ranges: readonly SettleRange[] } {
+  const ranges: { firstOffset: bigint; lastOffset: bigint; readonly verb: "ack" }[] = [];
+  return {
+    ranges,
+    takes({ expiresAtMs, offset }) {
+      if (expiresAtMs === 0 || Date.now() < expiresAtMs) return false;
+      const last = ranges.at(-1);
+      if (last !== undefined && last.lastOffset + 1n === offset) last.lastOffset = offset;
+      else ranges.push({ firstOffset: offset, lastOffset: offset, verb: "ack" });
+      return true;
+    },
+  };
 }
 
 function recordOf(

@@ -42,7 +42,7 @@ export function createGatewayPublish(
     const { config } = await topics.resolve(topic);
     const partition =
       request.partition ?? (key === undefined ? turn++ % config.partitions : partitionForKey(key, config.partitions));
-    const records = encodeRecords([{ key, value, headers, timestampMs: Date.now() }]);
+    const records = encodeRecords([{ key, value, headers, timestampMs: Date.now(), expiresAtMs: expiryOf(request) }]);
     if (records.length > limits.recordBytesMax) {
       throw new GmqError("record_too_large", `the record takes ${records.length} bytes`, {
         field: "value",
@@ -68,6 +68,18 @@ export function createGatewayPublish(
     const { firstOffset: offset, duplicate, scheduled = false } = outcome;
     return { topic, partition, offset, duplicate, scheduled };
   };
+}
+
+function expiryOf({ ttlMs, deliverAtMs = 0n }: PublishRequest): number {
+  if (ttlMs === undefined) return 0;
+  if (ttlMs < 1n || ttlMs > limits.ttlMsMax) {
+    throw new GmqError("invalid_argument", `ttl_ms is ${ttlMs}`, {
+      field: "ttl_ms",
+      limit: `1 to ${limits.ttlMsMax} ms`,
+    });
+  }
+  // A delivery time that is too far away is refused when the record is kept.
+  return Math.min(Math.max(Date.now(), Number(deliverAtMs)) + Number(ttlMs), Number.MAX_SAFE_INTEGER);
 }
 
 function keyOf({ key, keyBytes }: PublishRequest): Uint8Array | undefined {

@@ -72,11 +72,12 @@ export function checkGroup(group: string): string {
 }
 
 /** A record as admin calls show it. */
-export function recordMessage({ key, value, headers, timestampMs }: DecodedRecord): RecordMessage {
+export function recordMessage({ key, value, headers, timestampMs, expiresAtMs }: DecodedRecord): RecordMessage {
   return create(RecordSchema, {
     ...(key === undefined ? {} : { key }),
     value,
     headers: headers.map((header) => ({ ...header })),
     timestampMs: BigInt(timestampMs),
+    expiresAtMs: BigInt(expiresAtMs),
   });
 }

@@ -183,3 +183,28 @@ describe("settle", () => {
     await expect.poll(async () => (await test.engine.groups.get("g"))?.members).toEqual([]);
   });
 });
+
+describe("ttl_ms", () => {
+  it("an expired record is acked and not sent, and holds no place of max_in_flight", async () => {
+    const client = createServiceClient(BrokerService, node.transport);
+    const value = (text: string): Uint8Array => new TextEncoder().encode(text);
+    for (let n = 0; n < 5; n++) await client.publish({ topic: "t", partition: 0, value: value(`x${n}`), ttlMs: 1n });
+    await client.publish({ topic: "t", partition: 0, value: value("lives"), ttlMs: 3_600_000n });
+    await client.publish({ topic: "t", partition: 0, value: value("too") });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const thin = consume({ maxInFlight: 2 });
+    await expect.poll(() => thin.texts()).toEqual(["lives", "too"]);
+    for (const record of thin.records) expect(await thin.settle(record)).toEqual([]);
+    await expect.poll(async () => (await test.engine.groups.offsets("g"))[0]?.lagRecords).toBe(0);
+    thin.stop();
+  });
+
+  it("out of its bounds is refused", async () => {
+    const client = createServiceClient(BrokerService, node.transport);
+    for (const ttlMs of [0n, -1n, 366n * 86_400_000n + 1n]) {
+      await expect(client.publish({ topic: "t", value: new Uint8Array(1), ttlMs })).rejects.toMatchObject({
+        message: expect.stringContaining("ttl_ms"),
+      });
+    }
+  });
+});

@@ -60,6 +60,8 @@ export interface BrowsedRecord {
   readonly value: Uint8Array;
   readonly headers: readonly { readonly key: string; readonly value: Uint8Array }[];
   readonly timestamp: Date;
+  /** From then on no consumer gets it; undefined: it never expires. */
+  readonly expiresAt: Date | undefined;
 }
 
 export interface Status {
@@ -143,7 +145,7 @@ export function createAdmin(link: Link, topicChanged: (name: string) => void): A
       );
       const records = answer.records.map(({ offset, record }) => {
         if (record === undefined) throw missing("record");
-        const { key, value, headers, timestampMs } = record;
+        const { key, value, headers, timestampMs, expiresAtMs } = record;
         return {
           partition,
           offset,
@@ -151,6 +153,7 @@ export function createAdmin(link: Link, topicChanged: (name: string) => void): A
           value,
           headers: headers.map((header) => ({ key: header.key, value: header.value })),
           timestamp: new Date(Number(timestampMs)),
+          expiresAt: expiresAtMs === 0n ? undefined : new Date(Number(expiresAtMs)),
         };
       });
       return { records, nextOffset: answer.nextOffset, endOffset: answer.endOffset };

@@ -8,7 +8,8 @@ import type { Message } from "./message.js";
 import { type Consumer, createConsumer, readMessages } from "./message-reader.js";
 import { createProducer, type Producer } from "./producer.js";
 import type { ProducerOptions } from "./producer-options.js";
-import { createSubscription, type Handler, type SubscribeOptions, type Subscription } from "./subscription.js";
+import type { SubscribeOptions } from "./subscribe-options.js";
+import { createSubscription, type Handler, type Subscription } from "./subscription.js";
 import { createTopicDirectory } from "./topic-directory.js";
 import type { TopicsLike } from "./topic-list.js";
 

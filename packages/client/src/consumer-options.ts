@@ -31,6 +31,8 @@ export interface ConsumerOptions {
    * it, `fail` ends the consumer with `schema_invalid` and leaves the record unsettled.
    */
   readonly onInvalid?: OnInvalid;
+  /** So long without a record done, while some are held or there is no session, is told as a `stalled` event; 1,000 to 86,400,000 ms, default 60,000, `false`: never. */
+  readonly stallMs?: number | false;
 }
 
 export type ConsumerMode = "exclusive" | "shared" | "broadcast";
@@ -46,6 +48,7 @@ export interface ConsumerSettings {
   readonly bytes: number;
   readonly sessionTimeoutMs: number;
   readonly memberId: string | undefined;
+  readonly stallMs: number | false;
 }
 
 /** Modes as the wire has them. */
@@ -65,6 +68,7 @@ export function checkConsumer(topics: readonly string[], options: ConsumerOption
     sessionTimeoutMs = limits.sessionTimeoutMsDefault,
     memberId,
     onInvalid = "deadLetter",
+    stallMs = 60_000,
   } = options;
   if (!["fail", "skip", "deadLetter"].includes(onInvalid)) {
     throw new GmqError("invalid_argument", `onInvalid is ${String(onInvalid)}`, {
@@ -83,6 +87,7 @@ export function checkConsumer(topics: readonly string[], options: ConsumerOption
   }
   inRange("maxInFlight.records", records, 1, limits.creditRecordsMax);
   inRange("maxInFlight.bytes", bytes, 1, limits.creditBytesMax);
+  if (stallMs !== false) inRange("stallMs", stallMs, 1_000, 86_400_000);
   inRange("sessionTimeoutMs", sessionTimeoutMs, limits.sessionTimeoutMsMin, limits.sessionTimeoutMsMax);
   if (!(mode in wireModes)) {
     throw new GmqError("invalid_argument", `mode is ${JSON.stringify(mode)}`, {
@@ -90,7 +95,7 @@ export function checkConsumer(topics: readonly string[], options: ConsumerOption
       limit: Object.keys(wireModes).join(", "),
     });
   }
-  return { group, mode, start, records, bytes, sessionTimeoutMs, memberId };
+  return { group, mode, start, records, bytes, sessionTimeoutMs, memberId, stallMs };
 }
 
 /** A start position as the wire has it. @throws GmqError `invalid_argument` */

@@ -86,7 +86,7 @@ function append(messages: RawMessage[], assignment: Assignment, part: Part, byte
   const share = Math.floor(part.bytes.length / records.length);
   const rest = part.bytes.length - share * records.length;
   for (let index = 0; index < records.length; index++) {
-    const { key, value, headers, timestampMs } = records[index] as (typeof records)[number];
+    const { key, value, headers, timestampMs, expiresAtMs } = records[index] as (typeof records)[number];
     messages.push({
       assignment,
       offset: part.firstOffset + BigInt(index),
@@ -94,10 +94,13 @@ function append(messages: RawMessage[], assignment: Assignment, part: Part, byte
       valueBytes: value,
       rawHeaders: headers,
       timestampMs,
+      expiresAtMs,
       attempts: part.attempts.get(index) ?? 0,
       handBacks: part.takeOvers + (part.releases.get(index) ?? 0),
       bytes: index === 0 ? share + rest : share,
       settled: false,
+      counted: false,
+      verdict: undefined,
     });
   }
 }

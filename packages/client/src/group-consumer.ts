@@ -13,7 +13,8 @@ import type { EventStream } from "./event-stream.js";
 import type { BrokerFrame, ClientFrame, Link } from "./link.js";
 import type { Assignment, RawMessage, Settlement } from "./message.js";
 import { createResumePoints } from "./resume-points.js";
-import { createSettlements } from "./settlements.js";
+import { createSettlements, isSame } from "./settlements.js";
+import { type Work, watchStalls } from "./stall-watch.js";
 import type { SubscriptionEvent } from "./subscription-events.js";
 
 /** The owner's side. None of these may throw. */
@@ -23,6 +24,8 @@ export interface ConsumerOwner {
   revoking(assignment: Assignment): Promise<void>;
   /** The assignment is gone, its signal has fired: forget its messages. */
   lost(assignment: Assignment): void;
+  /** What it does with what it holds; asked a few times in each `stallMs`. */
+  work(): Work;
   /** Nothing more will come. */
   ended(error: GmqError | undefined): void;
 }
@@ -77,6 +80,7 @@ export function createGroupConsumer(
   /** Done and not granted again. */
   let freeRecords = 0;
   let freeBytes = 0;
+  let doneRecords = 0;
   let subscribed = false;
   /** The session that was asked to subscribe: it has to be told when that is over, answered or not. */
   let askedOn: typeof link.welcome;
@@ -275,6 +279,7 @@ export function createGroupConsumer(
   function done({ assignment, bytes }: RawMessage): void {
     assignment.unsettled--;
     heldRecords--;
+    doneRecords++;
     heldBytes -= bytes;
     freeRecords++;
     freeBytes += bytes;
@@ -301,6 +306,7 @@ export function createGroupConsumer(
     loseAll(error ?? new GmqError("cancelled", "the consumer was closed"));
     detach();
     stopHeartbeat();
+    stopStallWatch();
     if (askedOn !== undefined && link.welcome === askedOn) {
       // Without an answer the session's end, or its timeout, does the same.
       await bounded(
@@ -313,6 +319,20 @@ export function createGroupConsumer(
     owner.ended(error);
   }
 
+  const stopStallWatch =
+    settings.stallMs === false
+      ? () => undefined
+      : watchStalls(
+          settings.stallMs,
+          () => ({
+            subscribed,
+            heldRecords,
+            doneRecords,
+            creditUsedUp: heldRecords >= settings.records || heldBytes >= settings.bytes,
+            work: owner.work(),
+          }),
+          events,
+        );
   const stopHeartbeat = link.heartbeatEvery(settings.sessionTimeoutMs / heartbeatsPerTimeout);
   const detach = link.attach({
     opened: subscribe,
@@ -335,15 +355,29 @@ export function createGroupConsumer(
 
   return {
     async settle(message, settlement, callOptions) {
+      if (message.verdict !== undefined && !isSame(message.verdict, settlement)) {
+        throw new GmqError("already_settled", `the record was settled with ${message.verdict.verb} before`, {
+          field: "verb",
+        });
+      }
       if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
       if (message.assignment.lost.signal.aborted)
         throw new GmqError("fenced", "the partition has another owner; the record comes again there", {
           field: "epoch",
         });
-      await bounded(settlements.settle(message.assignment, message.offset, settlement), callOptions, "settling");
+      // A failed try in place is no last word.
+      if (settlement.verb !== "retry" || !settlement.inPlace) message.verdict = settlement;
+      try {
+        await bounded(settlements.settle(message.assignment, message.offset, settlement), callOptions, "settling");
+      } catch (error) {
+        // It may have failed: the store decides about the next one.
+        if (message.verdict === settlement) message.verdict = undefined;
+        throw error;
+      }
     },
     note(message, settlement) {
       if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
+      if (settlement.verb !== "retry" || !settlement.inPlace) message.verdict ??= settlement;
       if (!message.assignment.lost.signal.aborted) settlements.note(message.assignment, message.offset, settlement);
     },
     done,

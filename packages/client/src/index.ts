@@ -40,7 +40,9 @@ export type { Producer, SendResult, StoredRecord } from "./producer.js";
 export type { ProducerOptions } from "./producer-options.js";
 export type { ProducerRecord } from "./producer-record.js";
 export { Reject } from "./reject.js";
-export type { Handler, SubscribeOptions, Subscription } from "./subscription.js";
+export type { StallReason } from "./stall-watch.js";
+export type { SubscribeOptions } from "./subscribe-options.js";
+export type { Handler, Subscription } from "./subscription.js";
 export type { SubscriptionEvent } from "./subscription-events.js";
 export { type Topic, type TopicLike, type TopicOptions, topic, type ValueCodec } from "./topic.js";
 export type {

@@ -3,6 +3,7 @@ import { GmqError, limits } from "@gmq/protocol";
 import { bounded, type CallOptions } from "./call-options.js";
 import { type ConsumerOptions, inRange } from "./consumer-options.js";
 import { createEventStream } from "./event-stream.js";
+import { createExpiredRecords } from "./expired-records.js";
 import { createGroupConsumer } from "./group-consumer.js";
 import { decodeOrThrow, InvalidValue, settlementOfInvalid } from "./invalid-values.js";
 import type { Link } from "./link.js";
@@ -58,6 +59,10 @@ export function createConsumer<In, Out>(
         else whenSettled.set(assignment, resolve);
       });
     },
+    work() {
+      for (const [message] of handedOut.values()) if (message !== undefined) return { kind: "notSettled", message };
+      return { kind: "notRead" };
+    },
     lost(assignment) {
       forget(assignment);
       for (const message of handedOut.get(assignment) ?? []) finish(message);
@@ -69,6 +74,7 @@ export function createConsumer<In, Out>(
       closed();
     },
   });
+  const expired = createExpiredRecords(group.note, events);
   const whenSettled = new Map<RawMessage["assignment"], () => void>();
 
   function forget(assignment: RawMessage["assignment"]): void {
@@ -100,11 +106,15 @@ export function createConsumer<In, Out>(
     }
   }
 
-  /** Undefined: the value cannot be read, which the policy has dealt with. @throws GmqError `schema_invalid` when the policy is to fail */
+  /** Undefined: the record has expired, or its value cannot be read, which the policy has dealt with. @throws GmqError `schema_invalid` when the policy is to fail */
   async function open(raw: RawMessage): Promise<Message<Out> | undefined> {
     const held = handedOut.get(raw.assignment) ?? new Set();
     handedOut.set(raw.assignment, held);
     held.add(raw);
+    if (expired.skips(raw)) {
+      finish(raw);
+      return undefined;
+    }
     try {
       const value = await decodeOrThrow(topics.codecOf(raw.assignment.topic), raw);
       return messageOf(raw, value, settle, checkExtension);

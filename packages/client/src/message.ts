@@ -14,6 +14,8 @@ export interface Message<Value> {
   readonly headers: Readonly<Record<string, string>>;
   /** The producer's time. */
   readonly timestamp: Date;
+  /** Undefined: it never expires. */
+  readonly expiresAt: Date | undefined;
   /** 1 for the first try; grows with each failed one. */
   readonly attempt: number;
   /** How often it was handed back without an attempt: released, or taken over from another consumer. 0 for most; high for a record that ends its consumers. */
@@ -68,11 +70,17 @@ export interface RawMessage {
   readonly valueBytes: Uint8Array;
   readonly rawHeaders: readonly DecodedHeader[];
   readonly timestampMs: number;
+  /** 0: it never expires. */
+  readonly expiresAtMs: number;
   attempts: number;
   readonly handBacks: number;
   /** Bytes that it holds of the consumer's credit. */
   readonly bytes: number;
   settled: boolean;
+  /** The store has counted this try as failed already; see suspects.ts. */
+  counted: boolean;
+  /** What was said of it first and is not known to have failed; another verdict comes too late. */
+  verdict: Settlement | undefined;
 }
 
 const text = new TextDecoder();
@@ -131,6 +139,10 @@ class DeliveredMessage<Value> implements Message<Value> {
 
   get timestamp(): Date {
     return new Date(this.#raw.timestampMs);
+  }
+
+  get expiresAt(): Date | undefined {
+    return this.#raw.expiresAtMs === 0 ? undefined : new Date(this.#raw.expiresAtMs);
   }
 
   // Getters, so that `({ value, ack }) => …` works.

@@ -16,6 +16,11 @@ export interface ProducerRecord<Value> {
    * time that has passed means now.
    */
   readonly deliverAt?: Date | number;
+  /**
+   * Not handed to a handler when so many ms have passed since the send, or since `deliverAt` when that is later; 1 ms to 366 days, default: never expires. Consumers skip an
+   * expired record by acking it. The end is reckoned by the producer's clock and judged by the consumer's: their difference shortens or lengthens it.
+   */
+  readonly ttlMs?: number;
   /** Milliseconds since the epoch or a Date; default: now. */
   readonly timestamp?: number | Date;
 }
@@ -23,13 +28,28 @@ export interface ProducerRecord<Value> {
 const utf8 = new TextEncoder();
 
 /** The record as the batch codec takes it. @throws GmqError `invalid_argument` */
-export function encodableOf<In>({ key, headers, timestamp }: ProducerRecord<In>, value: Uint8Array): EncodableRecord {
+export function encodableOf<In>(
+  { key, headers, timestamp, ttlMs, deliverAt }: ProducerRecord<In>,
+  value: Uint8Array,
+): EncodableRecord {
   return {
     key: typeof key === "string" ? utf8.encode(key) : key,
     value,
     headers: headersOf(headers),
     timestampMs: timestampOf(timestamp),
+    expiresAtMs: ttlMs === undefined ? 0 : expiryOf(ttlMs, deliverAt),
   };
+}
+
+function expiryOf(ttlMs: number, deliverAt: Date | number | undefined): number {
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > limits.ttlMsMax) {
+    throw new GmqError("invalid_argument", `ttlMs is ${ttlMs}`, {
+      field: "ttlMs",
+      limit: `1 to ${limits.ttlMsMax} ms`,
+    });
+  }
+  const nowMs = Date.now();
+  return Math.max(nowMs, deliverAt === undefined ? nowMs : checkedDeliverAt(deliverAt, nowMs)) + ttlMs;
 }
 
 /** How a record is known to the log beside its producer's numbers, undefined when it is not. A record of these travels alone: they are its batch's. */
@@ -42,15 +62,20 @@ export interface RecordTags {
 /** The record's tags; a delayed one without an id gets one, so that it is kept once however often it is sent. @throws GmqError `invalid_argument` */
 export function tagsOf({ dedupeId, deliverAt }: ProducerRecord<unknown>): RecordTags | undefined {
   if (deliverAt === undefined) return dedupeId === undefined ? undefined : { dedupeId, deliverAtMs: 0n };
-  const ms = typeof deliverAt === "number" ? deliverAt : deliverAt.getTime();
   const nowMs = Date.now();
+  const ms = checkedDeliverAt(deliverAt, nowMs);
+  return { dedupeId: dedupeId ?? randomUUID(), deliverAtMs: ms > nowMs ? BigInt(ms) : 0n };
+}
+
+function checkedDeliverAt(deliverAt: Date | number, nowMs: number): number {
+  const ms = typeof deliverAt === "number" ? deliverAt : deliverAt.getTime();
   if (!Number.isSafeInteger(ms) || ms < 0 || ms - nowMs > limits.deliverAfterMsMax) {
     throw new GmqError("invalid_argument", `deliverAt is ${ms}`, {
       field: "deliverAt",
       limit: `${limits.deliverAfterMsMax} ms from now`,
     });
   }
-  return { dedupeId: dedupeId ?? randomUUID(), deliverAtMs: ms > nowMs ? BigInt(ms) : 0n };
+  return ms;
 }
 
 /** Bytes that the record takes in a batch. @throws GmqError `record_too_large` */

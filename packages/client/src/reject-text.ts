@@ -2,7 +2,11 @@ import { limits } from "@gmq/protocol/portable";
 import { Reject } from "./reject.js";
 
 /** Why records are rejected without the handler asking for it, as dead letters are grouped by. */
-export const rejectReasons = { maxAttempts: "max attempts", invalid: "schema invalid" } as const;
+export const rejectReasons = {
+  maxAttempts: "max attempts",
+  handBacks: "hand backs exceeded",
+  invalid: "schema invalid",
+} as const;
 
 /** What becomes of a record that is given up. */
 export interface Rejection {

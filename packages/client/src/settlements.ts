@@ -241,9 +241,9 @@ function merged(ranges: readonly Range[]): Range[] {
   const joined: Range[] = [];
   for (const range of sorted) {
     const last = joined.at(-1);
-    // A verdict that is said twice is said once; each failed try counts.
+    // A verdict that is said twice is said once; each failed try in place counts.
     const touches =
-      range.settlement.verb === "retry"
+      range.settlement.verb === "retry" && range.settlement.inPlace
         ? range.first - 1n === last?.last
         : last !== undefined && range.first - 1n <= last.last;
     if (last !== undefined && touches && isSame(last.settlement, range.settlement)) {
@@ -253,7 +253,8 @@ function merged(ranges: readonly Range[]): Range[] {
   return joined;
 }
 
-function isSame(left: Settlement, right: Settlement): boolean {
+/** True for verdicts that say the same. */
+export function isSame(left: Settlement, right: Settlement): boolean {
   if (left.verb === "retry" && right.verb === "retry")
     return left.delayMs === right.delayMs && left.inPlace === right.inPlace;
   if (left.verb === "reject" && right.verb === "reject")

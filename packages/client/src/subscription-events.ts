@@ -1,4 +1,5 @@
 import type { GmqError } from "@gmq/protocol";
+import type { StallReason } from "./stall-watch.js";
 
 /** What happens to a subscription, for `status()`. */
 export type SubscriptionEvent =
@@ -34,6 +35,18 @@ export type SubscriptionEvent =
       readonly offset: bigint;
       readonly error: GmqError;
     }
+  /** Records whose `ttlMs` was over before a handler got them: they were acked. Counted apart from what is skipped or rejected. */
+  | { readonly type: "expired"; readonly topic: string; readonly partition: number; readonly records: number }
+  /** It holds records, or has no session, and for `stallMs` nothing was done. Told once; `creditUsedUp`: it holds all that it may, so nothing else is delivered. */
+  | {
+      readonly type: "stalled";
+      readonly forMs: number;
+      readonly heldRecords: number;
+      readonly creditUsedUp: boolean;
+      readonly reason: StallReason;
+    }
+  /** A stall is over. */
+  | { readonly type: "resumed"; readonly stalledMs: number }
   /** What became of records could not be stored: they come again. */
   | { readonly type: "settleFailed"; readonly topic: string; readonly partition: number; readonly error: GmqError }
   /** There is no session at the moment; it is opened again. */

@@ -5,18 +5,20 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { GmqError, hasSeededBug } from "@gmq/protocol";
 import { bounded, type CallOptions } from "./call-options.js";
-import { type ConsumerOptions, inRange } from "./consumer-options.js";
 import { createEventStream } from "./event-stream.js";
+import { createExpiredRecords } from "./expired-records.js";
 import { createGroupConsumer } from "./group-consumer.js";
 import { decodeOrThrow, InvalidValue, settlementOfInvalid } from "./invalid-values.js";
 import { createLanes, type Park } from "./lanes.js";
 import type { Link } from "./link.js";
 import { type Message, messageOf, type RawMessage, type Settlement } from "./message.js";
 import { pause } from "./pause.js";
-import { checkExtension, processingTimeoutMsMax, startDeadline } from "./processing-deadline.js";
+import { checkExtension, startDeadline } from "./processing-deadline.js";
 import { Reject } from "./reject.js";
 import { type Rejection, rejection, rejectReasons } from "./reject-text.js";
+import { checkSubscribe, type SubscribeOptions } from "./subscribe-options.js";
 import type { SubscriptionEvent } from "./subscription-events.js";
+import { createSuspectGate } from "./suspects.js";
 import { type TopicsLike, topicListOf } from "./topic-list.js";
 
 /**
@@ -27,29 +29,6 @@ export type Handler<Value> = (
   message: Message<Value>,
   context: { readonly signal: AbortSignal },
 ) => Promise<void> | void;
-
-export interface SubscribeOptions extends ConsumerOptions {
-  /** Handlers that run at once; 1 to 10,000, default 1. */
-  readonly concurrency?: number;
-  /** What keeps its order under concurrency: records of a key (default), of a partition, or nothing (the default, and all there is, in shared mode). */
-  readonly orderBy?: "key" | "partition" | "none";
-  /**
-   * One attempt at a record may take so long; 1 to 2,147,483,647 ms, default: no limit. Past it the handler's signal fires and the attempt has failed; `message.extend()`
-   * moves the deadline. The next attempt does not wait for a handler that ignores its signal, and may overlap with it.
-   */
-  readonly processingTimeoutMs?: number;
-  /** How a record whose handler throws comes again. */
-  readonly retry?: {
-    /** A record that has failed so often is rejected with the reason "max attempts"; 1 to 1,000,000, default 8. Releases and take-overs do not count. */
-    readonly maxAttempts?: number;
-    /** Exponential with jitter; default 200 ms up to 30,000 ms. */
-    readonly backoff?: { readonly initialMs?: number; readonly maxMs?: number };
-    /** `in-order` (default): the record waits in its lane. `delayed` (default in shared mode): the store brings it again, later records of the key overtake it. */
-    readonly place?: "in-order" | "delayed";
-  };
-  /** Closes the subscription when it fires. */
-  readonly signal?: AbortSignal;
-}
 
 export interface Subscription {
   /** What happens to it; end it with `break` or by closing the subscription. */
@@ -80,31 +59,14 @@ export function createSubscription<In, Out>(
   handler: Handler<Out>,
   closed: () => void,
 ): Subscription {
-  const isShared = options.mode === "shared";
-  const {
-    concurrency = 1,
-    orderBy = isShared ? "none" : "key",
-    retry = {},
-    signal,
-    processingTimeoutMs,
-    onInvalid = "deadLetter",
-  } = options;
-  const { initialMs = 200, maxMs = 30_000 } = retry.backoff ?? {};
-  const { place = isShared ? "delayed" : "in-order", maxAttempts = 8 } = retry;
-  inRange("concurrency", concurrency, 1, 10_000);
-  inRange("retry.backoff.initialMs", initialMs, 1, 86_400_000);
-  inRange("retry.backoff.maxMs", maxMs, initialMs, 86_400_000);
-  inRange("retry.maxAttempts", maxAttempts, 1, 1_000_000);
-  if (processingTimeoutMs !== undefined) inRange("processingTimeoutMs", processingTimeoutMs, 1, processingTimeoutMsMax);
-  if (isShared && orderBy !== "none") {
-    throw new GmqError("invalid_argument", `orderBy is ${JSON.stringify(orderBy)} in shared mode`, {
-      field: "orderBy",
-      limit: "none: other consumers have records of the same keys",
-    });
-  }
+  const settings = checkSubscribe(options);
+  const { isShared, concurrency, orderBy, place, maxAttempts, maxHandBacks, initialMs, maxMs } = settings;
+  const { processingTimeoutMs, onInvalid = "deadLetter", signal } = options;
   const topics = topicListOf(like);
   const events = createEventStream<SubscriptionEvent>();
   const lanes = createLanes<RawMessage>(concurrency, run);
+  /** In the hands of handlers, oldest first. */
+  const running = new Set<RawMessage>();
   /** Fires when no handler may begin any more; ends the waits for a retry. */
   const stopping = new AbortController();
   const outcome = Promise.withResolvers<void>();
@@ -121,11 +83,15 @@ export function createSubscription<In, Out>(
     {
       messages(messages) {
         if (stopping.signal.aborted) for (const message of messages) consumer.done(message);
-        else inside(() => messages.forEach((message) => lanes.add(message, laneOf(message, orderBy))));
+        else inside(() => messages.forEach(gate.add));
       },
       async revoking(assignment) {
         forget((message) => message.assignment === assignment);
         await until(() => assignment.unsettled === 0);
+      },
+      work() {
+        const [message] = running;
+        return message === undefined ? { kind: "retryWait" } : { kind: "handler", message };
       },
       lost: (assignment) => forget((message) => message.assignment === assignment),
       ended(error) {
@@ -139,9 +105,17 @@ export function createSubscription<In, Out>(
     },
   );
 
+  const gate = createSuspectGate(
+    lanes,
+    (message) => laneOf(message, orderBy),
+    maxHandBacks,
+    () => consumer.flushed(),
+  );
+  const expired = createExpiredRecords(consumer.note, events);
+
   /** Drops what has not begun: it is unsettled and comes again, here or elsewhere. */
   function forget(test: (message: RawMessage) => boolean): void {
-    for (const message of inside(() => lanes.remove(test))) finish(message);
+    for (const message of inside(() => gate.remove(test))) finish(message);
   }
 
   /** Handlers that begin in this piece of work know that they are inside this subscription; so does what begins when they are done. */
@@ -190,6 +164,7 @@ export function createSubscription<In, Out>(
   async function untilDone(raw: RawMessage, first: Promise<void>, park: Park): Promise<void> {
     const { lost } = raw.assignment;
     let attempt: Promise<void> | void = first;
+    running.add(raw);
     do {
       try {
         attempt ??= handle(raw);
@@ -202,6 +177,7 @@ export function createSubscription<In, Out>(
         if (!(await fail(raw, error, park))) break;
       }
     } while (!lost.signal.aborted && !stopping.signal.aborted);
+    running.delete(raw);
     finish(raw);
   }
 
@@ -211,12 +187,43 @@ export function createSubscription<In, Out>(
 
   /** One attempt. @throws InvalidValue, what the handler throws, `deadline_exceeded` */
   function handle(raw: RawMessage): Promise<void> | void {
+    if (expired.skips(raw)) return;
+    return gate.isSuspect(raw) ? handleAlone(raw) : begin(raw);
+  }
+
+  function begin(raw: RawMessage): Promise<void> | void {
     if (seeded.acksEarly && !raw.settled) {
       raw.settled = true;
       consumer.note(raw, acked);
     }
     const decoded = decodeOrThrow(topics.codecOf(raw.assignment.topic), raw);
     return decoded instanceof Promise ? decoded.then((value) => callHandler(raw, value)) : callHandler(raw, decoded);
+  }
+
+  /** A try at a suspect. It is counted first: if it ends this process, the next one knows. */
+  async function handleAlone(raw: RawMessage): Promise<void> {
+    if (raw.attempts >= maxAttempts) {
+      const error = new Error(`its consumers ended: handed back ${raw.handBacks} times`);
+      raw.settled = true;
+      reject(raw, rejection(rejectReasons.handBacks, error), error);
+      return;
+    }
+    try {
+      await consumer.settle(raw, { verb: "retry", delayMs: 0, inPlace: true }, {});
+    } catch (error) {
+      // Without the count it must not run; it comes again.
+      raw.settled = true;
+      const { topic: name, partition } = raw.assignment;
+      events.emit({ type: "settleFailed", topic: name, partition, error: GmqError.from(error) });
+      if (!raw.assignment.lost.signal.aborted) consumer.note(raw, { verb: "release" });
+      return;
+    }
+    raw.counted = true;
+    try {
+      await begin(raw);
+    } finally {
+      gate.outlived(raw);
+    }
   }
 
   function callHandler(raw: RawMessage, value: Out): Promise<void> | void {
@@ -273,6 +280,8 @@ export function createSubscription<In, Out>(
       Math.min(maxMs, initialMs * 2 ** Math.min(raw.attempts, 20)) * (0.5 + Math.random() / 2),
     );
     raw.attempts++;
+    const { counted } = raw;
+    raw.counted = false;
     if (Reject.is(error)) reject(raw, rejection(error.reason, error), error);
     else if (raw.attempts >= maxAttempts) reject(raw, rejection(rejectReasons.maxAttempts, error), error);
     else {
@@ -285,14 +294,16 @@ export function createSubscription<In, Out>(
         delayMs,
         error,
       });
-      consumer.note(raw, { verb: "retry", delayMs, inPlace: place === "in-order" });
-      if (place === "delayed") return false;
+      if (!counted) consumer.note(raw, { verb: "retry", delayMs, inPlace: place === "in-order" });
+      if (place === "delayed" && !counted) return false;
       if (seeded.freesKeys) {
         setTimeout(() => lanes.add(raw, laneOf(raw, orderBy)), delayMs);
         return false;
       }
       const { lost, revoking } = raw.assignment;
+      running.delete(raw);
       await park(pause(delayMs, [lost.signal, revoking.signal, stopping.signal]));
+      running.add(raw);
       return !revoking.signal.aborted;
     }
     return false;

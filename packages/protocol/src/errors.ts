@@ -53,7 +53,7 @@ export const errorTable = {
   subscription_not_found: rule(false, "not_found", "The session has no such subscription."),
   assignment_not_found: rule(false, "not_found", "The session has no such assignment."),
   not_delivered: rule(false, "failed_precondition", "A settle names records that were never delivered to this owner."),
-  already_settled: rule(false, "failed_precondition", "A retry names records that are settled already."),
+  already_settled: rule(false, "failed_precondition", "A verdict comes too late: the record is settled already."),
   fenced: rule(false, "aborted", "Another owner took over; nothing was changed."),
   producer_fenced: rule(
     false,

@@ -78,6 +78,8 @@ export const limits = {
   redriveRateMax: 1_000_000,
   /** How far ahead a record may be scheduled. */
   deliverAfterMsMax: 366 * 24 * 60 * 60 * 1_000,
+  /** How long a record may be told to live, from its send or its delivery time. */
+  ttlMsMax: 366 * 24 * 60 * 60 * 1_000,
   inFlightPublishBytesMax: 64 * 1024 * 1024,
 
   sessionTimeoutMsMin: 1_000,

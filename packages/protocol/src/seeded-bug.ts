@@ -11,7 +11,11 @@ export type SeededBug =
   | "no-safety-look"
   | "retry-with-new-sequence"
   | "offset-from-clock"
-  | "retry-frees-key";
+  | "retry-frees-key"
+  | "dead-letter-not-copied"
+  | "delay-cut-short"
+  | "expiry-ignored"
+  | "trim-counts-nothing";
 
 const environment: Readonly<Record<string, string | undefined>> = globalThis.process?.env ?? {};
 // Two switches that no deployment sets together; services refuse to start with the second one alone.

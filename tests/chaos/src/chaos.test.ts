@@ -4,11 +4,11 @@ import { runChaos } from "./world/chaos-run.ts";
 import type { StoreKind } from "./world/world.ts";
 
 const rounds: readonly (readonly [store: StoreKind, seed: number, only: readonly string[]])[] = [
-  ["embedded", 101, ["kill service", "kill consumer", "cut", "half-open then late"]],
+  ["embedded", 101, ["kill service", "kill consumer", "cut", "purge", "half-open then late"]],
   [
     "redis always",
     102,
-    ["kill redis", "kill service", "one way", "kill consumer", "script flush", "half-open for ever"],
+    ["kill redis", "kill service", "one way", "kill consumer", "script flush", "purge", "half-open for ever"],
   ],
 ];
 

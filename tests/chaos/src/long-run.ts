@@ -81,12 +81,14 @@ say(
   `lost ${sum(figures, ({ lostOutsideWindow }) => lostOutsideWindow)} (and ${sum(figures, ({ lost, lostOutsideWindow }) => lost - lostOutsideWindow)} inside the store's documented window), duplicated ${sum(figures, ({ duplicated }) => duplicated)}, reordered ${sum(figures, ({ reordered }) => reordered)}, redelivered ${sum(figures, ({ redelivered }) => redelivered)} of ${sum(figures, ({ deliveries }) => deliveries)} deliveries, fenced ${sum(figures, ({ fenced }) => fenced)}`,
 );
 say(`faults: ${total}: ${[...faults].map(([kind, count]) => `${kind} ${count}`).join(", ")}`);
-say(
-  `take-over after SIGKILL of a consumer (its connection closes): ${spread(figures.flatMap(({ takeOverMs }) => takeOverMs.closed))}`,
-);
-say(
-  `take-over from a silent consumer (SIGSTOP; session timeout 3,000 ms): ${spread(figures.flatMap(({ takeOverMs }) => takeOverMs.silent))}`,
-);
+for (const [name, of] of [
+  ["take-over after SIGKILL of a consumer (its connection closes)", "closed"],
+  ["take-over from a silent consumer (SIGSTOP; session timeout 3,000 ms)", "silent"],
+] as const) {
+  const all = (which: "alone" | "besideAnother"): string =>
+    spread(figures.flatMap(({ takeOverMs }) => takeOverMs[of][which]));
+  say(`${name}: ${all("alone")}; beside a fault of store, service or path: ${all("besideAnother")}`);
+}
 say(
   `largest process: ${Math.round(figures.reduce((most, { memoryBytesMax }) => Math.max(most, memoryBytesMax), 0) / 2 ** 20)} MiB`,
 );

@@ -116,6 +116,15 @@ describe("publish and consume", () => {
     expect(records[2]).not.toHaveProperty("key");
   });
 
+  it("prints nothing whose --ttl is over, and refuses one of no sense", async () => {
+    const topic = name();
+    await gmq.run(["publish", topic, "--ttl", "1", "over"]);
+    await gmq.run(["publish", topic, "--ttl", "3600000", "lives"]);
+    const consumed = await gmq.run(["consume", topic, "--group", "g", "--no-follow"]);
+    expect(consumed).toMatchObject({ code: 0, stdout: "lives\n" });
+    expect(await gmq.run(["publish", topic, "--ttl", "0", "x"])).toMatchObject({ code: 2 });
+  });
+
   it("begins a new group at an offset, a time or an end, and ends at a limit", async () => {
     const topic = name();
     await gmq.run(["topics", "create", topic, "--partitions", "1"]);

@@ -49,7 +49,7 @@ export function createJobRun(state: RunState, brokers: Brokers, signal: AbortSig
   function inTurn(act: () => Promise<void>): Promise<void> {
     const done = turn.then(act);
     turn = done.catch((error: unknown) => {
-      failure ??= error;
+      failure ??= error instanceof Error ? error : new Error(String(error));
     });
     return done;
   }

@@ -25,6 +25,7 @@ interface PublishOptions extends GlobalOptions {
   readonly keyField?: string;
   readonly header?: Readonly<Record<string, string>>;
   readonly partition?: number;
+  readonly ttl?: number;
   readonly file?: string;
   readonly format?: InputFormat;
   readonly onError: "stop" | "skip";
@@ -38,6 +39,7 @@ Examples:
   gmq publish orders 'Order#1001'                              one value
   gmq publish orders --key user_id_123 --header source=web 'Order#1001'
   gunzip -c packages.ndjson.gz | gmq publish packages --key-field source
+  gmq publish offers --ttl 60000 'half price for a minute'
   gmq publish logs --file app.log --on-error skip
   gmq publish images --format raw --file photo.jpg`;
 
@@ -55,6 +57,7 @@ export function addPublishCommand(program: Command, context: CommandContext): vo
     .option("--key-field <name>", "take the key from this field of each JSON line")
     .option("--header <name=value>", "header of every record (repeatable)", collectHeaders)
     .option("--partition <number>", "partition of every record", wholeNumber(0, limits.partitionsMax - 1))
+    .option("--ttl <ms>", "no consumer gets a record when so long has passed", wholeNumber(1, limits.ttlMsMax))
     .option("--file <path>", "read this file instead of stdin")
     .addOption(
       new Option(
@@ -76,7 +79,7 @@ export function addPublishCommand(program: Command, context: CommandContext): vo
         await withClient(context, options, async (gmq) => {
           const producer = gmq.producer({ timeoutMs: options.timeout ?? publishTimeoutMsDefault });
           const target = topic(topicName);
-          const fixed = { partition: options.partition, headers: options.header };
+          const fixed = { partition: options.partition, headers: options.header, ttlMs: options.ttl };
           await runPublish(topicName, options, context, {
             place: placeOf(values, options),
             source,

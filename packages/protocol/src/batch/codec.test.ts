@@ -9,9 +9,14 @@ import { decodeEntryMeta, type EntryMeta, encodeEntryMeta } from "./entry-meta.j
 
 const utf8 = new TextEncoder();
 const samples: EncodableRecord[] = [
-  { key: utf8.encode("user_id_123"), value: utf8.encode("Order#1001"), timestampMs: 1_764_000_000_000 },
-  { value: new Uint8Array(0), timestampMs: 0 },
-  { key: new Uint8Array(0), value: new Uint8Array(300).fill(7), timestampMs: 127 },
+  {
+    key: utf8.encode("user_id_123"),
+    value: utf8.encode("Order#1001"),
+    timestampMs: 1_764_000_000_000,
+    expiresAtMs: 1_764_000_060_000,
+  },
+  { value: new Uint8Array(0), timestampMs: 0, expiresAtMs: 0 },
+  { key: new Uint8Array(0), value: new Uint8Array(300).fill(7), timestampMs: 127, expiresAtMs: 1 },
   {
     key: utf8.encode("ключ"),
     value: new Uint8Array(20_000).fill(255),
@@ -28,11 +33,12 @@ function generated(records: readonly EncodableRecord[]): Uint8Array {
   return toBinary(
     RecordBatchSchema,
     create(RecordBatchSchema, {
-      records: records.map(({ key, value, headers, timestampMs }) => ({
+      records: records.map(({ key, value, headers, timestampMs, expiresAtMs = 0 }) => ({
         ...(key === undefined ? {} : { key }),
         value,
         headers: (headers ?? []).map((header) => ({ ...header })),
         timestampMs: BigInt(timestampMs),
+        expiresAtMs: BigInt(expiresAtMs),
       })),
     }),
   );
@@ -47,6 +53,7 @@ describe("batch codec", () => {
     const bytes = generated(samples);
     const records = decodeRecords(bytes);
     expect(records.map(({ timestampMs }) => timestampMs)).toEqual(samples.map(({ timestampMs }) => timestampMs));
+    expect(records.map(({ expiresAtMs }) => expiresAtMs)).toEqual([1_764_000_060_000, 0, 1, 0]);
     expect(records[0]?.key && Buffer.from(records[0].key).toString()).toBe("user_id_123");
     expect(records[1]?.key).toBeUndefined();
     expect(records[2]?.key?.length).toBe(0);

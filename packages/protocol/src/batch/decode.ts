@@ -14,6 +14,8 @@ export interface DecodedRecord {
   readonly value: Uint8Array;
   readonly headers: readonly DecodedHeader[];
   readonly timestampMs: number;
+  /** 0: it never expires. */
+  readonly expiresAtMs: number;
 }
 
 const text = new TextDecoder();
@@ -97,11 +99,13 @@ function decodeRecord(reader: Reader, end: number): DecodedRecord {
   let value: Uint8Array = noBytes;
   let headers: DecodedHeader[] | undefined;
   let timestampMs = 0;
+  let expiresAtMs = 0;
   while (reader.position < end) {
     const tag = readVarint(reader);
     if (tag === 0x12) value = readBytes(reader);
     else if (tag === 0x0a) key = readBytes(reader);
     else if (tag === 0x20) timestampMs = readVarint(reader);
+    else if (tag === 0x28) expiresAtMs = readVarint(reader);
     else if (tag === 0x1a) {
       headers ??= [];
       headers.push(decodeHeader(readBytes(reader)));
@@ -109,7 +113,7 @@ function decodeRecord(reader: Reader, end: number): DecodedRecord {
   }
   if (reader.position !== end)
     throw new GmqError("batch_corrupt", "a field is longer than its record", { field: "batch.records" });
-  return { key, value, headers: headers ?? noHeaders, timestampMs };
+  return { key, value, headers: headers ?? noHeaders, timestampMs, expiresAtMs };
 }
 
 function decodeHeader(bytes: Uint8Array): DecodedHeader {

@@ -2,7 +2,7 @@
  * Encodes records into one RecordBatch, byte-equal to protobuf's canonical form. Grammar:
  *
  *   batch  = { 0x0a length record }
- *   record = [ 0x0a length key ] [ 0x12 length value ] { 0x1a length header } [ 0x20 timestamp-varint ]
+ *   record = [ 0x0a length key ] [ 0x12 length value ] { 0x1a length header } [ 0x20 timestamp-varint ] [ 0x28 expiry-varint ]
  *   header = [ 0x0a length key-utf8 ] [ 0x12 length value ]
  *
  * Called by the client's producer and by the broker for thin clients; its bytes are stored as they are.
@@ -23,6 +23,8 @@ export interface EncodableRecord {
   readonly headers?: readonly EncodableHeader[] | undefined;
   /** Milliseconds since the epoch, 0 to 2^53 - 1. */
   readonly timestampMs: number;
+  /** Milliseconds since the epoch, up to 2^53 - 1; absent or 0: the record never expires. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /** Grows one batch; `take` hands its bytes over and begins the next. */
@@ -73,6 +75,10 @@ export function createBatchEncoder(initialBytes = 4_096): BatchEncoder {
         buffer[position++] = 0x20;
         position = writeVarint(buffer, position, record.timestampMs);
       }
+      if (record.expiresAtMs !== undefined && record.expiresAtMs > 0) {
+        buffer[position++] = 0x28;
+        position = writeVarint(buffer, position, record.expiresAtMs);
+      }
       recordCount++;
       return position - before;
     },
@@ -118,6 +124,7 @@ function recordBytes(record: EncodableRecord, headers: readonly EncodedHeader[] 
   if (record.key !== undefined) bytes += 1 + varintBytes(record.key.length) + record.key.length;
   if (headers !== undefined) for (const header of headers) bytes += 1 + varintBytes(header.bytes) + header.bytes;
   if (record.timestampMs > 0) bytes += 1 + varintBytes(record.timestampMs);
+  if (record.expiresAtMs !== undefined && record.expiresAtMs > 0) bytes += 1 + varintBytes(record.expiresAtMs);
   return bytes;
 }
 

@@ -2,7 +2,7 @@
  * Brings rejected records to their dead-letter topic: reads them, appends copies under a dedupe id, then settles the originals. Any step may fail or the process
  * may die after any step: what is not buried is owed still, and doing it again stores nothing twice.
  */
-import { decodeEntry, GmqError, limits } from "@gmq/protocol";
+import { decodeEntry, GmqError, hasSeededBug, limits } from "@gmq/protocol";
 import type { LogBatch, LogEntry, LogStore, Ownership, PendingEntry } from "../engine.js";
 import { rejectedState } from "../log/entry-states.js";
 import { deadLetterBatch, staysWhereItIs } from "./dead-letter-batch.js";
@@ -23,6 +23,7 @@ interface Copy {
   readonly error?: GmqError;
 }
 
+const losesCopies = hasSeededBug("dead-letter-not-copied");
 /** Payload of one append, about. */
 const appendBytes = 1024 * 1024;
 
@@ -63,7 +64,8 @@ export function createCopyOwed(
     for await (const record of decodeEntry(entry)) {
       const rejection = wanted.get(record.index);
       if (rejection === undefined) continue;
-      const batch = staysWhereItIs(ownership, record) ? undefined : await deadLetterBatch(ownership, record, rejection);
+      const staysUncopied = staysWhereItIs(ownership, record) || (losesCopies && record.offset % 10n === 0n);
+      const batch = staysUncopied ? undefined : await deadLetterBatch(ownership, record, rejection);
       yield { baseOffset, index: record.index, batch };
     }
   }

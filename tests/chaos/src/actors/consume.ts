@@ -35,7 +35,9 @@ export async function consume(spec: ConsumerSpec): Promise<RunningConsumer> {
       sessionTimeoutMs: spec.sessionTimeoutMs,
       ...(spec.maxInFlight === undefined ? {} : { maxInFlight: { records: spec.maxInFlight } }),
       ...(spec.memberId === undefined ? {} : { memberId: spec.memberId }),
-      retry: { backoff: { initialMs: 20, maxMs: 200 } },
+      ...(spec.processingTimeoutMs === undefined ? {} : { processingTimeoutMs: spec.processingTimeoutMs }),
+      // Which of the run's failures are counted is judged: suspects would add their own.
+      retry: { backoff: { initialMs: 20, maxMs: 200 }, maxHandBacks: false },
     },
     handle,
   );
@@ -57,6 +59,12 @@ export async function consume(spec: ConsumerSpec): Promise<RunningConsumer> {
       released.add(id);
       return settle("release");
     }
+    if (lot >= 300 && lot < 300 + spec.rejectPerMille) return settle("reject");
+    if (spec.processingTimeoutMs !== undefined && lot >= 400 && lot < 400 + spec.extendPerMille) {
+      await sleep(spec.processingTimeoutMs * 0.6);
+      message.extend();
+      await sleep(spec.processingTimeoutMs * 0.6);
+    }
     journal.note({ e: "handled", at: nowMs(), ...place });
     if (spec.settle === "implicit") return undefined;
     return settle("ack");
@@ -66,6 +74,7 @@ export async function consume(spec: ConsumerSpec): Promise<RunningConsumer> {
       try {
         if (verb === "ack") await message.ack();
         else if (verb === "retry") await message.retry({ delayMs: 50 });
+        else if (verb === "reject") await message.reject("given up");
         else await message.release();
         journal.note({ e: "settled", at: nowMs(), ...place });
       } catch (error) {

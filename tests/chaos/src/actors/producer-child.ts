@@ -18,13 +18,26 @@ const tickMs = 10;
 
 function send(): void {
   const keyIndex = count % spec.keys;
+  // Spread over the numbers, and the same in every run.
+  const lot = (count * 7_919) % 1_000;
+  const isLate = lot < spec.delayPerMille;
+  const isShort = lot >= 500 && lot < 500 + spec.ttlPerMille;
   const id = `${spec.name}.${count++}`;
-  const key = `${spec.name}-k${keyIndex}`;
-  const seq = nextOfKey[keyIndex] ?? 0;
-  nextOfKey[keyIndex] = seq + 1;
+  // A delayed record takes its place in the log when its time comes: it has no order to keep with others.
+  const key = isLate ? `${id}-late` : `${spec.name}-k${keyIndex}`;
+  const seq = isLate ? 0 : (nextOfKey[keyIndex] ?? 0);
+  if (!isLate) nextOfKey[keyIndex] = seq + 1;
   open++;
-  journal.note({ e: "send", at: nowMs(), id, topic: spec.topic, key, seq });
-  producer.send(spec.topic, { key, value: `${id} ${filler}` }).then(
+  const at = nowMs();
+  const delayMs = isLate ? 200 + ((lot * 13) % spec.delayMsMax) : 0;
+  const ttlMs = isShort ? spec.ttlMs : undefined;
+  const times = {
+    ...(isLate ? { dueAt: at + delayMs } : {}),
+    ...(ttlMs === undefined ? {} : { expiresAt: at + ttlMs }),
+  };
+  journal.note({ e: "send", at, id, topic: spec.topic, key, seq, ...times });
+  const deliverAt = isLate ? Date.now() + delayMs : undefined;
+  producer.send(spec.topic, { key, value: `${id} ${filler}`, deliverAt, ttlMs }).then(
     ({ partition, offset, duplicate }) => {
       open--;
       journal.note({ e: "stored", at: nowMs(), id, topic: spec.topic, partition, offset: Number(offset), duplicate });

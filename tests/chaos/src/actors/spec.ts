@@ -16,6 +16,11 @@ export interface ProducerSpec extends ActorSpec {
   /** How many it sends at most. */
   readonly records: number;
   readonly valueBytes: number;
+  /** Records that are delayed by up to `delayMsMax`, and that live for `ttlMs`. */
+  readonly delayPerMille: number;
+  readonly delayMsMax: number;
+  readonly ttlPerMille: number;
+  readonly ttlMs: number;
   /** Deadline of a send. */
   readonly timeoutMs: number;
 }
@@ -29,6 +34,10 @@ export interface ConsumerSpec extends ActorSpec {
   readonly failPerMille: number;
   readonly retryPerMille: number;
   readonly releasePerMille: number;
+  /** Records that are given up; that take longer than `processingTimeoutMs` and say so in time. */
+  readonly rejectPerMille: number;
+  readonly extendPerMille: number;
+  readonly processingTimeoutMs?: number;
   /** `implicit`: the handler's end is the ack, without an answer. */
   readonly settle: "explicit" | "implicit";
   readonly maxInFlight?: number;

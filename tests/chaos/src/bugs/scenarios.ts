@@ -208,3 +208,76 @@ export const poison: Scenario = {
     await run.waitForKept(800);
   },
 };
+
+/** Records are rejected, their copies stored, and the storage process that does it dies before it knows. */
+export const rejectedAndKilled: Scenario = {
+  name: "a storage process dies with dead letters on their way",
+  store: "redis everysec",
+  options: { partitions: 8, consumer: { rejectPerMille: 300 } },
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(500);
+    for (const [at, slowMs] of [
+      [0, 700],
+      [1, 800],
+      [0, 750],
+      [1, 900],
+    ] as const) {
+      const path = run.world.proxies.storageToRedis[at];
+      const storage = run.world.parts[at];
+      await run.fault({ kind: "kill storage", target: storage?.name ?? "" }, async () => {
+        // Slow, so that at any time some copies are on their way; then they are stored and nobody hears of it.
+        path?.set({ mode: "slow", delayMs: 100 });
+        await sleep(slowMs);
+        path?.set({ mode: "hold answers" });
+        await sleep(200);
+        await storage?.kill();
+        path?.set({ mode: "pass" });
+        path?.cut();
+        await storage?.restart();
+      });
+      await sleep(1_000);
+    }
+  },
+};
+
+/** Some records are for later. */
+export const forLater: Scenario = {
+  name: "records are delayed",
+  store: "redis everysec",
+  options: { producer: { delayPerMille: 100 } },
+  async play(run) {
+    await run.consume();
+    await run.produce();
+    await run.waitForKept(1_000);
+  },
+};
+
+/** Some records live shorter than it takes until somebody comes. */
+export const shortLives: Scenario = {
+  name: "records expire",
+  store: "embedded",
+  options: { producer: { ttlPerMille: 200, ttlMs: 200 } },
+  async play(run) {
+    await run.produce();
+    await run.waitForKept(500);
+    await sleep(2_000);
+    await run.consume();
+    await run.waitForKept(1_500);
+  },
+};
+
+/** Records are purged before anybody had them. */
+export const purged: Scenario = {
+  name: "records are purged",
+  store: "redis everysec",
+  options: { consumer: { workMs: 10, concurrency: 4, maxInFlight: 40 } },
+  async play(run) {
+    await run.produce({ records: 1_500 });
+    await run.waitForKept(1_000);
+    await run.consume();
+    for (let partition = 0; partition < run.partitions; partition++) await run.purge(partition);
+    await run.waitForKept(1_500);
+  },
+};

@@ -12,7 +12,9 @@ export function delivered(model: Model): Violation[] {
         promise: "delivered",
         text: `${topic}/${partition} has ${records} unsettled records after the drain`,
       });
+  const buried = new Set(model.buried.map(placeName));
   for (const record of model.kept) {
+    if (buried.has(placeName(record)) || mayHaveExpired(model, record)) continue;
     const runs = model.deliveries.get(placeName(record)) ?? [];
     if (!runs.some(({ id, end }) => id === record.id && end?.as === "handled"))
       broken.push({
@@ -36,6 +38,12 @@ export function delivered(model: Model): Violation[] {
   return broken;
 }
 
+/** Its time was over before the end: nobody need have had it. */
+function mayHaveExpired({ sent, endedAt }: Model, { id }: Model["kept"][number]): boolean {
+  const expiresAt = sent.get(id)?.expiresAt;
+  return expiresAt !== undefined && expiresAt < endedAt;
+}
+
 function comesAgain(model: Model, place: string, runs: readonly Delivery[]): Violation[] {
   const broken: Violation[] = [];
   for (let index = 1; index < runs.length; index++) {
@@ -43,7 +51,10 @@ function comesAgain(model: Model, place: string, runs: readonly Delivery[]): Vio
     for (const earlier of runs.slice(0, index)) {
       const { settle } = earlier;
       // A process that was stopped may still run what it was given under an older epoch; the store takes nothing of it.
-      const acked = settle?.verb === "ack" && settle.answer?.ok === true && settle.answer.at < run.at;
+      const acked =
+        (settle?.verb === "ack" || settle?.verb === "reject") &&
+        settle.answer?.ok === true &&
+        settle.answer.at < run.at;
       if (acked && run.epoch >= earlier.epoch && !mayBeForgotten(model, settle.answer?.at ?? 0))
         broken.push({
           promise: "delivered",

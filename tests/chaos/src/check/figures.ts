@@ -1,5 +1,5 @@
 /** What a run is told by, in numbers. */
-import { type Delivery, type Model, placeName, type Tenure } from "./model.ts";
+import { type Delivery, type Model, placeName, purgedTo, type Tenure } from "./model.ts";
 import type { Violation } from "./violation.ts";
 
 export interface Figures {
@@ -8,7 +8,7 @@ export interface Figures {
   readonly refused: number;
   readonly unknown: number;
   readonly kept: number;
-  /** Acknowledged and not in the log, in a loss window of the store or not. */
+  /** Acknowledged, not purged and not in the log, in a loss window of the store or not. */
   readonly lost: number;
   readonly lostOutsideWindow: number;
   /** More than once in the log. */
@@ -20,9 +20,28 @@ export interface Figures {
   readonly fenced: number;
   readonly faults: Readonly<Record<string, number>>;
   /** Ms from the end of an owner to the next owner of the partition. */
-  readonly takeOverMs: { readonly closed: readonly number[]; readonly silent: readonly number[] };
+  readonly takeOverMs: { readonly closed: TakeOvers; readonly silent: TakeOvers };
   readonly memoryBytesMax: number;
 }
+
+/** Take-overs, sorted. A partition cannot pass on while the store or the brokers are away themselves: those say nothing about take-over, and are told apart. */
+export interface TakeOvers {
+  readonly alone: readonly number[];
+  /** Another fault, of the store, a service or a path, was at work between the owner's end and the next owner. */
+  readonly besideAnother: readonly number[];
+}
+
+/** Faults of clients: they take nothing away that a take-over needs. */
+const ofClients: ReadonlySet<string> = new Set([
+  "kill consumer",
+  "kill producer",
+  "stop consumer",
+  "stop producer",
+  "clock jump",
+  "blocked event loop",
+]);
+/** A fault's effects go on for a moment: a store loads, processes connect again. */
+const aftermathMs = 2_000;
 
 /** Counts. */
 export function figuresOf(model: Model, violations: readonly Violation[]): Figures {
@@ -40,7 +59,11 @@ export function figuresOf(model: Model, violations: readonly Violation[]): Figur
     unknown: as("unknown"),
     kept: model.kept.length,
     lost: calls.filter(
-      ({ outcome, place }) => outcome?.as === "stored" && place !== undefined && !places.has(placeName(place)),
+      ({ outcome, place }) =>
+        outcome?.as === "stored" &&
+        place !== undefined &&
+        place.offset >= purgedTo(model, place) &&
+        !places.has(placeName(place)),
     ).length,
     lostOutsideWindow: count("acked-is-kept"),
     duplicated: model.kept.length - new Set(model.kept.map(({ id }) => id)).size,
@@ -58,8 +81,9 @@ export function figuresOf(model: Model, violations: readonly Violation[]): Figur
 }
 
 /** For every partition that the target of such a fault held then: the time until another consumer had it. One that woke up before it was missed has kept it. */
-function takeOvers(model: Model, kinds: readonly string[]): number[] {
-  const times: number[] = [];
+function takeOvers(model: Model, kinds: readonly string[]): TakeOvers {
+  const alone: number[] = [];
+  const besideAnother: number[] = [];
   for (const { at, until, kind, target } of model.faults) {
     if (!kinds.includes(kind)) continue;
     for (const tenures of model.tenures.values()) {
@@ -67,10 +91,16 @@ function takeOvers(model: Model, kinds: readonly string[]): number[] {
       if (held === undefined) continue;
       const next = tenures.find(({ epoch, by, from }) => epoch > held.epoch && by !== target && from >= at);
       if (kind === "stop consumer" && (next === undefined || next.from > until)) continue;
-      if (next !== undefined) times.push(next.from - at);
+      if (next === undefined) continue;
+      const { from } = next;
+      const isBeside = model.faults.some(
+        (other) => !ofClients.has(other.kind) && other.at < from && other.until + aftermathMs > at,
+      );
+      (isBeside ? besideAnother : alone).push(from - at);
     }
   }
-  return times.sort((one, other) => one - other);
+  const sorted = (times: number[]): number[] => times.sort((one, other) => one - other);
+  return { alone: sorted(alone), besideAnother: sorted(besideAnother) };
 }
 
 /** A percentile of sorted numbers; undefined when there are none. */

@@ -80,6 +80,25 @@ test("its figures", () => {
   });
 });
 
+test("take-overs beside a fault of the store are told apart", () => {
+  const closed = (...others: HistoryEvent[]) => {
+    const h = goodHistory();
+    h["c1"] = without(h["c1"], (e) => (e.e === "settle" || e.e === "settled") && e.offset === 2);
+    h["c1"] = without(h["c1"], (e) => e.e === "ended");
+    takeOver(h, 10_100);
+    h["run"]?.push(fault("kill consumer", 10_000, 10_001), ...others);
+    const events = Object.entries(h).flatMap(([by, list]) => list.map((event) => ({ by, event })));
+    return judge(events).figures.takeOverMs.closed;
+  };
+  const alone = { alone: [100], besideAnother: [] };
+  const beside = { alone: [], besideAnother: [100] };
+  expect(closed()).toEqual(alone);
+  expect(closed(fault("kill redis", 10_050, 12_000))).toEqual(beside);
+  expect(closed(fault("kill broker", 7_000, 8_500))).toEqual(beside);
+  expect(closed(fault("kill redis", 5_000, 7_900), fault("kill redis", 10_150, 12_000))).toEqual(alone);
+  expect(closed(fault("stop producer", 9_000, 12_000), fault("clock jump", 10_050, 10_051))).toEqual(alone);
+});
+
 describe("acked-is-kept", () => {
   test("an acknowledged record is not in the log", () => {
     expect(changed((h) => (h["run"] = without(h["run"], (e) => e.e === "kept" && e.id === "p1.2")))).toContain(
@@ -220,6 +239,104 @@ describe("attempts", () => {
       takeOver(h, 100);
     });
     expect(found).toEqual(["attempts"]);
+  });
+});
+
+describe("dead-lettered-once", () => {
+  /** The last record is rejected and lies in the dead-letter topic. */
+  const rejected = (h: Record<string, HistoryEvent[]>, ...copies: HistoryEvent[]): void => {
+    h["c1"] = without(h["c1"], (e) => e.e === "handled" && e.offset === 2);
+    h["c1"] = h["c1"].map((e) => (e.e === "settle" && e.offset === 2 ? { ...e, verb: "reject" } : e));
+    h["run"]?.push(...copies);
+  };
+  const copy: HistoryEvent = { e: "buried", at: 1_000, id: "p1.2", attempts: 1, ...at(2) };
+  test("one copy is right", () => expect(changed((h) => rejected(h, copy))).toEqual([]));
+  test("a second one is not", () => expect(changed((h) => rejected(h, copy, copy))).toEqual(["dead-lettered-once"]));
+  test("none is not, though a purge excuses it", () => {
+    expect(changed((h) => rejected(h))).toContain("dead-lettered-once");
+    expect(
+      changed((h) => {
+        rejected(h, { e: "purged", at: 500, until: 501, ...at(3) });
+        h["run"] = without(h["run"], (e) => e.e === "kept");
+      }),
+    ).toEqual([]);
+  });
+  test("a copy of what nobody rejected, or of another record", () => {
+    expect(changed((h) => h["run"]?.push(copy))).toEqual(["dead-lettered-once"]);
+    expect(changed((h) => rejected(h, { ...copy, id: "p1.1" } as HistoryEvent))).toEqual(["dead-lettered-once"]);
+  });
+  test("a copy that tells wrong attempts", () => {
+    expect(changed((h) => rejected(h, { ...copy, attempts: 2 } as HistoryEvent))).toEqual(["attempts"]);
+  });
+  test("a rejected record comes again, also after a fault", () => {
+    const found = changed((h) => {
+      rejected(h, copy);
+      takeOver(h, 100);
+      h["run"]?.push(fault("kill consumer", 90, 90));
+    });
+    expect(found).toEqual(["delivered"]);
+  });
+});
+
+describe("delayed and expired", () => {
+  const timed =
+    (times: { readonly dueAt?: number; readonly expiresAt?: number }) => (h: Record<string, HistoryEvent[]>) => {
+      h["p1"] = (h["p1"] ?? []).map((e) => (e.e === "send" && e.id === "p1.2" ? { ...e, ...times } : e));
+    };
+  test("a record comes before its time", () => {
+    expect(changed(timed({ dueAt: 33 }))).toEqual([]);
+    expect(changed(timed({ dueAt: 200 }))).toEqual(["delayed"]);
+  });
+  test("a record that was taken for later never comes into the log", () => {
+    const found = changed((h) => {
+      timed({ dueAt: 33 })(h);
+      h["p1"] = (h["p1"] ?? []).map((e) => (e.e === "stored" && e.id === "p1.2" ? { ...e, offset: -1 } : e));
+      h["c1"] = without(h["c1"], (e) => "offset" in e && e.offset === 2);
+      h["run"] = without(h["run"], (e) => e.e === "kept" && e.offset === 2);
+    });
+    expect(found).toEqual(["acked-is-kept"]);
+  });
+  test("a record comes after its time, unless its process stood still", () => {
+    expect(changed(timed({ expiresAt: -1_500 }))).toEqual(["expired"]);
+    expect(
+      changed((h) => {
+        timed({ expiresAt: -1_500 })(h);
+        h["run"]?.push(fault("stop consumer", -1_600, 20));
+      }),
+    ).toEqual([]);
+  });
+  test("one whose time was over need not be handled, one that lived has to", () => {
+    const unhandled = (expiresAt: number) =>
+      changed((h) => {
+        timed({ expiresAt })(h);
+        h["c1"] = without(h["c1"], (e) => "offset" in e && e.offset === 2);
+      });
+    expect(unhandled(500)).toEqual([]);
+    expect(unhandled(2_000)).toEqual(["delivered"]);
+  });
+});
+
+describe("retained", () => {
+  const purge = (counted: number, handled: number) =>
+    changed((h) => {
+      h["c1"] = without(h["c1"], (e) => "offset" in e && e.offset >= handled);
+      h["run"] = without(h["run"], (e) => e.e === "kept" && e.offset < 2);
+      h["run"].push({ e: "purged", at: 500, until: 501, ...at(2) });
+      if (counted > 0) h["run"].push({ e: "lost", at: 1_000, topic: "t", partition: 0, records: counted });
+      if (handled < 3) h["run"] = without(h["run"], (e) => e.e === "kept");
+    });
+  test("what was purged before anybody had it is counted", () => {
+    expect(purge(2, 0)).toEqual(["acked-is-kept"]);
+    expect(purge(1, 0)).toEqual(["acked-is-kept", "retained"]);
+  });
+  test("what had been settled is not", () => {
+    expect(purge(0, 3)).toEqual([]);
+    expect(purge(1, 3)).toEqual(["retained"]);
+  });
+  test("nothing is counted without a purge", () => {
+    expect(changed((h) => h["run"]?.push({ e: "lost", at: 1_000, topic: "t", partition: 0, records: 1 }))).toEqual([
+      "retained",
+    ]);
   });
 });
 

@@ -5,6 +5,7 @@ import { type Figures, figuresOf } from "./figures.ts";
 import { ackedIsKept, orderedInLog, storedOnce } from "./log-promises.ts";
 import { buildModel } from "./model.ts";
 import { oneOwner } from "./owner-promises.ts";
+import { deadLetteredOnce, delayed, expired, retained } from "./verb-promises.ts";
 import type { Violation } from "./violation.ts";
 
 /** What a history comes to. */
@@ -26,6 +27,10 @@ export function judge(history: Iterable<Witnessed>): Judgement {
     ...orderedAtHandlers(model),
     ...delivered(model),
     ...attempts(model),
+    ...deadLetteredOnce(model),
+    ...delayed(model),
+    ...expired(model),
+    ...retained(model),
     ...oneOwner(model),
     ...bounded(model, memoryBytesMax),
     ...told(model),

@@ -1,14 +1,22 @@
 /** What the final read of the log is judged by: acked-is-kept, stored-once, and the order of what is stored. */
-import { type Kept, type Model, mayBeForgotten, placeName } from "./model.ts";
+import { type Kept, type Model, mayBeForgotten, placeName, purgedTo } from "./model.ts";
 import type { Violation } from "./violation.ts";
 
 /** acked-is-kept: what `send` resolved for is in the log, where it was said to be. */
 export function ackedIsKept({ sent, kept, ...rest }: Model): Violation[] {
   const model = { sent, kept, ...rest };
   const places = new Map(kept.map((record) => [placeName(record), record.id]));
+  const ids = new Set(kept.map(({ id }) => id));
   const broken: Violation[] = [];
   for (const call of sent.values()) {
-    if (call.place === undefined || call.outcome?.as !== "stored") continue;
+    if (call.outcome?.as !== "stored") continue;
+    if (call.place === undefined) {
+      // Its place is not known: a purge may have had it.
+      if (!ids.has(call.id) && model.purges.length === 0 && !mayBeForgotten(model, call.outcome.at))
+        broken.push({ promise: "acked-is-kept", text: `${call.id} was taken for later and never came into the log` });
+      continue;
+    }
+    if (call.place.offset < purgedTo(model, call.place)) continue;
     const found = places.get(placeName(call.place));
     if (found === call.id || mayBeForgotten(model, call.outcome.at)) continue;
     broken.push({

@@ -13,6 +13,8 @@ export interface Sent {
   readonly key: string;
   /** Grows by one with each send of the key. */
   readonly seq: number;
+  readonly dueAt?: number;
+  readonly expiresAt?: number;
   outcome: { readonly as: "stored" | "refused" | "unknown"; readonly at: number; readonly code: string } | undefined;
   place: Place | undefined;
   /** Answers that the call got; more than one is a broken promise. */
@@ -60,9 +62,15 @@ export interface Model {
   readonly tenures: ReadonlyMap<string, Tenure[]>;
   /** In order of offset within each partition. */
   readonly kept: readonly Kept[];
+  readonly buried: readonly Extract<RunEvent, { e: "buried" }>[];
+  readonly purges: readonly Extract<RunEvent, { e: "purged" }>[];
+  /** By partition: records that the group lost, as the store has counted. */
+  readonly lost: ReadonlyMap<string, number>;
   readonly lags: readonly Extract<RunEvent, { e: "lag" }>[];
   readonly faults: readonly Fault[];
   readonly memory: readonly Extract<RunEvent, { e: "memory" }>[];
+  /** When the log was read at the end. */
+  readonly endedAt: number;
   /** Processes that ended by themselves. */
   readonly ended: ReadonlySet<string>;
   /** Events that fit nothing, told as broken promises of the harness itself. */
@@ -86,9 +94,13 @@ export function buildModel(history: Iterable<Witnessed>): Model {
   const held = new Map<string, Tenure>();
   const kept: Kept[] = [];
   const lags: Model["lags"][number][] = [];
+  const buried: Model["buried"][number][] = [];
+  const purges: Model["purges"][number][] = [];
+  const lost = new Map<string, number>();
   const faults: Fault[] = [];
   const memory: Model["memory"][number][] = [];
   const ended = new Set<string>();
+  let endedAt = 0;
   const stray: string[] = [];
 
   function answer(by: string, event: Extract<HistoryEvent, { e: "stored" | "refused" | "unknown" }>): void {
@@ -99,7 +111,8 @@ export function buildModel(history: Iterable<Witnessed>): Model {
     }
     call.answers++;
     call.outcome = { as: event.e, at: event.at, code: event.e === "stored" ? "" : event.code };
-    if (event.e === "stored") call.place = event;
+    // A delayed record has no place yet.
+    if (event.e === "stored" && event.offset >= 0) call.place = event;
   }
 
   function endTenure(by: string, partition: string, at: number): void {
@@ -188,6 +201,16 @@ export function buildModel(history: Iterable<Witnessed>): Model {
         break;
       case "kept":
         kept.push(event);
+        endedAt = Math.max(endedAt, event.at);
+        break;
+      case "buried":
+        buried.push(event);
+        break;
+      case "purged":
+        purges.push(event);
+        break;
+      case "lost":
+        lost.set(partitionName(event), event.records);
         break;
       case "lag":
         lags.push(event);
@@ -204,7 +227,7 @@ export function buildModel(history: Iterable<Witnessed>): Model {
   for (const list of deliveries.values()) list.sort((one, other) => one.at - other.at);
   kept.sort((one, other) => one.partition - other.partition || one.offset - other.offset);
   faults.sort((one, other) => one.at - other.at);
-  return { sent, deliveries, tenures, kept, lags, faults, memory, ended, stray };
+  return { sent, deliveries, tenures, kept, buried, purges, lost, lags, faults, memory, endedAt, ended, stray };
 }
 
 /** How long after a fault its effects still show: sessions run out, clients find another broker. */
@@ -218,4 +241,13 @@ export function disturbed({ faults }: Model, from: number, to: number): boolean 
 /** True when the store may have forgotten what it had taken at `at`. */
 export function mayBeForgotten({ faults }: Model, at: number): boolean {
   return faults.some(({ at: faultAt, until, lossMs }) => lossMs !== undefined && at >= faultAt - lossMs && at <= until);
+}
+
+/** The offset below which purges took everything, 0 when there was none. */
+export function purgedTo({ purges }: Model, place: { readonly topic: string; readonly partition: number }): number {
+  return purges.reduce(
+    (most, { topic, partition, offset }) =>
+      topic === place.topic && partition === place.partition ? Math.max(most, offset) : most,
+    0,
+  );
 }

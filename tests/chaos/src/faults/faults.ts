@@ -110,6 +110,12 @@ const ofActors: readonly FaultKind[] = [
     // A storm of joins and leaves is nothing broken: it excuses nothing.
     strike: (run, chance) => run.storm(chance.integer(10, 50)),
   },
+  {
+    name: "purge",
+    fits: always,
+    // Nothing is broken by it, and it excuses nothing but what it took.
+    strike: (run, chance) => run.purge(chance.integer(0, run.partitions - 1)),
+  },
 ];
 
 const ofProcesses: readonly FaultKind[] = [

@@ -21,6 +21,10 @@ export type ProducerEvent =
       readonly topic: string;
       readonly key: string;
       readonly seq: number;
+      /** Not before this time. */
+      readonly dueAt?: number;
+      /** Not after this time. */
+      readonly expiresAt?: number;
     }
   | ({ readonly e: "stored"; readonly at: number; readonly id: string; readonly duplicate: boolean } & Place)
   | { readonly e: "refused" | "unknown"; readonly at: number; readonly id: string; readonly code: string };
@@ -50,7 +54,7 @@ export type ConsumerEvent =
   | ({ readonly e: "unsettled"; readonly at: number; readonly code: string } & RunOfRecord);
 
 /** How a consumer settles; verbs are added here. `retry`: again after a delay, later records may overtake. */
-export type Verb = "ack" | "retry" | "release";
+export type Verb = "ack" | "retry" | "release" | "reject";
 
 /** Of any process: it ended by itself, with nothing left undone. */
 export type ProcessEvent = { readonly e: "ended"; readonly at: number };
@@ -71,6 +75,18 @@ export type RunEvent =
   | { readonly e: "memory"; readonly at: number; readonly process: string; readonly bytes: number }
   /** From the final read of a whole log. */
   | ({ readonly e: "kept"; readonly at: number; readonly id: string; readonly key: string } & Place)
+  /** A dead letter of the final read; the place is its origin. */
+  | ({ readonly e: "buried"; readonly at: number; readonly id: string; readonly attempts: number } & Place)
+  /** A purge: what lies below the offset is gone, since some moment between the two times. */
+  | ({ readonly e: "purged"; readonly at: number; readonly until: number } & Place)
+  /** From the final look at a group: what it lost to purges, as the store has counted. */
+  | {
+      readonly e: "lost";
+      readonly at: number;
+      readonly topic: string;
+      readonly partition: number;
+      readonly records: number;
+    }
   /** From the final look at a group. */
   | {
       readonly e: "lag";

@@ -28,8 +28,16 @@ export async function runChaos(options: ChaosOptions): Promise<Judgement> {
     const run = await startRun(world, {
       partitions: 8,
       drainTimeoutMs: 90_000,
-      producer: { ratePerSecond },
-      consumer: { failPerMille: 2, retryPerMille: 2, releasePerMille: 2, sessionTimeoutMs },
+      producer: { ratePerSecond, delayPerMille: 5, ttlPerMille: 5 },
+      consumer: {
+        failPerMille: 2,
+        retryPerMille: 2,
+        releasePerMille: 2,
+        rejectPerMille: 2,
+        extendPerMille: 1,
+        processingTimeoutMs: 2_000,
+        sessionTimeoutMs,
+      },
       ...(keepIn === undefined ? {} : { keepIn }),
     });
     try {

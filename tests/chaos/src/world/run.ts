@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect, type Gmq, GmqError } from "@gmq/client";
+import { connect, deadLetterTopic, type Gmq, GmqError } from "@gmq/client";
 import { waitUntil } from "@gmq/e2e/harness/wait-until";
 import type { ConsumerSpec, ProducerSpec } from "../actors/spec.ts";
 import { type Judgement, judge } from "../check/judge.ts";
@@ -18,6 +18,7 @@ export interface Run {
   readonly topic: string;
   readonly group: string;
   readonly folder: string;
+  readonly partitions: number;
   readonly actors: readonly Actor[];
   /** Starts one more; resolves when it works. */
   produce(spec?: Partial<ProducerSpec>): Promise<Actor>;
@@ -29,6 +30,8 @@ export interface Run {
     fault: { readonly kind: string; readonly target: string; readonly lossMs?: number },
     act: () => Promise<void> | void,
   ): Promise<void>;
+  /** Takes away about half of what lies in a partition, settled or not. */
+  purge(partition: number): Promise<void>;
   /** How many records have been settled so far, as far as the group says. */
   waitForKept(records: number, timeoutMs?: number): Promise<void>;
   /** Ends producers, drains, reads everything, ends consumers, judges. */
@@ -48,6 +51,8 @@ export interface RunOptions {
   readonly keepIn?: string;
 }
 
+/** The longest delay of a record, and time to bring it into the log after the last fault. */
+const delayedMs = 6_000;
 const memoryIntervalMs = 1_000;
 const stormTimeoutMs = 90_000;
 let runs = 0;
@@ -92,7 +97,7 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
     } catch (error) {
       if (!GmqError.is(error, "group_not_found")) throw error;
       const { partitionStats } = await admin.admin.describeTopic(topic, { timeoutMs: 30_000 });
-      return partitionStats.map(({ partition, endOffset }) => ({ partition, lag: endOffset, inFlight: 0n }));
+      return partitionStats.map(({ partition, endOffset }) => ({ partition, lag: endOffset, inFlight: 0n, lost: 0n }));
     }
   }
 
@@ -100,25 +105,51 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
     const progress = await describeGroup();
     for (const { partition, lag, inFlight } of progress)
       note({ e: "lag", at: nowMs(), topic, partition, records: Math.max(Number(lag), Number(inFlight)) });
+    for (const { partition, lost } of progress)
+      if (lost > 0n) note({ e: "lost", at: nowMs(), topic, partition, records: Number(lost) });
+  }
+
+  async function readDeadLetters(): Promise<void> {
+    const name = deadLetterTopic(topic, group);
+    const text = new TextDecoder();
+    try {
+      const { partitionStats } = await admin.admin.describeTopic(name, { timeoutMs: 30_000 });
+      for (const { partition } of partitionStats) {
+        for await (const { value, headers } of recordsOf(name, partition)) {
+          const told = new Map(headers.map((header) => [header.key, text.decode(header.value)]));
+          const id = text.decode(value).split(" ", 1)[0] ?? "";
+          const [from, offset, attempts] = ["partition", "offset", "attempts"].map((fact) =>
+            Number(told.get(`gmq-dlq-${fact}`)),
+          ) as [number, number, number];
+          note({ e: "buried", at: nowMs(), id, topic, partition: from, offset, attempts });
+        }
+      }
+    } catch (error) {
+      if (!GmqError.is(error, "topic_not_found")) throw error;
+    }
+  }
+
+  async function* recordsOf(name: string, partition: number) {
+    let from = 0n;
+    for (;;) {
+      const { records, nextOffset, endOffset } = await admin.admin.browse(name, {
+        partition,
+        from: { offset: from },
+        limit: 1_000,
+        timeoutMs: 30_000,
+      });
+      yield* records;
+      if (nextOffset >= endOffset || nextOffset === from) return;
+      from = nextOffset;
+    }
   }
 
   async function readAll(): Promise<void> {
     const text = new TextDecoder();
     for (let partition = 0; partition < partitions; partition++) {
-      let from = 0n;
-      for (;;) {
-        const { records, nextOffset, endOffset } = await admin.admin.browse(topic, {
-          partition,
-          from: { offset: from },
-          limit: 1_000,
-          timeoutMs: 30_000,
-        });
-        for (const { offset, value, key } of records) {
-          const id = text.decode(value).split(" ", 1)[0] ?? "";
-          note({ e: "kept", at: nowMs(), id, key: text.decode(key), topic, partition, offset: Number(offset) });
-        }
-        if (nextOffset >= endOffset || nextOffset === from) break;
-        from = nextOffset;
+      for await (const { offset, value, key } of recordsOf(topic, partition)) {
+        const id = text.decode(value).split(" ", 1)[0] ?? "";
+        note({ e: "kept", at: nowMs(), id, key: text.decode(key), topic, partition, offset: Number(offset) });
       }
     }
   }
@@ -136,6 +167,8 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
       failPerMille: 0,
       retryPerMille: 0,
       releasePerMille: 0,
+      rejectPerMille: 0,
+      extendPerMille: 0,
       settle: "explicit",
       ...options.consumer,
       ...spec,
@@ -147,6 +180,7 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
     topic,
     group,
     folder,
+    partitions,
     actors,
     produce: (spec) =>
       add(
@@ -161,6 +195,10 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
             ratePerSecond: 500,
             records: Number.MAX_SAFE_INTEGER,
             valueBytes: 100,
+            delayPerMille: 0,
+            delayMsMax: 1_500,
+            ttlPerMille: 0,
+            ttlMs: 500,
             timeoutMs: 60_000,
             ...options.producer,
             ...spec,
@@ -185,6 +223,22 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
         note({ e: "fault", at, until: nowMs(), ...fault });
       }
     },
+    async purge(partition) {
+      const at = nowMs();
+      const { partitionStats } = await admin.admin.describeTopic(topic, { timeoutMs: 30_000 });
+      const stats = partitionStats.find((one) => one.partition === partition);
+      if (stats === undefined) return;
+      const toOffset = (stats.startOffset + stats.endOffset) / 2n;
+      let floor = toOffset;
+      try {
+        const [purged] = await admin.admin.purge(topic, { partition, toOffset, timeoutMs: 10_000 });
+        floor = purged?.startAfter ?? toOffset;
+      } catch (error) {
+        // It may have happened: what lies below may be gone.
+        if (!GmqError.from(error).retryable) throw error;
+      }
+      note({ e: "purged", at, until: nowMs(), topic, partition, offset: Number(floor) });
+    },
     async waitForKept(records, timeoutMs = 60_000) {
       await waitUntil(
         `${records} records in the log`,
@@ -198,10 +252,13 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
     async finish() {
       const working = actors.filter(({ gone }) => !gone);
       await Promise.all(working.filter(({ kind }) => kind === "producer").map((actor) => endActor(actor, 90_000)));
+      // What was taken for later has to come first.
+      if ((options.producer?.delayPerMille ?? 0) > 0) await sleep(delayedMs);
       await waitUntil("the group to settle everything", isDrained, drainTimeoutMs).catch(ignoreLateness);
       await noteLag();
       await Promise.all(working.filter(({ kind }) => kind === "consumer").map((actor) => endActor(actor, 40_000)));
       await readAll();
+      await readDeadLetters();
       return judge(readHistory(folder));
     },
     async close() {

@@ -50,6 +50,12 @@ export function RecordDetails(props: RecordDetailsProps): ReactNode {
         <dd className="m-0 tabular-nums">{formatTime(record.appendTimeMs)}</dd>
         <dt className="text-muted">Timestamp</dt>
         <dd className="m-0 tabular-nums">{formatTime(record.timestampMs)}</dd>
+        {record.expiresAtMs > 0n && (
+          <>
+            <dt className="text-muted">Expires</dt>
+            <dd className="m-0 tabular-nums">{formatTime(record.expiresAtMs)}</dd>
+          </>
+        )}
         <dt className="text-muted">Key</dt>
         <dd className="m-0 font-mono text-xs leading-5 wrap-anywhere">
           {record.key === undefined ? <span className="font-sans text-muted">none</span> : looseTextOf(record.key)}
