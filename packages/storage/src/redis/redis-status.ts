@@ -61,7 +61,10 @@ async function askClock(redis: RedisClient): Promise<Clock> {
 /** Of several masters the slowest answer, and the clock that is furthest off. */
 function worstClock(clocks: readonly Clock[]): Readonly<Record<string, string>> {
   const latencyMs = Math.max(...clocks.map((clock) => clock.latencyMs));
-  const aheadMs = clocks.reduce((worst, clock) => (Math.abs(clock.aheadMs) > Math.abs(worst) ? clock.aheadMs : worst), 0);
+  const aheadMs = clocks.reduce(
+    (worst, clock) => (Math.abs(clock.aheadMs) > Math.abs(worst) ? clock.aheadMs : worst),
+    0,
+  );
   return { latency_ms: latencyMs.toFixed(2), clock_ahead_ms: aheadMs.toFixed(0) };
 }
 
