@@ -1,7 +1,8 @@
 /** A registry that knows only the catalogue's names, and the page that shows it. Values are read when somebody asks: counting costs nothing but the count. */
 import type { Logger } from "@gmq/log";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { type MetricFacts, type MetricName, type MetricPart, metricCatalogue } from "./catalogue.js";
+import { addSecondsHistogram } from "./seconds-histogram.js";
 
 /** A value, or one for each combination of labels. */
 export type Reading = number | readonly LabelledReading[];
@@ -34,9 +35,6 @@ export type MetricsPage = (
     end(body?: string): unknown;
   },
 ) => boolean;
-
-/** 0.5 ms to 10 s. */
-const secondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Makes the metrics of a service. */
 export function createMetrics(options: {
@@ -106,15 +104,7 @@ export function createMetrics(options: {
   read("gmq_build_info", () => [{ labels: { version, part }, value: 1 }]);
   return {
     read,
-    seconds(name) {
-      const histogram = new Histogram({
-        name,
-        help: factsOf(name).help,
-        buckets: secondsBuckets,
-        registers: [registry],
-      });
-      return (seconds) => histogram.observe(seconds);
-    },
+    seconds: (name) => addSecondsHistogram(registry, name, factsOf(name).help),
     text: () => registry.metrics(),
     page({ method, url = "" }, response) {
       if (url !== "/metrics" && !url.startsWith("/metrics?")) return false;

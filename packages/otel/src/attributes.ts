@@ -16,6 +16,7 @@ export const attributes = {
   key: "messaging.gmq.message.key",
   offset: "messaging.gmq.offset",
   attempt: "messaging.gmq.message.attempt",
+  verbs: "messaging.gmq.settle.verbs",
 } as const;
 
 /** `messaging.system` of every span. */

@@ -102,6 +102,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Instrumentati
             [attributes.partition]: String(start.partition),
             [attributes.group]: start.group,
             [attributes.batchMessages]: countOf(start),
+            [attributes.verbs]: [...verbs],
           },
         },
         // Verdicts of many messages leave together: the frame belongs to none of them.

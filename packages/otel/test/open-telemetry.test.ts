@@ -109,7 +109,13 @@ it("shows each attempt, what it threw, and the verdict", async () => {
     },
   );
   await gmq.producer().send("tries", { value: "x" });
-  await only("reject tries");
+  // Verdicts of one turn leave in one frame: how many there are is the client's affair.
+  const verdicts = (): string[] =>
+    exporter
+      .getFinishedSpans()
+      .filter(({ name }) => /^(retry|reject|settle) tries$/.test(name))
+      .flatMap(({ attributes }) => attributes["messaging.gmq.settle.verbs"] as string[]);
+  await expect.poll(() => new Set(verdicts())).toEqual(new Set(["retry", "reject"]));
   const attempts = spans("process tries");
   expect(attempts.map(({ attributes }) => attributes["messaging.gmq.message.attempt"])).toEqual([1, 2]);
   expect(attempts.map(({ status }) => status)).toEqual([
@@ -118,7 +124,6 @@ it("shows each attempt, what it threw, and the verdict", async () => {
   ]);
   expect(attempts[0]?.attributes["error.type"]).toBe("TypeError");
   expect(attempts[0]?.events[0]?.name).toBe("exception");
-  expect(spans("retry tries")).toHaveLength(1);
   await subscription.close();
 });
 

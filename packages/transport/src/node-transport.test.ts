@@ -68,7 +68,7 @@ describe("createNodeTransport", () => {
     expect(seen).toEqual(["Bearer one", "me", "Bearer two", "me"]);
     await expect(admin.deleteTopic({})).rejects.toMatchObject({ code: "internal" });
     await expect(admin.deleteTopic({})).rejects.not.toThrow("secret");
-    expect(defect).toHaveBeenCalledWith(expect.any(TypeError), "gmq.v1.AdminService/DeleteTopic");
+    expect(defect).toHaveBeenCalledWith(expect.any(TypeError), "gmq.v1.AdminService/DeleteTopic", expect.any(Headers));
     await expect(admin.listGroups({})).rejects.toMatchObject({ code: "unimplemented" });
   });
 
