@@ -84,6 +84,7 @@ it("takes a picture of each screen", async () => {
     const { partition, offset } = await chosenRecord();
     await page.goto(stage.url(path.replace("SEL", `${partition}-${offset}`).replace("JOB", jobId)));
     await page.getByText(waitFor).first().waitFor();
+    await page.getByText("Scanning…").waitFor({ state: "detached" });
     if (press !== undefined) {
       await page.getByRole("button", { name: press }).click();
       await page.getByRole("button", { name: "Count first" }).click();

@@ -1,3 +1,4 @@
+import { GmqError } from "@gmq/protocol";
 import type { PortalJob } from "@gmq/protocol/messages";
 import type { Brokers } from "../calls/brokers.js";
 import { jobBounds } from "./job-bounds.js";
@@ -28,7 +29,7 @@ export function createJobRun(state: RunState, brokers: Brokers, signal: AbortSig
   state.job = job;
   let fresh: SavedOutcome[] = [];
   let turn: Promise<void> = Promise.resolve();
-  let failure: Error | undefined;
+  let failure: GmqError | undefined;
 
   function count(outcome: ItemOutcome, items: number): void {
     state.job[outcome] += BigInt(items);
@@ -49,7 +50,7 @@ export function createJobRun(state: RunState, brokers: Brokers, signal: AbortSig
   function inTurn(act: () => Promise<void>): Promise<void> {
     const done = turn.then(act);
     turn = done.catch((error: unknown) => {
-      failure ??= error instanceof Error ? error : new Error(String(error));
+      failure ??= GmqError.from(error);
     });
     return done;
   }

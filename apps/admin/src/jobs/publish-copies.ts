@@ -28,7 +28,8 @@ export async function publishCopy(brokers: Brokers, copy: Copy, signal: AbortSig
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     try {
-      return await brokers.read(({ broker }) => broker.publish(request, { signal }), signal);
+      // Not ended by the signal: what is under way may be stored, and is counted then.
+      return await brokers.read(({ broker }) => broker.publish(request));
     } catch (error) {
       const failure = GmqError.from(error);
       if (signal.aborted || attempt === attemptsMax || !isPassing(failure)) throw failure;
@@ -55,19 +56,22 @@ export async function publishCopies(
         : `key ${Buffer.from(key).toString("base64")}`;
     lanes.set(lane, [...(lanes.get(lane) ?? []), index]);
   });
+  let failure: GmqError | undefined;
   await inTurns([...lanes.values()], lanesAtOnce, async (lane) => {
     for (const index of lane) {
       const copy = copies[index];
-      if (copy === undefined) continue;
+      if (copy === undefined || failure !== undefined) return;
       try {
         told(index, await publishCopy(brokers, copy, signal));
       } catch (error) {
-        const failure = GmqError.from(error);
-        if (signal.aborted || isPassing(failure)) throw failure;
-        told(index, failure);
+        const refusal = GmqError.from(error);
+        if (signal.aborted || isPassing(refusal)) failure = refusal;
+        else told(index, refusal);
       }
     }
   });
+  // Not before every other one has been told of.
+  if (failure !== undefined) throw failure;
 }
 
 /** Nobody was there, or nobody knows whether it was stored: with the dedupe id it may be asked again. */

@@ -1,4 +1,5 @@
 import { type ServicesOptions, startServices, type Topology } from "@gmq/e2e/harness/topologies";
+import { temporaryFolder } from "@gmq/e2e/harness/workspace";
 import { type BrowserOptions, startBrowser, type TestBrowser } from "./browser.js";
 import { type Seed, seed } from "./seed.js";
 
@@ -27,9 +28,13 @@ export async function setStage({
   orders,
   deadLetters = 0,
 }: StageOptions = {}): Promise<Stage> {
+  // The portal's own, unless a test names one: what it keeps goes with the stage, however its process ends.
+  const folder = await temporaryFolder();
+  const { adminArgs = [] } = servicesOptions ?? {};
+  const data = adminArgs.includes("--data") ? [] : ["--data", folder.path];
   // Its own Redis: some of these tests kill it, and pages list everything that a store holds.
-  const services = await startServices({ redis: {}, ...servicesOptions });
-  const endings: (() => Promise<void>)[] = [() => services.stop()];
+  const services = await startServices({ redis: {}, ...servicesOptions, adminArgs: [...adminArgs, ...data] });
+  const endings: (() => Promise<void>)[] = [folder.remove, () => services.stop()];
   const stop = async (): Promise<void> => {
     for (const end of endings.toReversed()) await end();
   };
