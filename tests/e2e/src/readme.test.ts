@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runProcess, startProcess, type TestProcess } from "./harness/child-process.js";
 import { codeBlocks, makeTargets, pages, readPage, relativeLinks, shellCommands } from "./harness/markdown.js";
+import { startRedis, type TestRedis } from "./harness/redis-server.js";
 import { startStandalone, type Topology } from "./harness/topologies.js";
 import { root } from "./harness/workspace.js";
 
@@ -19,9 +20,12 @@ const programs = pages().flatMap((page) =>
 let folder: string;
 let topology: Topology;
 let brokerUrl: string;
+/** For the programs that the guides come from: ioredis, BullMQ. */
+let redis: TestRedis;
 
 beforeAll(async () => {
   topology = await startStandalone();
+  redis = await startRedis();
   brokerUrl = topology.brokers[0] ?? "";
   // Inside the workspace, so that imports find the built packages as a user's project would.
   const reports = join(root, "tests/e2e/.reports");
@@ -32,12 +36,16 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await topology.stop();
+  await redis.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The same text against the brokers of this test. */
+/** The same text against the brokers and the Redis of this test. */
 function here(text: string): string {
-  return text.replaceAll("http://localhost:50051", brokerUrl);
+  return text
+    .replaceAll("http://localhost:50051", brokerUrl)
+    .replaceAll("redis://localhost:6379", redis.url)
+    .replaceAll("port: 6379", `port: ${redis.port}`);
 }
 
 function start(name: string): TestProcess {
@@ -111,7 +119,7 @@ describe("snippets", () => {
   it.each(running.map(({ name }) => name))("%s ends with 0", async (name) => {
     const program = start(name);
     expect(await program.exited, program.output()).toEqual({ code: 0, signal: null });
-  });
+  }, 60_000);
 });
 
 describe("pages", () => {
