@@ -116,10 +116,14 @@ describe("snippets", () => {
   }, 120_000);
 
   const running = programs.filter(({ tag }) => tag === "run");
-  it.each(running.map(({ name }) => name))("%s ends with 0", async (name) => {
-    const program = start(name);
-    expect(await program.exited, program.output()).toEqual({ code: 0, signal: null });
-  }, 60_000);
+  it.each(running.map(({ name }) => name))(
+    "%s ends with 0",
+    async (name) => {
+      const program = start(name);
+      expect(await program.exited, program.output()).toEqual({ code: 0, signal: null });
+    },
+    60_000,
+  );
 });
 
 describe("pages", () => {
