@@ -13,7 +13,13 @@ export interface CodeBlock {
 /** Pages that people read, as paths from the root. */
 export function pages(): string[] {
   const packages = readdirSync(join(root, "packages")).map((name) => join("packages", name));
-  return [...inFolder("."), ...below("docs"), ...inFolder("examples"), ...packages.flatMap(inFolder)];
+  return [
+    ...inFolder("."),
+    ...below("docs"),
+    ...inFolder("deploy"),
+    ...inFolder("examples"),
+    ...packages.flatMap(inFolder),
+  ];
 }
 
 function inFolder(folder: string): string[] {
