@@ -1,8 +1,9 @@
 /** Where hashes put the partitions of a cell: a simulation with as many partitions and processes as a plan has. */
 import { createHash } from "node:crypto";
-import slotOf from "cluster-key-slot";
+import { createRequire } from "node:module";
 import type { Cell } from "./model.ts";
 
+const slotOf = createRequire(import.meta.url)("cluster-key-slot") as (key: string) => number;
 const slots = 16_384;
 
 /** What the busiest process has of the partitions, as a multiple of the mean. */
