@@ -7,7 +7,7 @@ import { runProcess, startProcess, type TestProcess } from "./harness/child-proc
 import { codeBlocks, makeTargets, pages, readPage, relativeLinks, shellCommands } from "./harness/markdown.js";
 import { startRedis, type TestRedis } from "./harness/redis-server.js";
 import { startStandalone, type Topology } from "./harness/topologies.js";
-import { root } from "./harness/workspace.js";
+import { entries, root } from "./harness/workspace.js";
 
 const readme = readPage("README.md");
 /** TypeScript blocks that bear a tag are whole programs; `run` ones end by themselves. */
@@ -57,6 +57,11 @@ function shell(line: string): TestProcess {
   const child = startProcess({ name: line, command: "bash", args: ["-c", `exec ${here(line)}`], cwd: root, env });
   child.endInput("");
   return child;
+}
+
+/** The lines of a page's shell blocks that call gmq with a command. */
+function commandLines(page: string): string[] {
+  return shellCommands(readPage(page)).filter((line) => /^(?:\.\/)?gmq [a-z]/.test(line));
 }
 
 function programOf(page: string, tag: string): string {
@@ -137,6 +142,25 @@ describe("pages", () => {
       for (const flag of args.filter((arg) => arg.startsWith("--"))) expect(help.stdout).toContain(`${flag} `);
     }
   });
+
+  const withCommands = pages().filter((page) => commandLines(page).length > 0);
+  it.each(withCommands)(
+    "%s names commands and flags of gmq that there are",
+    async (page) => {
+      for (const line of commandLines(page)) {
+        const words = line.split(" ").slice(1);
+        const flags = words.filter((word) => /^--[a-z]/.test(word)).map((word) => word.replace(/=.*/, ""));
+        const depth = ["topics", "groups", "dlq"].includes(words[0] ?? "") ? 2 : 1;
+        const command = words.slice(0, depth);
+        const args = [entries.cli, ...command, "--help"];
+        const { code, stdout } = await runProcess({ name: line, command: process.execPath, args });
+        expect({ line, code }).toEqual({ line, code: 0 });
+        expect(stdout, line).toContain(`gmq ${command.join(" ")}`);
+        for (const flag of flags) expect(stdout, line).toContain(flag);
+      }
+    },
+    120_000,
+  );
 
   it.each(pages())("%s names make targets that there are", async (page) => {
     const targets = [...new Set(makeTargets(readPage(page)))];
