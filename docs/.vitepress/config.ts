@@ -47,6 +47,8 @@ export default defineConfig({
   title: "GMQ",
   description: "A message queue for Node teams that already run Redis",
   lang: "en",
+  // No picture; without this line browsers ask for /favicon.ico.
+  head: [["link", { rel: "icon", href: "data:," }]],
   cleanUrls: false,
   lastUpdated: false,
   srcExclude: ["node_modules/**", "src/**"],
