@@ -13,7 +13,7 @@ interface Item {
 
 /** Pages in the order in which they are read; what is not named here, and is there, comes under "More". */
 const sections = [
-  { text: "Begin", pages: ["index", "concepts", "guarantees"] },
+  { text: "Begin", pages: ["index", "concepts", "guarantees", "exactly-once"] },
   { text: "Guides", pages: ["guides/from-bullmq", "guides/from-redis-streams", "guides/from-kafkajs"] },
   { text: "Run it", pages: ["operations", "redis", "scaling", "security", "metrics", "portal"] },
   { text: "Look up", pages: ["errors", "flows", "performance", "found-bugs"] },
