@@ -10,7 +10,7 @@ BUILD := scripts/build-quietly
 COMPOSE := docker compose -f docker/compose.yaml
 ADMIN_URL ?= http://localhost:8080
 
-.PHONY: help start test build proto up down admin logs ps clean docker docker-logs examples bench bench-check chaos lint pack-check test-load
+.PHONY: help start test build proto up down admin logs ps clean docker docker-logs examples bench bench-check chaos lint pack-check test-load docs sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,12 @@ pack-check: ## pack every package, install it into empty projects and try it und
 bench-check: ## compare the bench's ratios with the kept baseline and report (ARGS=--strict fails)
 	@$(READY) && pnpm turbo run build --output-logs=errors-only && exec node bench/src/main.ts --check $(ARGS)
 
+docs: ## build the docs site with the API reference and check its links (docs/.vitepress/dist)
+	@$(READY) && $(BUILD) --filter=@gmq/client --filter=@gmq/storage && exec pnpm --silent --filter @gmq/docs site
+
+sbom: ## write a CycloneDX list of what each app is made of (sbom/*.cdx.json)
+	@scripts/sbom
+
 clean: ## remove what was built (not .tools, not node_modules)
 	@rm -rf .turbo packages/*/{dist,.turbo,.reports,coverage} apps/*/{dist,.turbo,.reports,coverage} \
-	  tests/*/{.turbo,.reports} bench/{.turbo,.reports} examples/{.turbo,.reports} node_modules/.cache/turbo
+	  docs/{api,.turbo,.reports} docs/.vitepress/{cache,dist} sbom tests/*/{.turbo,.reports} bench/{.turbo,.reports} examples/{.turbo,.reports} node_modules/.cache/turbo

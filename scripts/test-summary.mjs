@@ -4,7 +4,7 @@ import { globSync, readFileSync } from "node:fs";
 const totals = { passed: 0, failed: 0, skipped: 0 };
 for (const file of globSync([
   "{packages,apps,tests}/*/.reports/vitest.json",
-  "{bench,examples}/.reports/vitest.json",
+  "{bench,examples,docs}/.reports/vitest.json",
 ])) {
   const report = JSON.parse(readFileSync(file, "utf8"));
   totals.passed += report.numPassedTests;

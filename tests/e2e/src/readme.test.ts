@@ -5,8 +5,9 @@ import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runProcess, startProcess, type TestProcess } from "./harness/child-process.js";
 import { codeBlocks, makeTargets, pages, readPage, relativeLinks, shellCommands } from "./harness/markdown.js";
+import { startRedis, type TestRedis } from "./harness/redis-server.js";
 import { startStandalone, type Topology } from "./harness/topologies.js";
-import { root } from "./harness/workspace.js";
+import { entries, root } from "./harness/workspace.js";
 
 const readme = readPage("README.md");
 /** TypeScript blocks that bear a tag are whole programs; `run` ones end by themselves. */
@@ -19,9 +20,12 @@ const programs = pages().flatMap((page) =>
 let folder: string;
 let topology: Topology;
 let brokerUrl: string;
+/** For the programs that the guides come from: ioredis, BullMQ. */
+let redis: TestRedis;
 
 beforeAll(async () => {
   topology = await startStandalone();
+  redis = await startRedis();
   brokerUrl = topology.brokers[0] ?? "";
   // Inside the workspace, so that imports find the built packages as a user's project would.
   const reports = join(root, "tests/e2e/.reports");
@@ -32,12 +36,16 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await topology.stop();
+  await redis.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The same text against the brokers of this test. */
+/** The same text against the brokers and the Redis of this test. */
 function here(text: string): string {
-  return text.replaceAll("http://localhost:50051", brokerUrl);
+  return text
+    .replaceAll("http://localhost:50051", brokerUrl)
+    .replaceAll("redis://localhost:6379", redis.url)
+    .replaceAll("port: 6379", `port: ${redis.port}`);
 }
 
 function start(name: string): TestProcess {
@@ -49,6 +57,11 @@ function shell(line: string): TestProcess {
   const child = startProcess({ name: line, command: "bash", args: ["-c", `exec ${here(line)}`], cwd: root, env });
   child.endInput("");
   return child;
+}
+
+/** The lines of a page's shell blocks that call gmq with a command. */
+function commandLines(page: string): string[] {
+  return shellCommands(readPage(page)).filter((line) => /^(?:\.\/)?gmq [a-z]/.test(line));
 }
 
 function programOf(page: string, tag: string): string {
@@ -108,10 +121,14 @@ describe("snippets", () => {
   }, 120_000);
 
   const running = programs.filter(({ tag }) => tag === "run");
-  it.each(running.map(({ name }) => name))("%s ends with 0", async (name) => {
-    const program = start(name);
-    expect(await program.exited, program.output()).toEqual({ code: 0, signal: null });
-  });
+  it.each(running.map(({ name }) => name))(
+    "%s ends with 0",
+    async (name) => {
+      const program = start(name);
+      expect(await program.exited, program.output()).toEqual({ code: 0, signal: null });
+    },
+    60_000,
+  );
 });
 
 describe("pages", () => {
@@ -125,6 +142,25 @@ describe("pages", () => {
       for (const flag of args.filter((arg) => arg.startsWith("--"))) expect(help.stdout).toContain(`${flag} `);
     }
   });
+
+  const withCommands = pages().filter((page) => commandLines(page).length > 0);
+  it.each(withCommands)(
+    "%s names commands and flags of gmq that there are",
+    async (page) => {
+      for (const line of commandLines(page)) {
+        const words = line.split(" ").slice(1);
+        const flags = words.filter((word) => /^--[a-z]/.test(word)).map((word) => word.replace(/=.*/, ""));
+        const depth = ["topics", "groups", "dlq"].includes(words[0] ?? "") ? 2 : 1;
+        const command = words.slice(0, depth);
+        const args = [entries.cli, ...command, "--help"];
+        const { code, stdout } = await runProcess({ name: line, command: process.execPath, args });
+        expect({ line, code }).toEqual({ line, code: 0 });
+        expect(stdout, line).toContain(`gmq ${command.join(" ")}`);
+        for (const flag of flags) expect(stdout, line).toContain(flag);
+      }
+    },
+    120_000,
+  );
 
   it.each(pages())("%s names make targets that there are", async (page) => {
     const targets = [...new Set(makeTargets(readPage(page)))];

@@ -12,12 +12,28 @@ export interface CodeBlock {
 
 /** Pages that people read, as paths from the root. */
 export function pages(): string[] {
-  const inFolder = (folder: string): string[] =>
-    readdirSync(join(root, folder))
-      .filter((name) => name.endsWith(".md"))
-      .map((name) => join(folder, name));
   const packages = readdirSync(join(root, "packages")).map((name) => join("packages", name));
-  return [...inFolder("."), ...inFolder("docs"), ...inFolder("examples"), ...packages.flatMap(inFolder)];
+  return [
+    ...inFolder("."),
+    ...below("docs"),
+    ...inFolder("deploy"),
+    ...inFolder("examples"),
+    ...packages.flatMap(inFolder),
+  ];
+}
+
+function inFolder(folder: string): string[] {
+  return readdirSync(join(root, folder))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join(folder, name));
+}
+
+/** The same in every folder below; `docs/api` is generated from the packages' own comments. */
+function below(folder: string): string[] {
+  const folders = readdirSync(join(root, folder), { withFileTypes: true }).filter(
+    (entry) => entry.isDirectory() && !["node_modules", ".vitepress", "api"].includes(entry.name),
+  );
+  return [...inFolder(folder), ...folders.flatMap(({ name }) => below(join(folder, name)))];
 }
 
 /** Reads a page. */
