@@ -1,4 +1,14 @@
-import { addressField, type ConfigOptions, drainTimeoutField, logLevelField, originsField } from "@gmq/service";
+import {
+  addressField,
+  type ConfigOptions,
+  drainTimeoutField,
+  logLevelField,
+  originsField,
+  peerFields,
+  peerFlags,
+  portFields,
+  portFlags,
+} from "@gmq/service";
 import { z } from "zod";
 
 /** What a broker is told wherever its store is. */
@@ -22,6 +32,11 @@ export const brokerBehaviour = {
     .array(z.url({ protocol: /^https?$/, error: "expected an origin such as https://example.org" }))
     .default([])
     .describe("origins of web pages that may call this broker"),
+  accessFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("file that says who may publish, consume and administer what; default: everybody may everything"),
 };
 
 /** Settings of the broker. */
@@ -29,6 +44,8 @@ export const brokerSchema = z.object({
   addr: addressField("where to listen", "127.0.0.1:50051"),
   storage: originsField("storage services over one store", ["http://127.0.0.1:50052"]),
   ...brokerBehaviour,
+  ...portFields,
+  ...peerFields("storage", "the storage services"),
   brokerId: z.string().min(1).optional().describe("name of this broker, shown to operators; default random"),
   logLevel: logLevelField,
   drainTimeoutMs: drainTimeoutField,
@@ -44,6 +61,9 @@ export const brokerConfigOptions: Pick<ConfigOptions<typeof brokerSchema>, "flag
     storage: { placeholder: "url,url" },
     heartbeatMs: { placeholder: "ms" },
     allowedOrigins: { placeholder: "url,url" },
+    accessFile: { placeholder: "file" },
+    ...portFlags,
+    ...peerFlags("storage"),
     brokerId: { placeholder: "name" },
     drainTimeoutMs: { placeholder: "ms" },
   },

@@ -12,6 +12,7 @@ import {
   leanFrameHandler,
   type PeerContext,
 } from "@gmq/transport";
+import { callerOf, withAccess } from "./access/admin-access.js";
 import { createAdmin } from "./admin.js";
 import { createDispatchers } from "./dispatchers.js";
 import { createGatewayConsume } from "./gateway-consume.js";
@@ -154,11 +155,13 @@ export function createBroker(options: BrokerOptions): Broker {
         session: connectFrameHandler<SessionRequest, SessionResponse>(acceptSession, {
           frameBytes: sessionResponseBytes,
         }),
-        publish: gatewayPublish,
-        consume: (request, { signal }) => gatewayConsume.consume(request, signal),
-        settle: async (request) => ({ refusals: (await gatewayConsume.settle(request)).map(refusalToMessage) }),
+        publish: (request, context) => gatewayPublish(request, callerOf(context)),
+        consume: (request, context) => gatewayConsume.consume(request, context.signal, callerOf(context)),
+        settle: async (request, context) => ({
+          refusals: (await gatewayConsume.settle(request, callerOf(context))).map(refusalToMessage),
+        }),
       });
-      router.service(AdminService, createAdmin(engine, memberships, facts, dispatchers));
+      router.service(AdminService, withAccess(createAdmin(engine, memberships, facts, dispatchers)));
     },
     frameHandlers: [leanFrameHandler(BrokerService.method.session, acceptSession)],
     acceptSession,

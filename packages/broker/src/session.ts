@@ -8,6 +8,7 @@ import type { Logger } from "@gmq/log";
 import { GmqError, limits } from "@gmq/protocol";
 import type { Hello, PublishBatches, SessionRequest, SessionResponse } from "@gmq/protocol/messages";
 import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transport";
+import { denied, maySeeTopic, requireTopic } from "./access/require.js";
 import { publishResult } from "./messages.js";
 import type { Publish } from "./publish.js";
 import { createSessionConsumers, responseOf, type ServerFrame, type SessionConsumers } from "./session-consumers.js";
@@ -54,7 +55,13 @@ export function startSession(
   context: SessionContext,
   closed: () => void,
 ): Session {
-  const logger = context.logger.child({ sessionId, peer: peer.address });
+  const { caller } = peer;
+  const logger = context.logger.child({
+    sessionId,
+    peer: peer.address,
+    ...(caller.name === "" ? {} : { caller: caller.name }),
+  });
+  let rightsVersion = caller.version;
   let state: State = { name: "hello", timer: setTimeout(helloMissing, context.helloTimeoutMs) };
   let lastHeardMs = performance.now();
   let publishBytes = 0;
@@ -146,6 +153,7 @@ export function startSession(
     }
     const { brokerId } = context;
     const consumers = createSessionConsumers({
+      caller,
       subscriptions: context.subscriptions,
       sessionId,
       brokerId,
@@ -173,7 +181,18 @@ export function startSession(
   }
 
   function beat(): void {
+    checkCaller();
     push({ case: "heartbeat", value: {} });
+  }
+
+  /** Who was let in may be asked to go: its token ran out or was taken back, or its rights are fewer now. */
+  function checkCaller(): void {
+    const problem = caller.problem();
+    if (problem !== undefined) end(problem);
+    else if (caller.version !== rightsVersion && (state.name === "open" || state.name === "draining")) {
+      rightsVersion = caller.version;
+      state.consumers.recheck();
+    }
   }
 
   function frame(request: SessionRequest): void {
@@ -252,17 +271,26 @@ export function startSession(
   }
 
   function refuse(correlationId: number, error: GmqError): void {
+    const gone = error.code === "permission_denied" ? caller.problem() : undefined;
+    if (gone !== undefined) {
+      // Not its rights but its token is over: it may come back with another one, and then what it asks for is no refusal.
+      end(gone);
+      return;
+    }
     if (error.code === "internal") logger.error("a request failed by a defect", { error });
     send(correlationId, { case: "error", value: errorToMessage(error) });
   }
 
   async function resolveTopic(topic: string): Promise<ServerFrame> {
+    if (!maySeeTopic(caller, topic)) throw denied(caller, "see", "topic", topic);
     const { name, config } = await context.topics.resolve(topic);
     return { case: "resolvedTopic", value: { topic: name, partitions: config.partitions } };
   }
 
   /** Publish bytes in flight are bounded: past the limit the stream is not read, and the client is slowed down by flow control. */
   function publishBatches(correlationId: number, { topic, batches }: PublishBatches): void {
+    // One look for a frame, not for its records.
+    requireTopic(caller, "publish", topic);
     let bytes = 0;
     const own = batches.map(({ partition, batch }) => {
       if (batch === undefined)
