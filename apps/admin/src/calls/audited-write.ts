@@ -53,8 +53,8 @@ export function createAuditedWrites(brokers: Brokers, guard: RequestGuard, audit
   }
 
   async function begin<Input extends DescMessage, Output>(write: Write<Input, Output>, context: HandlerContext) {
-    guard.checkWrite(context);
     const { action, topic, group, compared } = write;
+    guard.checkWrite(context, action);
     const { actor, requestId } = guard.callerOf(context, randomUUID());
     context.responseHeader.set("x-request-id", requestId);
     const end = await audit.begin({

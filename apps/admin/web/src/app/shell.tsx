@@ -1,5 +1,6 @@
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
+import { WhoAmI } from "../access/who-am-i.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { Dialog } from "../parts/dialog.js";
@@ -67,6 +68,7 @@ export function Shell(): ReactNode {
           </nav>
           <div className="ml-auto flex items-center gap-2">
             <Freshness live={live} />
+            <WhoAmI />
             <Button look="plain" className="max-sm:hidden text-muted" onClick={acts.openPalette}>
               Find <kbd className="rounded bg-raised px-1 font-mono text-[11px]">Ctrl K</kbd>
             </Button>

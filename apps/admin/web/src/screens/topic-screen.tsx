@@ -2,6 +2,7 @@ import type { PartitionStats, PortalGroup } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { useMay } from "../access/access-store.js";
 import { useLive } from "../live/live-store.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { GroupLink } from "../parts/entity-links.js";
@@ -26,6 +27,7 @@ const refreshMs = 2_000;
 
 /** Screen 3: a topic's partitions, the groups that read it, and its configuration. */
 export function TopicScreen(): ReactNode {
+  const mayChange = useMay("admin");
   const { topic } = route.useParams();
   const live = useLive();
   const now = useSecond();
@@ -89,7 +91,9 @@ export function TopicScreen(): ReactNode {
           empty={<Empty title="No group reads this topic">A group is made by its first consumer.</Empty>}
         />
       </Panel>
-      {data.topic !== undefined && <TopicConfigPanel topic={data.topic} readOnly={live.facts?.readOnly === true} />}
+      {data.topic !== undefined && (
+        <TopicConfigPanel topic={data.topic} readOnly={live.facts?.readOnly === true || !mayChange} />
+      )}
     </div>
   );
 }
