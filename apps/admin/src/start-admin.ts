@@ -8,6 +8,7 @@ import {
   healthRoutes,
   isLoopbackHost,
   listen,
+  listenLimits,
   openPeer,
   openPort,
   originsOf,
@@ -137,6 +138,7 @@ export async function serveAdmin(
       },
       plainHttp: (request, response) =>
         healthPage(request, response) || access.pages(request, response) || webFiles(request, response),
+      limits: listenLimits(options),
       tls,
       authenticate: access.isOn ? access.authenticate : undefined,
       logger,

@@ -7,7 +7,9 @@ import {
   createHealth,
   healthPages,
   healthRoutes,
+  type limitFields,
   listen,
+  listenLimits,
   openAccess,
   openPeer,
   openPort,
@@ -82,7 +84,7 @@ export function openBrokerPort(
 /** The same over an engine and a port's security of the caller's, who closes them afterwards. */
 export async function serveBroker(
   engine: Engine,
-  config: Pick<BrokerConfig, "addr" | "brokerId" | keyof typeof brokerBehaviour>,
+  config: Pick<BrokerConfig, "addr" | "brokerId" | keyof typeof brokerBehaviour | keyof typeof limitFields>,
   { tls, authenticate }: Pick<PortSecurity, "tls" | "authenticate">,
   logger: Logger,
 ): Promise<RunningBroker> {
@@ -97,6 +99,7 @@ export async function serveBroker(
       autoCreateTopics,
       defaultPartitions: partitions,
       heartbeatIntervalMs: heartbeatMs,
+      limits: config,
       ...(brokerId === undefined ? {} : { brokerId }),
     });
     closers.add(broker.close);
@@ -116,6 +119,7 @@ export async function serveBroker(
       frameHandlers: broker.frameHandlers,
       plainHttp: healthPages(health),
       allowedOrigins,
+      limits: listenLimits(config),
       tls,
       authenticate,
       logger,

@@ -34,7 +34,7 @@ export async function startStandalone(config: StandaloneConfig, logger: Logger):
     closers.add(engine.close);
     const storage = await serveStorage(
       engine,
-      { addr: config.storageAddr, storageId: undefined },
+      { ...config, addr: config.storageAddr, storageId: undefined },
       ports.storage,
       logger.child({ part: "storage" }),
     );

@@ -6,7 +6,9 @@ import {
   createHealth,
   healthPages,
   healthRoutes,
+  type limitFields,
   listen,
+  listenLimits,
   openPeer,
   openPort,
   type PortSecurity,
@@ -80,7 +82,7 @@ export function openStoragePort(
 /** The same over an engine and a port's security of the caller's, who closes them afterwards. */
 export async function serveStorage(
   engine: Engine,
-  config: Pick<StorageConfig, "addr" | "storageId">,
+  config: Pick<StorageConfig, "addr" | "storageId" | keyof typeof limitFields>,
   { tls, authenticate }: Pick<PortSecurity, "tls" | "authenticate">,
   logger: Logger,
 ): Promise<RunningStorage> {
@@ -106,6 +108,7 @@ export async function serveStorage(
       },
       frameHandlers: storage.frameHandlers,
       plainHttp: healthPages(health),
+      limits: listenLimits(config),
       tls,
       authenticate,
       logger,

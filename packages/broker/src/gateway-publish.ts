@@ -4,6 +4,7 @@ import { batchChecksum, codecNumbers, encodeRecords, GmqError, limits, partition
 import type { PublishRequest } from "@gmq/protocol/messages";
 import type { Caller } from "@gmq/transport";
 import { requireTopic } from "./access/require.js";
+import type { BrokerLimits } from "./broker-limits.js";
 import type { Publish } from "./publish.js";
 import type { TopicCache } from "./topic-cache.js";
 
@@ -25,6 +26,7 @@ const utf8 = new TextEncoder();
 export function createGatewayPublish(
   topics: TopicCache,
   publish: Publish,
+  { recordBytesMax }: BrokerLimits,
 ): (request: PublishRequest, caller: Caller) => Promise<Published> {
   let turn = 0;
 
@@ -43,10 +45,10 @@ export function createGatewayPublish(
     const partition =
       request.partition ?? (key === undefined ? turn++ % config.partitions : partitionForKey(key, config.partitions));
     const records = encodeRecords([{ key, value, headers, timestampMs: Date.now() }]);
-    if (records.length > limits.recordBytesMax) {
+    if (records.length > recordBytesMax) {
       throw new GmqError("record_too_large", `the record takes ${records.length} bytes`, {
         field: "value",
-        limit: `${limits.recordBytesMax} bytes`,
+        limit: `${recordBytesMax} bytes`,
       });
     }
     const deliverAtMs = request.deliverAtMs ?? 0n;

@@ -9,9 +9,12 @@ import { GmqError, limits } from "@gmq/protocol";
 import type { Hello, PublishBatches, SessionRequest, SessionResponse } from "@gmq/protocol/messages";
 import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transport";
 import { denied, maySeeTopic, requireTopic } from "./access/require.js";
+import type { BrokerLimits } from "./broker-limits.js";
+import type { CallRate } from "./call-rate.js";
 import { publishResult } from "./messages.js";
 import type { Publish } from "./publish.js";
 import { createSessionConsumers, responseOf, type ServerFrame, type SessionConsumers } from "./session-consumers.js";
+import { createSessionIntake } from "./session-intake.js";
 import type { SubscriptionContext } from "./subscription.js";
 import type { TopicCache } from "./topic-cache.js";
 
@@ -23,6 +26,8 @@ export interface SessionContext {
   readonly topics: TopicCache;
   readonly subscriptions: SubscriptionContext;
   readonly logger: Logger;
+  readonly limits: BrokerLimits;
+  readonly metadataRate: CallRate;
   readonly helloTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   /** A client that sends nothing for this long is gone. */
@@ -64,7 +69,9 @@ export function startSession(
   let rightsVersion = caller.version;
   let state: State = { name: "hello", timer: setTimeout(helloMissing, context.helloTimeoutMs) };
   let lastHeardMs = performance.now();
-  let publishBytes = 0;
+  const intake = createSessionIntake(stream, context.limits);
+  /** Who is counted: a name, or where nobody has to say one, an address. */
+  const counted = caller.name === "" ? peer.address : caller.name;
   let streamFull = false;
   let requestsOpen = 0;
   let whenIdle: (() => void) | undefined;
@@ -75,7 +82,10 @@ export function startSession(
   function setState(next: State): void {
     if (state.name === "hello") clearTimeout(state.timer);
     else if (state.name !== "closed" && next.name === "closed") clearInterval(state.heartbeat);
-    if (next.name === "closed") clearTimeout(silenceTimer);
+    if (next.name === "closed") {
+      clearTimeout(silenceTimer);
+      intake.close();
+    }
     state = next;
   }
 
@@ -173,8 +183,8 @@ export function startSession(
         brokerVersion: context.brokerVersion,
         heartbeatIntervalMs: context.heartbeatIntervalMs,
         sessionSilenceMsMax: context.silenceMsMax,
-        recordBytesMax: limits.recordBytesMax,
-        batchBytesMax: limits.batchBytesMax,
+        recordBytesMax: context.limits.recordBytesMax,
+        batchBytesMax: context.limits.batchBytesMax,
         batchRecordsMax: limits.batchRecordsMax,
       },
     });
@@ -198,6 +208,7 @@ export function startSession(
   function frame(request: SessionRequest): void {
     lastHeardMs = performance.now();
     if (state.name === "closed") return;
+    intake.frame(lastHeardMs);
     const { correlationId } = request;
     try {
       if (state.name !== "hello") take(correlationId, request.frame, state.consumers);
@@ -233,6 +244,7 @@ export function startSession(
       case "subscribe":
         return answer(correlationId, () => {
           refuseWhileDraining();
+          context.metadataRate.count(counted);
           return consumers.subscribe(request.value).finally(watchSilence);
         });
       case "unsubscribe":
@@ -282,6 +294,7 @@ export function startSession(
   }
 
   async function resolveTopic(topic: string): Promise<ServerFrame> {
+    context.metadataRate.count(counted);
     if (!maySeeTopic(caller, topic)) throw denied(caller, "see", "topic", topic);
     const { name, config } = await context.topics.resolve(topic);
     return { case: "resolvedTopic", value: { topic: name, partitions: config.partitions } };
@@ -304,15 +317,10 @@ export function startSession(
         limit: "1 batch or more",
       });
     answer(correlationId, async () => {
-      const outcomes = await context.publish(topic, own).finally(() => {
-        const wasFull = publishBytes > limits.inFlightPublishBytesMax;
-        publishBytes -= bytes;
-        if (wasFull && publishBytes <= limits.inFlightPublishBytesMax) stream.resume();
-      });
+      const outcomes = await context.publish(topic, own).finally(() => intake.stored(bytes));
       return { case: "published", value: { results: outcomes.map(publishResult) } };
     });
-    publishBytes += bytes;
-    if (publishBytes > limits.inFlightPublishBytesMax) stream.pause();
+    intake.took(bytes);
   }
 
   /** Waits until the client went, or has had nothing in flight for a while, or the deadline. */

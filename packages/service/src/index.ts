@@ -7,6 +7,7 @@ export { type Closers, createClosers } from "./closers.js";
 export type { FlagOptions } from "./config-fields.js";
 export type { Routes } from "./connect-requests.js";
 export { createHealth, type Health, healthPages, healthRoutes } from "./health.js";
+export { limitFields, limitFlags, listenLimits } from "./limit-settings.js";
 export { type Listener, type ListenLimits, type ListenOptions, listen } from "./listen.js";
 export { type Config, type ConfigOptions, type ConfigOutcome, loadConfig, parseConfig } from "./load-config.js";
 export { openPeer, type Peer, type PeerConfig, peerFields, peerFlags } from "./peer-security.js";

@@ -4,6 +4,7 @@
  */
 import { createServer as createHttp1, type Server as Http1Server } from "node:http";
 import {
+  constants,
   createServer as createHttp2,
   type Http2Server,
   type IncomingHttpHeaders,
@@ -15,6 +16,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "@gmq/log";
+import { GmqError } from "@gmq/protocol";
 import { anybody, type LeanHandler, refuseLeanStream, streamWindowBytes, widenSession } from "@gmq/transport";
 import { type Authenticate, admit, type CallHeaders, certificateName } from "./admit.js";
 import { createConnectRequests, type NodeRequest, type NodeResponse, type Routes } from "./connect-requests.js";
@@ -30,6 +32,8 @@ export interface ListenLimits {
   readonly connectionsMax?: number;
   /** Streams that one HTTP/2 connection may have open. Default 1,000; a client uses few. */
   readonly streamsPerConnectionMax?: number;
+  /** Frame streams (sessions, links) that one HTTP/2 connection may have open; more are refused. Default 64. */
+  readonly sessionsPerConnectionMax?: number;
   /** Bytes of a request's headers. Default 16 KiB. */
   readonly headerBytesMax?: number;
   /** A new connection has this long to show which protocol it speaks, under TLS to finish its handshake. Default 10,000 ms. */
@@ -71,6 +75,7 @@ export interface Listener {
 /** What aborted calls get to say goodbye. */
 const farewellMs = 250;
 const keepAliveMs = 30_000;
+const headerBytesMaxDefault = 16 * 1024;
 const dropLogIntervalMs = 10_000;
 const firstBytesTimeoutMsDefault = 10_000;
 
@@ -174,7 +179,7 @@ function createHttp2Server(limits: ListenLimits, answer: Answer): Http2Server {
   const settings = {
     initialWindowSize: streamWindowBytes,
     maxConcurrentStreams: limits.streamsPerConnectionMax ?? 1_000,
-    maxHeaderListSize: limits.headerBytesMax ?? 16 * 1024,
+    maxHeaderListSize: limits.headerBytesMax ?? headerBytesMaxDefault,
   };
   // Node counts unsent bytes, in MB, and refuses new streams over it; frame streams have their own, larger bound.
   return createHttp2({ settings, maxSessionMemory: 256 }, answer);
@@ -190,11 +195,22 @@ type StreamListener = (
 /** Lets the handlers look at each stream before Node makes a request of it: a frame stream needs neither request nor response objects. */
 function takeFrameStreams(
   http2: Http2Server,
-  { frameHandlers = [], authenticate = () => anybody }: ListenOptions,
+  { frameHandlers = [], authenticate = () => anybody, limits }: ListenOptions,
 ): void {
+  const admitSession = countSessions(limits?.sessionsPerConnectionMax ?? 64);
   const asRequest = http2.listeners("stream") as StreamListener[];
   http2.removeAllListeners("stream");
+  const headerBytesMax = limits?.headerBytesMax ?? headerBytesMaxDefault;
   http2.on("stream", (stream, headers, ...rest: unknown[]) => {
+    // Node only tells peers of this bound.
+    if (headerBytes(rest[1]) > headerBytesMax) {
+      stream.on("error", () => stream.destroy());
+      stream.respond({ ":status": 431 }, { endStream: true });
+      stream.close(constants.NGHTTP2_NO_ERROR);
+      return;
+    }
+    const isSession = frameHandlers.some(({ path }) => path === headers[":path"]);
+    if (isSession && !admitSession(stream)) return;
     const handler = frameHandlers.find((candidate) => candidate.takes(headers));
     if (handler === undefined) {
       for (const listener of asRequest) listener.call(http2, stream, headers, ...rest);
@@ -207,6 +223,36 @@ function takeFrameStreams(
       (error) => refuseLeanStream(stream, error),
     );
   });
+}
+
+/** Bytes of a list of names and values. */
+function headerBytes(rawHeaders: unknown): number {
+  let bytes = 0;
+  if (Array.isArray(rawHeaders)) for (const text of rawHeaders) bytes += String(text).length;
+  return bytes;
+}
+
+/** Counts the frame streams of each connection, whatever protocol they speak; one too many is refused, and false. */
+function countSessions(sessionsMax: number): (stream: ServerHttp2Stream) => boolean {
+  const open = new WeakMap<object, number>();
+  return (stream) => {
+    const { session } = stream;
+    if (session === undefined) return true;
+    const count = (open.get(session) ?? 0) + 1;
+    if (count > sessionsMax) {
+      refuseLeanStream(
+        stream,
+        new GmqError("resource_exhausted", "the connection has too many sessions", {
+          field: "sessions per connection",
+          limit: `${sessionsMax} sessions`,
+        }),
+      );
+      return false;
+    }
+    open.set(session, count);
+    stream.once("close", () => open.set(session, (open.get(session) ?? 1) - 1));
+    return true;
+  };
 }
 
 function callOf({ session }: ServerHttp2Stream, headers: IncomingHttpHeaders): CallHeaders {
@@ -222,7 +268,7 @@ function callOf({ session }: ServerHttp2Stream, headers: IncomingHttpHeaders): C
 
 function createFront(options: ListenOptions, answer: Answer): Http1Server {
   const settings = {
-    maxHeaderSize: options.limits?.headerBytesMax ?? 16 * 1024,
+    maxHeaderSize: options.limits?.headerBytesMax ?? headerBytesMaxDefault,
     noDelay: true,
     // Finds peers that vanished without a word.
     keepAlive: true,

@@ -75,10 +75,7 @@ describe("the login", () => {
     await expect.poll(() => page.getByRole("heading", { name: "Log in again" }).count()).toBe(0);
     expect(await value.inputValue()).toBe('{"typed":"before"}');
     await page.getByRole("button", { name: /^Produce/ }).click();
-    await page
-      .getByText(/Stored/)
-      .first()
-      .waitFor();
+    await page.getByText("stored", { exact: true }).first().waitFor();
     await page.close();
   });
 });

@@ -2,9 +2,11 @@
  * What each call of AdminService needs. The table has every method, or it does not compile: a new call cannot be served without a rule.
  * Lists are cut to what the caller may see; whatever else it may not do is refused.
  */
+
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { AdminService } from "@gmq/protocol/messages";
 import { type Caller, peerConnectionKey } from "@gmq/transport";
+import type { CallRate } from "../call-rate.js";
 import { denied, mayReadTopic, maySeeGroup, maySeeTopic, requireGroup, requireTopic } from "./require.js";
 
 type Service = ServiceImpl<typeof AdminService>;
@@ -58,29 +60,36 @@ const rules: Readonly<Record<keyof Service, Rule>> = {
   },
 };
 
-/** The service, with each call asked for its rule first. */
-export function withAccess(service: Service): Service {
+/** The service, with each call counted and asked for its rule first. */
+export function withAccess(service: Service, rate: CallRate): Service {
   const checked = Object.entries(service).map(([name, call]) => {
     const rule = rules[name as keyof Service];
     const run = call as (request: Request, context: HandlerContext) => unknown;
     return [
       name,
       (request: Request, context: HandlerContext) => {
-        rule(callerOf(context), targetOf(request));
+        admit(context, (caller) => rule(caller, targetOf(request)));
         return run(request, context);
       },
     ] as const;
   });
+  function admit({ values }: HandlerContext, check: (caller: Caller) => void): Caller {
+    const { caller, address } = values.get(peerConnectionKey);
+    rate.count(caller.name === "" ? address : caller.name);
+    check(caller);
+    return caller;
+  }
+
   const own = Object.fromEntries(checked) as unknown as Service;
   return {
     ...own,
     async listTopics(request, context) {
-      const caller = callerOf(context);
+      const caller = admit(context, () => undefined);
       const { topics = [] } = await service.listTopics(request, context);
       return { topics: topics.filter(({ name = "" }) => maySeeTopic(caller, name)) };
     },
     async listGroups(request, context) {
-      const caller = callerOf(context);
+      const caller = admit(context, () => undefined);
       const { groups = [] } = await service.listGroups(request, context);
       return { groups: groups.filter(({ group = "" }) => maySeeGroup(caller, group)) };
     },

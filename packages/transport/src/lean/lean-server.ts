@@ -19,6 +19,8 @@ export interface LeanMethod<Incoming, Outgoing> {
 
 /** Takes streams of its method. */
 export interface LeanHandler {
+  /** Path of its method. */
+  readonly path: string;
   /** True: a stream with these headers is its. False: it is another method, protocol or message encoding. */
   takes(headers: IncomingHttpHeaders): boolean;
   /** Serves a stream whose headers it takes, for this caller. */
@@ -37,6 +39,7 @@ export function refuseLeanStream(stream: ServerHttp2Stream, error: GmqError): vo
 /** Makes a handler for one method: gRPC with identity encoding; gRPC-web, Connect and compressed streams are left to Connect. */
 export function createLeanHandler<Incoming, Outgoing>(method: LeanMethod<Incoming, Outgoing>): LeanHandler {
   return {
+    path: method.path,
     takes: (headers) => headers[":path"] === method.path && headers[":method"] === "POST" && speaksPlainGrpc(headers),
     serve: (stream, headers, caller) => serve(stream, headers, caller, method),
   };
