@@ -1,15 +1,17 @@
 /** Real processes with everything on. */
-import { rename } from "node:fs/promises";
+import { readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { connect } from "@gmq/client";
 import { StorageService } from "@gmq/protocol/messages";
 import { createToken, hashToken } from "@gmq/protocol/secrets";
 import { createNodeTransport, createServiceClient } from "@gmq/transport";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { runProcess } from "./harness/child-process.ts";
 import { type SecuredGmq, startSecured } from "./harness/secured.ts";
 import { waitUntil } from "./harness/wait-until.ts";
-import { entries } from "./harness/workspace.ts";
+import { entries, root } from "./harness/workspace.ts";
 
 let gmq: SecuredGmq;
 beforeAll(async () => {
@@ -226,6 +228,45 @@ describe("settings", () => {
       expect(code).toBe(1);
       expect(output).toMatch(text);
       expect(output).not.toContain("broker listens");
+    }
+  });
+});
+
+describe("containers", () => {
+  it("ask for the health of a port under TLS, with or without client certificates", async () => {
+    const check = (url: string, env: Record<string, string> = {}) =>
+      runProcess({
+        name: "healthcheck",
+        command: process.execPath,
+        args: [join(root, "docker/healthcheck.mjs")],
+        env: { GMQ_HEALTH_PORT: new URL(url).port, GMQ_HEALTH_PATH: "/readyz", ...env },
+      });
+    const server = { GMQ_TLS_CERT: gmq.path("cert.pem"), GMQ_TLS_KEY: gmq.path("key.pem") };
+    const client = { GMQ_TLS_CERT: gmq.path("client-cert.pem"), GMQ_TLS_KEY: gmq.path("client-key.pem") };
+    expect(await check(gmq.brokerUrl, server)).toMatchObject({ code: 0 });
+    expect(await check(gmq.storageUrl, client)).toMatchObject({ code: 0 });
+    expect(await check(gmq.brokerUrl)).toMatchObject({ code: 1 });
+  });
+
+  it("of compose.tls.yaml are told nothing that their app does not know", async () => {
+    const text = await readFile(join(root, "docker/compose.tls.yaml"), "utf8");
+    const { services } = parse(text, { merge: true }) as {
+      services: Record<string, { environment?: Record<string, string>; image: string }>;
+    };
+    for (const [name, { environment = {}, image }] of Object.entries(services)) {
+      const app = /^gmq\/(storage|broker|admin)$/.exec(image)?.[1] as "storage" | "broker" | "admin" | undefined;
+      if (app === undefined) continue;
+      const values = Object.entries(environment).map(([key, value]) => [key, value.replaceAll(/\$\{[^}]*\}/g, "x")]);
+      expect(values.length).toBeGreaterThan(5);
+      const { code, output } = await runProcess({
+        name,
+        command: process.execPath,
+        args: [entries[app]],
+        env: Object.fromEntries(values),
+      });
+      // All settings are known and well formed: what is missing is the first of its files.
+      expect([name, code]).toEqual([name, 1]);
+      expect(output).toMatch(/\/run\/gmq\/[\w.-]+: there is no such file/);
     }
   });
 });
