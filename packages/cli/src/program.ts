@@ -57,7 +57,7 @@ export function createProgram(context: CommandContext): Command {
       new Option("--ca <file>", "authorities to trust for https:// brokers, PEM (default: the system's)").env("GMQ_CA"),
     )
     .addOption(new Option("--cert <file>", "certificate to show to the broker, PEM").env("GMQ_CERT"))
-    .addOption(new Option("--key <file>", "private key of --cert, PEM").env("GMQ_KEY"))
+    .addOption(new Option("--cert-key <file>", "private key of --cert, PEM").env("GMQ_CERT_KEY"))
     .option("--json", "print JSON, one object a line; 64-bit numbers are strings")
     .option(
       "--timeout <ms>",

@@ -17,7 +17,7 @@ export interface ConfigOptions<Schema extends z.ZodObject> {
   readonly argv?: readonly string[];
   /** Default this process's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** GMQ_ variables that are meant for others. GMQ_LOG_LEVEL, GMQ_BROKERS, GMQ_TOKEN, GMQ_CA, GMQ_CERT, GMQ_KEY (clients in the same shell) and GMQ_TEST_* always may be there. */
+  /** GMQ_ variables that are meant for others. GMQ_LOG_LEVEL, GMQ_BROKERS, GMQ_TOKEN, GMQ_CA, GMQ_CERT, GMQ_CERT_KEY (clients in the same shell) and GMQ_TEST_* always may be there. */
   readonly otherVariables?: readonly string[];
   /** Command lines shown at the end of the help. */
   readonly examples?: readonly string[];
@@ -151,7 +151,7 @@ function unknownVariables(
 }
 
 /** What `gmq` and other clients in the same shell go by. */
-const clientVariables = ["GMQ_BROKERS", "GMQ_TOKEN", "GMQ_CA", "GMQ_CERT", "GMQ_KEY"];
+const clientVariables = ["GMQ_BROKERS", "GMQ_TOKEN", "GMQ_CA", "GMQ_CERT", "GMQ_CERT_KEY"];
 
 function describeIssue(
   issue: { readonly path: readonly PropertyKey[]; readonly message: string },

@@ -177,7 +177,7 @@ describe("gmq", () => {
   it("calls over TLS with a token from flag, file or environment", async () => {
     const where = ["--broker", gmq.brokerUrl, "--ca", gmq.path("ca.pem")];
     const token = await gmq.write("shop-token", `${gmq.secrets.shop}\n`);
-    const publish = await cli(["publish", "orders", "hello", ...where, "--token-file", token]);
+    const publish = await cli(["publish", "orders", "hello", "--key", "k1", ...where, "--token-file", token]);
     expect(publish).toMatchObject({ code: 0 });
     const env = { GMQ_TOKEN: gmq.secrets.shop, GMQ_CA: gmq.path("ca.pem"), GMQ_BROKERS: gmq.brokerUrl };
     expect(await cli(["status"], { env })).toMatchObject({ code: 0 });
@@ -189,7 +189,7 @@ describe("gmq", () => {
       output: expect.stringMatching(/--ca .*none\.pem: there is no such file; expected certificates/),
     });
     expect(await cli(["topics", "list", "--cert", gmq.path("cert.pem")])).toMatchObject({
-      output: expect.stringContaining("--key is missing"),
+      output: expect.stringContaining("--cert-key is missing"),
     });
   });
 

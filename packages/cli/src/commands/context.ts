@@ -21,7 +21,7 @@ export interface GlobalOptions {
   /** Files of certificates and key, PEM. */
   readonly ca?: string;
   readonly cert?: string;
-  readonly key?: string;
+  readonly certKey?: string;
   /** Milliseconds that a broker has to answer; undefined: `timeoutMsDefault`, and for a record that is published the producer's own. */
   readonly timeout?: number;
 }

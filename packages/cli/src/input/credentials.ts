@@ -11,12 +11,12 @@ export function readCredentials(options: {
   readonly tokenFile?: string;
   readonly ca?: string;
   readonly cert?: string;
-  readonly key?: string;
+  readonly certKey?: string;
 }): Credentials {
-  const { tokenFile, ca, cert, key } = options;
+  const { tokenFile, ca, cert, certKey: key } = options;
   if ((cert === undefined) !== (key === undefined)) {
-    const missing = cert === undefined ? "--cert" : "--key";
-    throw new GmqError("invalid_argument", `--cert and --key belong together: ${missing} is missing`, {
+    const missing = cert === undefined ? "--cert" : "--cert-key";
+    throw new GmqError("invalid_argument", `--cert and --cert-key belong together: ${missing} is missing`, {
       field: missing,
     });
   }
@@ -25,7 +25,7 @@ export function readCredentials(options: {
   const tls = {
     ...(ca === undefined ? {} : { ca: read("--ca", ca, "certificates of authorities in PEM") }),
     ...(cert === undefined ? {} : { cert: read("--cert", cert, "a certificate chain in PEM") }),
-    ...(key === undefined ? {} : { key: read("--key", key, "the certificate's private key in PEM") }),
+    ...(key === undefined ? {} : { key: read("--cert-key", key, "the certificate's private key in PEM") }),
   };
   return {
     ...(token === undefined || token === "" ? {} : { auth: { token: () => token } }),
