@@ -1,4 +1,16 @@
-import { addressField, type ConfigOptions, drainTimeoutField, logLevelField, originsField } from "@gmq/service";
+import {
+  addressField,
+  type ConfigOptions,
+  drainTimeoutField,
+  limitFields,
+  limitFlags,
+  logLevelField,
+  originsField,
+  peerFields,
+  peerFlags,
+  portFields,
+  portFlags,
+} from "@gmq/service";
 import { z } from "zod";
 
 /** Settings of the portal itself, wherever it runs. */
@@ -25,11 +37,52 @@ export const portalBehaviour = {
     .describe("request header in which a trusted proxy names the person, for the audit; default: the address"),
 };
 
+/** Settings of the portal's login, wherever it runs. */
+export const portalAccessFields = {
+  portalAccessFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("file that says who may log in and as what; default: everybody may everything"),
+  sessionIdleMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(86_400_000)
+    .default(1_800_000)
+    .describe("ms without a call after which a login is over, 1000 to 86400000"),
+  sessionAgeMsMax: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(2_592_000_000)
+    .default(43_200_000)
+    .describe("ms after which a login is over in any case, 1000 to 2592000000"),
+  loginFailuresPerMinuteMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(10)
+    .describe("failed logins a minute from one address, 1 to 1000; more are refused"),
+};
+
+/** How they are named on the command line. */
+export const portalAccessFlags = {
+  portalAccessFile: { placeholder: "file" },
+  sessionIdleMs: { placeholder: "ms" },
+  sessionAgeMsMax: { placeholder: "ms" },
+} as const;
+
 /** Settings of the portal. */
 export const adminSchema = z.object({
   addr: addressField("where to listen", "127.0.0.1:8080"),
   brokers: originsField("brokers to show", ["http://127.0.0.1:50051"]),
   ...portalBehaviour,
+  ...portalAccessFields,
+  ...portFields,
+  ...limitFields,
+  ...peerFields("broker", "the brokers"),
   data: z.string().min(1).optional().describe("folder that keeps the audit of writes; default: in memory only"),
   logLevel: logLevelField,
   drainTimeoutMs: drainTimeoutField,
@@ -51,6 +104,10 @@ export const adminConfigOptions: Pick<ConfigOptions<typeof adminSchema>, "flags"
     addr: { placeholder: "host:port" },
     brokers: { placeholder: "url,url" },
     ...portalFlags,
+    ...portalAccessFlags,
+    ...portFlags,
+    ...limitFlags,
+    ...peerFlags("broker"),
     data: { placeholder: "folder" },
     drainTimeoutMs: { placeholder: "ms" },
   },

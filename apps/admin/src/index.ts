@@ -1,3 +1,18 @@
 /** The portal as a program, for those who embed it. */
-export { type AdminConfig, adminConfigOptions, adminSchema, portalBehaviour, portalFlags } from "./config.js";
-export { type AdminOptions, type RunningAdmin, startAdmin } from "./start-admin.js";
+export {
+  type AdminConfig,
+  adminConfigOptions,
+  adminSchema,
+  portalAccessFields,
+  portalAccessFlags,
+  portalBehaviour,
+  portalFlags,
+} from "./config.js";
+export {
+  type AdminOptions,
+  openPortalSecurity,
+  type PortalSecurity,
+  type RunningAdmin,
+  serveAdmin,
+  startAdmin,
+} from "./start-admin.js";

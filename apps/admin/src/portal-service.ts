@@ -6,6 +6,7 @@ import {
   PortalServiceProduceRequestSchema,
   PortalServiceSetDescriptorsRequestSchema,
 } from "@gmq/protocol/messages";
+import { portalCallerOf } from "./access/roles.js";
 import type { AuditLog } from "./audit/audit-log.js";
 import { auditPage } from "./audit/audit-page.js";
 import type { AuditedWrites } from "./calls/audited-write.js";
@@ -46,12 +47,23 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
   const tails = createSlots("tails", tailsMax);
   const watches = createSlots("watches", watchesMax);
 
+  /** A stream lives on after the login that it began with is over: it is asked with every frame. */
+  async function* checked<T>(frames: AsyncIterable<T>, context: HandlerContext): AsyncGenerator<T> {
+    for await (const frame of frames) {
+      guard.check(context);
+      yield frame;
+    }
+  }
+
   return {
     ...createJobCalls(jobs, brokers, guard, auditedWrites),
     async *watch(_request, context) {
       guard.check(context);
       watches.take(context);
-      yield* watch(sampler, audit, jobs, facts, context.signal);
+      // A viewer's pages offer no writes, as those of a read-only portal.
+      const isViewer = portalCallerOf(context)?.role === "viewer";
+      const own = isViewer ? { ...facts, readOnly: true } : facts;
+      yield* checked(watch(sampler, audit, jobs, own, context.signal), context);
     },
     async search(request, context) {
       guard.check(context);
@@ -61,7 +73,7 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
     async *tail(request, context) {
       guard.check(context);
       tails.take(context);
-      yield* tail(brokers, request, context.signal);
+      yield* checked(tail(brokers, request, context.signal), context);
     },
     async inspectRecord(request, context) {
       guard.check(context);

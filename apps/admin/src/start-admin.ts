@@ -7,18 +7,26 @@ import {
   createHealth,
   healthPages,
   healthRoutes,
+  isLoopbackHost,
   listen,
+  listenLimits,
+  openPeer,
+  openPort,
   originsOf,
+  type Peer,
   packageVersion,
   parseAddress,
   type RunningService,
+  type ServerTls,
   watchReadiness,
 } from "@gmq/service";
+import { createPortalAccess, type PortalAccess } from "./access/portal-access.js";
+import { openPortalUsers } from "./access/portal-users.js";
 import { openAuditLog } from "./audit/audit-log.js";
 import { addAdminRoutes } from "./calls/admin-routes.js";
 import { createAuditedWrites } from "./calls/audited-write.js";
 import { type Brokers, createBrokers } from "./calls/brokers.js";
-import { createRequestGuard } from "./calls/request-guard.js";
+import { createRequestGuard, type RequestGuard } from "./calls/request-guard.js";
 import { createClusterSampler } from "./cluster/cluster-sampler.js";
 import type { AdminConfig } from "./config.js";
 import { openDescriptors } from "./decode/descriptors.js";
@@ -37,9 +45,74 @@ export type AdminOptions = Omit<AdminConfig, "logLevel" | "drainTimeoutMs">;
 
 /** Runs the portal over brokers: it asks them, never the store. @throws GmqError when the port or the data folder cannot be had */
 export async function startAdmin(options: AdminOptions, logger: Logger): Promise<RunningAdmin> {
+  const security = openPortalSecurity(options, logger);
+  try {
+    const served = await serveAdmin(options, security, logger);
+    return {
+      ...served,
+      async close() {
+        await served.close();
+        security.close();
+      },
+    };
+  } catch (error) {
+    security.close();
+    throw error;
+  }
+}
+
+/** Everything that a portal's port and its calls to brokers go by, opened before anything listens. */
+export interface PortalSecurity {
+  readonly tls: ServerTls | undefined;
+  readonly access: PortalAccess;
+  readonly guard: RequestGuard;
+  readonly peer: Pick<Peer, "tlsLive" | "token">;
+  close(): void;
+}
+
+/** Opens certificates, access file and tokens. @throws GmqError `invalid_argument` naming the wrong file */
+export function openPortalSecurity(options: AdminOptions, logger: Logger): PortalSecurity {
+  const { portalAccessFile: file, reloadMs, publicUrls } = options;
+  const closers: (() => void)[] = [];
+  const close = (): void => {
+    for (const one of closers.splice(0)) one();
+  };
+  try {
+    const users = file === undefined ? undefined : openPortalUsers("--portal-access-file", file, reloadMs, logger);
+    if (users !== undefined) closers.push(users.close);
+    const guard = createRequestGuard({ ...options, onLoopback: isLoopbackHost(parseAddress(options.addr).host) });
+    const access = createPortalAccess({
+      users,
+      idleMs: options.sessionIdleMs,
+      ageMsMax: options.sessionAgeMsMax,
+      loginFailuresPerMinuteMax: options.loginFailuresPerMinuteMax,
+      secure:
+        options.tlsCert !== undefined || (publicUrls.length > 0 && publicUrls.every((url) => url.startsWith("https:"))),
+      isOwnOrigin: ({ host, ":authority": authority, origin }) =>
+        guard.isOwnPage(String(authority ?? host ?? ""), origin),
+      logger,
+    });
+    const authenticate = users === undefined ? undefined : access.authenticate;
+    const port = openPort("the portal", options.addr, options, authenticate, logger);
+    closers.push(port.close);
+    const peer = openPeer("broker", options, reloadMs, logger);
+    closers.push(peer.close);
+    return { tls: port.tls, access, guard, peer, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** The same with a security of the caller's, who closes it afterwards. */
+export async function serveAdmin(
+  options: AdminOptions,
+  { tls, access, guard, peer }: Omit<PortalSecurity, "close">,
+  logger: Logger,
+): Promise<RunningAdmin> {
   const closers = createClosers();
   const health = createHealth();
-  const brokers = createBrokers(originsOf(options.brokers));
+  const brokers = createBrokers(originsOf(options.brokers), peer);
   const address = parseAddress(options.addr);
   const version = packageVersion(new URL("../package.json", import.meta.url));
   const metrics = createMetrics({ part: "admin", version, logger });
@@ -58,7 +131,6 @@ export async function startAdmin(options: AdminOptions, logger: Logger): Promise
     const sampler = createClusterSampler(brokers, logger);
     closers.add(sampler.close);
     closers.add(await watchReadiness(health, "brokers", () => brokersProblem(brokers)));
-    const guard = createRequestGuard({ ...options, onLoopback: isLoopback(address.host) });
     const auditedWrites = createAuditedWrites(brokers, guard, audit);
     const facts = create(PortalFactsSchema, {
       version,
@@ -79,7 +151,13 @@ export async function startAdmin(options: AdminOptions, logger: Logger): Promise
         addHealthRoutes(router);
       },
       plainHttp: (request, response) =>
-        healthPage(request, response) || metrics.page(request, response) || webFiles(request, response),
+        healthPage(request, response) ||
+        access.pages(request, response) ||
+        metrics.page(request, response) ||
+        webFiles(request, response),
+      limits: listenLimits(options),
+      tls,
+      authenticate: access.isOn ? access.authenticate : undefined,
       logger,
     });
     closers.add(() => listener.close({ drainMs: 1_000 }));
@@ -112,8 +190,4 @@ async function countBrokers(brokers: Brokers) {
     { labels: { state: "answering" }, value: answering },
     { labels: { state: "silent" }, value: answers.length - answering },
   ];
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }

@@ -1,5 +1,43 @@
-import { addressField, type ConfigOptions, drainTimeoutField, logLevelField, originsField } from "@gmq/service";
+import { brokerLimitRanges, brokerLimits } from "@gmq/broker";
+import {
+  addressField,
+  type ConfigOptions,
+  drainTimeoutField,
+  limitFields,
+  limitFlags,
+  logLevelField,
+  originsField,
+  peerFields,
+  peerFlags,
+  portFields,
+  portFlags,
+} from "@gmq/service";
 import { z } from "zod";
+
+const limitDefaults = brokerLimits();
+
+function limitField(name: keyof typeof brokerLimitRanges, description: string) {
+  const [min, max, unit] = brokerLimitRanges[name];
+  const text = `${description}; ${min} to ${max} ${unit}`;
+  return z.number().int().min(min).max(max).default(limitDefaults[name]).describe(text);
+}
+
+/** Bounds of a broker against abuse. */
+export const brokerLimitFields = {
+  framesPerSecondMax: limitField("framesPerSecondMax", "frames of one session; over it the session is read no further"),
+  publishBytesInFlightMax: limitField(
+    "publishBytesInFlightMax",
+    "unstored batches of one session, before it is read no further",
+  ),
+  recordBytesMax: limitField("recordBytesMax", "one record"),
+  batchBytesMax: limitField("batchBytesMax", "one batch as sent"),
+  batchUncompressedBytesMax: limitField("batchUncompressedBytesMax", "one batch unpacked"),
+  topicsAutoCreatedMax: limitField("topicsAutoCreatedMax", "topics from which on none is made by use"),
+  metadataCallsPerSecondMax: limitField(
+    "metadataCallsPerSecondMax",
+    "admin calls, topic look-ups and subscriptions of one caller",
+  ),
+};
 
 /** What a broker is told wherever its store is. */
 export const brokerBehaviour = {
@@ -22,6 +60,12 @@ export const brokerBehaviour = {
     .array(z.url({ protocol: /^https?$/, error: "expected an origin such as https://example.org" }))
     .default([])
     .describe("origins of web pages that may call this broker"),
+  accessFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("file that says who may publish, consume and administer what; default: everybody may everything"),
+  ...brokerLimitFields,
 };
 
 /** Settings of the broker. */
@@ -29,6 +73,9 @@ export const brokerSchema = z.object({
   addr: addressField("where to listen", "127.0.0.1:50051"),
   storage: originsField("storage services over one store", ["http://127.0.0.1:50052"]),
   ...brokerBehaviour,
+  ...portFields,
+  ...limitFields,
+  ...peerFields("storage", "the storage services"),
   brokerId: z.string().min(1).optional().describe("name of this broker, shown to operators; default random"),
   logLevel: logLevelField,
   drainTimeoutMs: drainTimeoutField,
@@ -44,6 +91,10 @@ export const brokerConfigOptions: Pick<ConfigOptions<typeof brokerSchema>, "flag
     storage: { placeholder: "url,url" },
     heartbeatMs: { placeholder: "ms" },
     allowedOrigins: { placeholder: "url,url" },
+    accessFile: { placeholder: "file" },
+    ...portFlags,
+    ...limitFlags,
+    ...peerFlags("storage"),
     brokerId: { placeholder: "name" },
     drainTimeoutMs: { placeholder: "ms" },
   },

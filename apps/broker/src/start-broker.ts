@@ -8,10 +8,17 @@ import {
   createHealth,
   healthPages,
   healthRoutes,
+  type limitFields,
   listen,
+  listenLimits,
+  openAccess,
+  openPeer,
+  openPort,
   originsOf,
+  type PortSecurity,
   packageVersion,
   parseAddress,
+  type portFields,
   type RunningService,
   reflectionRoutes,
   watchReadiness,
@@ -19,7 +26,7 @@ import {
 import type { Engine } from "@gmq/storage";
 import { createRemoteEngine } from "@gmq/storage/remote";
 import { addBrokerLoad } from "./broker-metrics.js";
-import type { BrokerConfig } from "./config.js";
+import type { BrokerConfig, brokerBehaviour } from "./config.js";
 
 /** A broker that listens. */
 export interface RunningBroker extends RunningService {
@@ -32,30 +39,56 @@ export interface RunningBroker extends RunningService {
  */
 export async function startBroker(config: BrokerConfig, logger: Logger): Promise<RunningBroker> {
   const { brokerId } = config;
-  const engine = createRemoteEngine({
-    urls: originsOf(config.storage),
-    logger,
-    ...(brokerId === undefined ? {} : { brokerId }),
-  });
+  const closers = createClosers();
   try {
-    const served = await serveBroker(engine, config, logger);
-    return {
-      ...served,
-      async close() {
-        await served.close();
-        await engine.close();
-      },
-    };
+    const security = openBrokerPort(config, logger);
+    closers.add(security.close);
+    const { tls, token, close } = openPeer("storage", config, config.reloadMs, logger);
+    closers.add(close);
+    const engine = createRemoteEngine({
+      urls: originsOf(config.storage),
+      logger,
+      ...(tls === undefined ? {} : { tls }),
+      ...(token === undefined ? {} : { token }),
+      ...(brokerId === undefined ? {} : { brokerId }),
+    });
+    closers.add(engine.close);
+    const served = await serveBroker(engine, config, security, logger);
+    closers.add(served.close);
+    return { ...served, close: closers.close };
   } catch (error) {
-    await engine.close();
+    await closers.close();
     throw error;
   }
 }
 
-/** The same over an engine of the caller's, who closes it afterwards. */
+/** Opens a broker's certificates and access file, before anything listens. @throws GmqError `invalid_argument` naming the wrong file */
+export function openBrokerPort(
+  config: Pick<BrokerConfig, "addr" | "accessFile" | keyof typeof portFields>,
+  logger: Logger,
+): PortSecurity {
+  const { accessFile, addr, reloadMs } = config;
+  const access = accessFile === undefined ? undefined : openAccess("--access-file", accessFile, reloadMs, logger);
+  try {
+    const port = openPort("the broker", addr, config, access?.authenticate, logger);
+    return {
+      ...port,
+      close() {
+        port.close();
+        access?.close();
+      },
+    };
+  } catch (error) {
+    access?.close();
+    throw error;
+  }
+}
+
+/** The same over an engine and a port's security of the caller's, who closes them afterwards. */
 export async function serveBroker(
   engine: Engine,
-  config: Omit<BrokerConfig, "storage" | "logLevel" | "drainTimeoutMs">,
+  config: Pick<BrokerConfig, "addr" | "brokerId" | keyof typeof brokerBehaviour | keyof typeof limitFields>,
+  { tls, authenticate }: Pick<PortSecurity, "tls" | "authenticate">,
   logger: Logger,
 ): Promise<RunningBroker> {
   const { brokerId, partitions, autoCreateTopics, heartbeatMs, allowedOrigins } = config;
@@ -74,6 +107,7 @@ export async function serveBroker(
       autoCreateTopics,
       defaultPartitions: partitions,
       heartbeatIntervalMs: heartbeatMs,
+      limits: config,
       ...(brokerId === undefined ? {} : { brokerId }),
     });
     closers.add(broker.close);
@@ -96,6 +130,9 @@ export async function serveBroker(
       frameHandlers: broker.frameHandlers,
       plainHttp: (request, response) => healthPage(request, response) || metrics.page(request, response),
       allowedOrigins,
+      limits: listenLimits(config),
+      tls,
+      authenticate,
       logger,
     });
     closers.add(() => listener.close({ drainMs: 1_000 }));

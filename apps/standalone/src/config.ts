@@ -1,7 +1,16 @@
-import { portalBehaviour, portalFlags } from "@gmq/app-admin";
+import { portalAccessFields, portalAccessFlags, portalBehaviour, portalFlags } from "@gmq/app-admin";
 import { brokerBehaviour } from "@gmq/app-broker";
-import { storageSchema } from "@gmq/app-storage";
-import { addressField, type ConfigOptions, drainTimeoutField, logLevelField } from "@gmq/service";
+import { redisTlsFields, redisTlsFlags, storageSchema, storageTokenFields, storageTokenFlags } from "@gmq/app-storage";
+import {
+  addressField,
+  type ConfigOptions,
+  drainTimeoutField,
+  limitFields,
+  limitFlags,
+  logLevelField,
+  portFields,
+  portFlags,
+} from "@gmq/service";
 import { z } from "zod";
 
 const { redisUrl, keyPrefix, storeBytesMax, lagSeriesMax } = storageSchema.shape;
@@ -14,11 +23,16 @@ export const standaloneSchema = z.object({
   data: z.string().min(1).default(".gmq").describe("folder of the embedded engine"),
   memory: z.boolean().default(false).describe("keep everything in memory only: it is gone when the process ends"),
   redisUrl: redisUrl.describe("keep everything in this Redis, in place of the embedded engine"),
+  ...redisTlsFields,
   keyPrefix,
   storeBytesMax,
   lagSeriesMax,
   ...brokerBehaviour,
   ...portalBehaviour,
+  ...portalAccessFields,
+  ...storageTokenFields,
+  ...portFields,
+  ...limitFields,
   logLevel: logLevelField,
   drainTimeoutMs: drainTimeoutField,
 });
@@ -36,7 +50,13 @@ export const standaloneConfigOptions: Pick<ConfigOptions<typeof standaloneSchema
     redisUrl: { placeholder: "url", secret: true },
     storeBytesMax: { placeholder: "bytes" },
     heartbeatMs: { placeholder: "ms" },
+    ...redisTlsFlags,
+    accessFile: { placeholder: "file" },
     ...portalFlags,
+    ...portalAccessFlags,
+    ...storageTokenFlags,
+    ...portFlags,
+    ...limitFlags,
     allowedOrigins: { placeholder: "url,url" },
     drainTimeoutMs: { placeholder: "ms" },
   },

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { startAdmin } from "@gmq/app-admin";
+import { serveAdmin } from "@gmq/app-admin";
 import { serveBroker } from "@gmq/app-broker";
 import { openEngine, serveStorage } from "@gmq/app-storage";
 import type { Logger } from "@gmq/log";
@@ -7,6 +7,7 @@ import { createClosers, type RunningService } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import type { StandaloneConfig } from "./config.js";
+import { noPeerFiles, openPorts } from "./open-ports.js";
 
 /** Broker, storage and portal that listen in one process. */
 export interface RunningStandalone extends RunningService {
@@ -24,19 +25,28 @@ export interface RunningStandalone extends RunningService {
 export async function startStandalone(config: StandaloneConfig, logger: Logger): Promise<RunningStandalone> {
   const closers = createClosers();
   try {
+    const data = config.memory || config.redisUrl !== undefined ? undefined : join(config.data, "portal");
+    const portal = { ...config, addr: config.adminAddr, data, brokers: [], ...noPeerFiles };
+    // Before anything listens: a wrong file of one part stops all.
+    const ports = openPorts(config, portal, logger);
+    closers.add(ports.close);
     const engine = await openStore(config, logger.child({ part: "store" }));
     closers.add(engine.close);
     const storage = await serveStorage(
       engine,
-      { addr: config.storageAddr, storageId: undefined, lagSeriesMax: config.lagSeriesMax },
+      { ...config, addr: config.storageAddr, storageId: undefined },
+      ports.storage,
       logger.child({ part: "storage" }),
     );
     closers.add(storage.close);
-    const broker = await serveBroker(engine, { ...config, brokerId: undefined }, logger.child({ part: "broker" }));
+    const broker = await serveBroker(
+      engine,
+      { ...config, brokerId: undefined },
+      ports.broker,
+      logger.child({ part: "broker" }),
+    );
     closers.add(broker.close);
-    const data = config.memory || config.redisUrl !== undefined ? undefined : join(config.data, "portal");
-    const portal = { ...config, addr: config.adminAddr, brokers: [broker.url], data };
-    const admin = await startAdmin(portal, logger.child({ part: "admin" }));
+    const admin = await serveAdmin({ ...portal, brokers: [broker.url] }, ports.portal, logger.child({ part: "admin" }));
     closers.add(admin.close);
     const { details } = await engine.status();
     return {
@@ -56,7 +66,7 @@ export async function startStandalone(config: StandaloneConfig, logger: Logger):
 }
 
 function openStore(config: StandaloneConfig, logger: Logger): Promise<Engine> {
-  const { redisUrl, keyPrefix, data, storeBytesMax } = config;
+  const { redisUrl, keyPrefix, data, storeBytesMax, redisCa, redisCert, redisKey, reloadMs } = config;
   if (config.memory) return createEmbeddedEngine({ memory: true, storeBytesMax, logger });
   const isRedis = redisUrl !== undefined;
   const place = {
@@ -68,6 +78,10 @@ function openStore(config: StandaloneConfig, logger: Logger): Promise<Engine> {
     redisMaster: "",
     redisReplicas: 0,
     redisReplicaTimeoutMs: 1_000,
+    redisCa,
+    redisCert,
+    redisKey,
+    reloadMs,
   };
   return openEngine({ ...place, storeBytesMax }, logger);
 }

@@ -1,4 +1,13 @@
-import { addressField, type ConfigOptions, drainTimeoutField, logLevelField } from "@gmq/service";
+import {
+  addressField,
+  type ConfigOptions,
+  drainTimeoutField,
+  limitFields,
+  limitFlags,
+  logLevelField,
+  portFields,
+  portFlags,
+} from "@gmq/service";
 import { z } from "zod";
 
 /** A list of addresses. */
@@ -6,6 +15,36 @@ function nodesField(description: string) {
   const node = z.string().regex(/^[^:\s]+:\d{1,5}$/, "expected host:port, or several with commas between them");
   return z.array(node).min(1).optional().describe(description);
 }
+
+/** What callers of the storage port have to say; the same names as the brokers' own settings have. */
+export const storageTokenFields = {
+  storageToken: z.string().min(1).optional().describe("token that brokers have to say; default: everybody may call"),
+  storageTokenFile: z.string().min(1).optional().describe("file that holds this token, read again when it changes"),
+};
+
+/** How they are named on the command line. */
+export const storageTokenFlags = {
+  storageToken: { placeholder: "token", secret: true },
+  storageTokenFile: { placeholder: "file" },
+} as const;
+
+/** Certificates for Redis over TLS. */
+export const redisTlsFields = {
+  redisCa: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("file of the authorities to trust for rediss://, PEM; default: the system's"),
+  redisCert: z.string().min(1).optional().describe("file of the certificate to show to Redis, PEM"),
+  redisKey: z.string().min(1).optional().describe("file of that certificate's private key, PEM"),
+};
+
+/** How they are named on the command line. */
+export const redisTlsFlags = {
+  redisCa: { placeholder: "file" },
+  redisCert: { placeholder: "file" },
+  redisKey: { placeholder: "file" },
+} as const;
 
 /** Settings of the storage service. */
 export const storageSchema = z.object({
@@ -40,6 +79,7 @@ export const storageSchema = z.object({
     .default(1_000)
     .describe("how long they have; past it the producer is told that the outcome is not known, and sends again"),
   redisPass: z.string().default("").describe("password of Redis"),
+  ...redisTlsFields,
   keyPrefix: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of letters, digits, . _ -")
@@ -54,6 +94,9 @@ export const storageSchema = z.object({
     .describe(
       "bytes at which the store takes no more records (slowed from 90 % on); for Redis its memory, default its maxmemory",
     ),
+  ...storageTokenFields,
+  ...portFields,
+  ...limitFields,
   storageId: z.string().min(1).optional().describe("name of this service, shown to operators; default random"),
   lagSeriesMax: z
     .number()
@@ -81,6 +124,10 @@ export const storageConfigOptions: Pick<ConfigOptions<typeof storageSchema>, "fl
     redisReplicas: { placeholder: "n" },
     redisReplicaTimeoutMs: { placeholder: "ms" },
     redisPass: { placeholder: "password", secret: true },
+    ...redisTlsFlags,
+    ...storageTokenFlags,
+    ...portFlags,
+    ...limitFlags,
     data: { placeholder: "folder" },
     storeBytesMax: { placeholder: "bytes" },
     storageId: { placeholder: "name" },

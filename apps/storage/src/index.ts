@@ -1,4 +1,12 @@
 /** The storage service as a program, for those who embed it. */
-export { type StorageConfig, storageConfigOptions, storageSchema } from "./config.js";
+export {
+  redisTlsFields,
+  redisTlsFlags,
+  type StorageConfig,
+  storageConfigOptions,
+  storageSchema,
+  storageTokenFields,
+  storageTokenFlags,
+} from "./config.js";
 export { openEngine } from "./open-engine.js";
-export { type RunningStorage, serveStorage, startStorage } from "./start-storage.js";
+export { openStoragePort, type RunningStorage, serveStorage, startStorage } from "./start-storage.js";

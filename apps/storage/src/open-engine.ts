@@ -1,9 +1,10 @@
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
+import { type ClientTls, openClientTls } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import { createRedisEngine, type RedisEngineOptions } from "@gmq/storage/redis";
-import type { StorageConfig } from "./config.js";
+import type { redisTlsFields, StorageConfig } from "./config.js";
 
 /** The settings that name a store. */
 export type StorePlace = Pick<
@@ -19,10 +20,12 @@ export type StorePlace = Pick<
   | "redisReplicaTimeoutMs"
   | "keyPrefix"
   | "storeBytesMax"
+  | "reloadMs"
+  | keyof typeof redisTlsFields
 >;
 
 /** Opens the store that the settings name: a folder when there is one, else Redis. @throws GmqError `invalid_argument` when they name two */
-export function openEngine(config: StorePlace, logger: Logger): Promise<Engine> {
+export async function openEngine(config: StorePlace, logger: Logger): Promise<Engine> {
   const { data, redisUrl, redisCluster, redisSentinels, keyPrefix, storeBytesMax } = config;
   const named = Object.entries({ data, redisUrl, redisCluster, redisSentinels }).filter(
     ([, value]) => value !== undefined,
@@ -37,25 +40,57 @@ export function openEngine(config: StorePlace, logger: Logger): Promise<Engine> 
       },
     );
   }
+  const tls = openRedisTls(config, logger);
   if (data !== undefined) return createEmbeddedEngine({ path: data, storeBytesMax, logger });
-  return createRedisEngine({
+  const engine = await createRedisEngine({
     prefix: keyPrefix,
     storeBytesMax,
     logger,
     replicas: config.redisReplicas,
     replicaTimeoutMs: config.redisReplicaTimeoutMs,
-    ...redisOf(config),
+    ...redisOf(config, tls),
+  });
+  if (tls === undefined) return engine;
+  return {
+    ...engine,
+    async close() {
+      tls.close();
+      await engine.close();
+    },
+  };
+}
+
+/** Certificates for Redis; where there are some, it is called over TLS. @throws GmqError `invalid_argument` naming the wrong file, or files without a use */
+function openRedisTls(config: StorePlace, logger: Logger): ClientTls | undefined {
+  const { data, redisUrl, redisCa, redisCert, redisKey, reloadMs } = config;
+  const named = (flag: string, path: string | undefined) => (path === undefined ? undefined : { flag, path });
+  const files = {
+    ca: named("--redis-ca", redisCa),
+    cert: named("--redis-cert", redisCert),
+    key: named("--redis-key", redisKey),
+  };
+  const tls = openClientTls(files, reloadMs, logger);
+  if (tls === undefined || (data === undefined && redisUrl?.startsWith("redis://") !== true)) return tls;
+  tls.close();
+  throw new GmqError("invalid_argument", "certificates for Redis are given, and Redis is not called over TLS", {
+    field: "--redis-url",
+    limit: "rediss://…",
   });
 }
 
-function redisOf(config: StorePlace): Pick<RedisEngineOptions, "url" | "cluster" | "redis"> {
+function redisOf(
+  config: StorePlace,
+  certificates: ClientTls | undefined,
+): Pick<RedisEngineOptions, "url" | "cluster" | "redis"> {
   const { redisUrl, redisAddr, redisCluster, redisSentinels, redisMaster, redisPass } = config;
-  if (redisUrl !== undefined) return { url: redisUrl };
-  const password = redisPass === "" ? {} : { password: redisPass };
-  if (redisCluster !== undefined) return { cluster: redisCluster.map(nodeOf), redis: password };
-  if (redisSentinels !== undefined)
-    return { redis: { sentinels: redisSentinels.map(nodeOf), name: redisMaster, ...password } };
-  return { url: `redis://${redisAddr}`, redis: password };
+  const tls = certificates === undefined ? {} : { tls: certificates.live };
+  if (redisUrl !== undefined) return { url: redisUrl, redis: tls };
+  const redis = { ...tls, ...(redisPass === "" ? {} : { password: redisPass }) };
+  if (redisCluster !== undefined) return { cluster: redisCluster.map(nodeOf), redis };
+  if (redisSentinels === undefined) return { url: `redis://${redisAddr}`, redis };
+  const sentinelTls =
+    certificates === undefined ? {} : { sentinelTLS: certificates.live, enableTLSForSentinelMode: true };
+  return { redis: { sentinels: redisSentinels.map(nodeOf), name: redisMaster, ...redis, ...sentinelTls } };
 }
 
 function nodeOf(address: string): { readonly host: string; readonly port: number } {

@@ -7,16 +7,23 @@ import {
   createHealth,
   healthPages,
   healthRoutes,
+  type limitFields,
   listen,
+  listenLimits,
+  openPeer,
+  openPort,
+  type PortSecurity,
   packageVersion,
   parseAddress,
+  type portFields,
   type RunningService,
   reflectionRoutes,
+  sharedTokenAccess,
   watchReadiness,
 } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
 import { createStorageService } from "@gmq/storage/service";
-import type { StorageConfig } from "./config.js";
+import type { StorageConfig, storageTokenFields } from "./config.js";
 import { openEngine } from "./open-engine.js";
 
 /** A storage service that listens. */
@@ -29,26 +36,56 @@ export interface RunningStorage extends RunningService {
  * @throws GmqError when the port or the data folder cannot be had
  */
 export async function startStorage(config: StorageConfig, logger: Logger): Promise<RunningStorage> {
-  const engine = await openEngine(config, logger);
+  const closers = createClosers();
   try {
-    const served = await serveStorage(engine, config, logger);
-    return {
-      ...served,
-      async close() {
-        await served.close();
-        await engine.close();
-      },
-    };
+    const security = openStoragePort(config.addr, config, logger);
+    closers.add(security.close);
+    const engine = await openEngine(config, logger);
+    closers.add(engine.close);
+    const served = await serveStorage(engine, config, security, logger);
+    closers.add(served.close);
+    return { ...served, close: closers.close };
   } catch (error) {
-    await engine.close();
+    await closers.close();
     throw error;
   }
 }
 
-/** The same over an engine of the caller's, who closes it afterwards. */
+/**
+ * Opens the certificates and the credential of a storage port, before anything listens. Access is on with a token, or with required client certificates.
+ * @param closed true: without a credential of its own the port lets nobody in
+ * @throws GmqError `invalid_argument` naming the wrong file
+ */
+export function openStoragePort(
+  addr: string,
+  config: Pick<StorageConfig, keyof typeof portFields | keyof typeof storageTokenFields>,
+  logger: Logger,
+  closed = false,
+): PortSecurity {
+  const { tlsRequireClientCert, reloadMs, storageToken, storageTokenFile } = config;
+  const credential = openPeer("storage", { storageToken, storageTokenFile }, reloadMs, logger);
+  const isOn = credential.token !== undefined || tlsRequireClientCert || closed;
+  const authenticate = isOn ? sharedTokenAccess(credential.token, tlsRequireClientCert) : undefined;
+  try {
+    const port = openPort("the storage service", addr, config, authenticate, logger);
+    return {
+      ...port,
+      close() {
+        port.close();
+        credential.close();
+      },
+    };
+  } catch (error) {
+    credential.close();
+    throw error;
+  }
+}
+
+/** The same over an engine and a port's security of the caller's, who closes them afterwards. */
 export async function serveStorage(
   engine: Engine,
-  config: Pick<StorageConfig, "addr" | "storageId" | "lagSeriesMax">,
+  config: Pick<StorageConfig, "addr" | "storageId" | "lagSeriesMax" | keyof typeof limitFields>,
+  { tls, authenticate }: Pick<PortSecurity, "tls" | "authenticate">,
   logger: Logger,
 ): Promise<RunningStorage> {
   const { storageId } = config;
@@ -83,6 +120,9 @@ export async function serveStorage(
       },
       frameHandlers: storage.frameHandlers,
       plainHttp: (request, response) => healthPage(request, response) || metrics.page(request, response),
+      limits: listenLimits(config),
+      tls,
+      authenticate,
       logger,
     });
     closers.add(() => listener.close({ drainMs: 1_000 }));

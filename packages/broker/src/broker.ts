@@ -12,7 +12,10 @@ import {
   leanFrameHandler,
   type PeerContext,
 } from "@gmq/transport";
+import { callerOf, withAccess } from "./access/admin-access.js";
 import { createAdmin } from "./admin.js";
+import { type BrokerLimits, brokerLimits } from "./broker-limits.js";
+import { createCallRate } from "./call-rate.js";
 import { createDispatchers } from "./dispatchers.js";
 import { createGatewayConsume } from "./gateway-consume.js";
 import { createGatewayPublish } from "./gateway-publish.js";
@@ -48,6 +51,8 @@ export interface BrokerOptions {
   readonly revokeTimeoutMs?: number;
   /** Every reader looks at its log this often even without a signal; default 30,000 ms. */
   readonly safetyIntervalMs?: number;
+  /** Bounds against abuse; see BrokerLimits for what each does and its default. */
+  readonly limits?: Partial<BrokerLimits>;
 }
 
 /** A broker: sessions, routing and dispatch over a store. It keeps nothing that another broker could not go on from. */
@@ -79,10 +84,16 @@ export function createBroker(options: BrokerOptions): Broker {
       limit: `1 to ${limits.partitionsMax}`,
     });
   }
+  const bounds = brokerLimits(options.limits);
+  const metadataRate = createCallRate(bounds.metadataCallsPerSecondMax);
   const heartbeatIntervalMs = options.heartbeatIntervalMs ?? limits.heartbeatIntervalMsDefault;
   const startedMs = performance.now();
-  const topics = createTopicCache(engine.topics, { autoCreate: autoCreateTopics, defaultPartitions });
-  const publish = createPublish(engine.log, topics);
+  const topics = createTopicCache(engine.topics, {
+    autoCreate: autoCreateTopics,
+    defaultPartitions,
+    topicsMax: bounds.topicsAutoCreatedMax,
+  });
+  const publish = createPublish(engine.log, topics, bounds);
   const memberships = createMemberships(engine.groups, logger);
   const dispatchers = createDispatchers(options.safetyIntervalMs ?? limits.safetyIntervalMsDefault);
   const patterns = createTopicPatterns(engine.topics, logger);
@@ -110,7 +121,7 @@ export function createBroker(options: BrokerOptions): Broker {
     dispatchers.signal(signal);
   });
   const sessions = new Set<Session>();
-  const gatewayPublish = createGatewayPublish(topics, publish);
+  const gatewayPublish = createGatewayPublish(topics, publish, bounds);
   const gatewayConsume = createGatewayConsume(subscriptions, brokerId);
   const facts = {
     brokerId,
@@ -139,6 +150,8 @@ export function createBroker(options: BrokerOptions): Broker {
         subscriptions,
         meter,
         logger,
+        limits: bounds,
+        metadataRate,
         helloTimeoutMs: options.helloTimeoutMs ?? limits.helloTimeoutMsDefault,
         heartbeatIntervalMs,
         silenceMsMax: heartbeatIntervalMs * 3,
@@ -160,11 +173,13 @@ export function createBroker(options: BrokerOptions): Broker {
         session: connectFrameHandler<SessionRequest, SessionResponse>(acceptSession, {
           frameBytes: sessionResponseBytes,
         }),
-        publish: gatewayPublish,
-        consume: (request, { signal }) => gatewayConsume.consume(request, signal),
-        settle: async (request) => ({ refusals: (await gatewayConsume.settle(request)).map(refusalToMessage) }),
+        publish: (request, context) => gatewayPublish(request, callerOf(context)),
+        consume: (request, context) => gatewayConsume.consume(request, context.signal, callerOf(context)),
+        settle: async (request, context) => ({
+          refusals: (await gatewayConsume.settle(request, callerOf(context))).map(refusalToMessage),
+        }),
       });
-      router.service(AdminService, createAdmin(engine, memberships, facts, dispatchers));
+      router.service(AdminService, withAccess(createAdmin(engine, memberships, facts, dispatchers), metadataRate));
     },
     frameHandlers: [leanFrameHandler(BrokerService.method.session, acceptSession)],
     acceptSession,

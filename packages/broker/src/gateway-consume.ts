@@ -14,15 +14,17 @@ import {
 } from "@gmq/protocol/messages";
 import type { LogEntry, SettleRange, SettleRefusal, TopicPartition } from "@gmq/storage";
 import { startFromMessage } from "@gmq/storage/wire";
+import type { Caller } from "@gmq/transport";
+import { requireGroup, requireTopic } from "./access/require.js";
 import type { Delivery } from "./dispatcher.js";
 import { checkGroup, settleRange } from "./messages.js";
 import { openSubscription, type Subscription, type SubscriptionContext } from "./subscription.js";
 
 /** The streams of thin clients that are open on this broker. */
 export interface GatewayConsume {
-  consume(request: ConsumeRequest, signal: AbortSignal): AsyncGenerator<ConsumeResponse>;
+  consume(request: ConsumeRequest, signal: AbortSignal, caller: Caller): AsyncGenerator<ConsumeResponse>;
   /** @throws GmqError `subscription_not_found` when the stream is not (any more) on this broker, and what `Subscription.settle` throws */
-  settle(request: SettleRequest): Promise<readonly SettleRefusal[]>;
+  settle(request: SettleRequest, caller: Caller): Promise<readonly SettleRefusal[]>;
 }
 
 const inFlightDefault = 100;
@@ -34,7 +36,12 @@ const queueBytesMax = 4 * 1024 * 1024;
 export function createGatewayConsume(context: SubscriptionContext, brokerId: string): GatewayConsume {
   const streams = new Map<string, ThinStream>();
 
-  async function* consume(request: ConsumeRequest, signal: AbortSignal): AsyncGenerator<ConsumeResponse> {
+  async function* consume(
+    request: ConsumeRequest,
+    signal: AbortSignal,
+    caller: Caller,
+  ): AsyncGenerator<ConsumeResponse> {
+    requireConsume(caller, request);
     const sessionId = `thin-${randomUUID()}`;
     const inFlight = request.maxInFlight === 0 ? inFlightDefault : request.maxInFlight;
     if (inFlight > inFlightMax) {
@@ -74,11 +81,11 @@ export function createGatewayConsume(context: SubscriptionContext, brokerId: str
     const stop = (): void => queue.end(undefined);
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    stream = createThinStream(subscription, places, revoking, inFlight);
+    stream = createThinStream(subscription, places, revoking, inFlight, caller.name);
     streams.set(sessionId, stream);
     try {
       subscription.grant(inFlight, queueBytesMax);
-      yield* records(queue, places, stream, request.autoAck);
+      yield* records(queue, places, stream, request.autoAck, () => stillAllowed(caller, request));
     } finally {
       signal.removeEventListener("abort", stop);
       streams.delete(sessionId);
@@ -91,8 +98,10 @@ export function createGatewayConsume(context: SubscriptionContext, brokerId: str
     places: ReadonlyMap<number, TopicPartition>,
     stream: ThinStream,
     autoAck: boolean,
+    check: () => void,
   ): AsyncGenerator<ConsumeResponse> {
     for (;;) {
+      check();
       const next = await queue.next(heartbeatMs);
       if (next === "ended") return;
       if (next === "quiet") {
@@ -118,9 +127,9 @@ export function createGatewayConsume(context: SubscriptionContext, brokerId: str
 
   return {
     consume,
-    async settle({ sessionId, assignmentId, ranges }) {
+    async settle({ sessionId, assignmentId, ranges }, caller) {
       const stream = streams.get(sessionId);
-      if (stream === undefined) {
+      if (stream === undefined || stream.callerName !== caller.name) {
         throw new GmqError("subscription_not_found", "the consume stream is not on this broker, or it has ended", {
           field: "session_id",
         });
@@ -138,6 +147,8 @@ export function createGatewayConsume(context: SubscriptionContext, brokerId: str
 
 /** A thin client's subscription with credit by what it holds: what is settled, however often it is said, frees its place once. */
 interface ThinStream {
+  /** Nobody else may settle what it was given. */
+  readonly callerName: string;
   readonly subscription: Subscription;
   settle(assignmentId: number, ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]>;
   /** Acks what was delivered; false when it is somebody else's by now. */
@@ -151,6 +162,7 @@ function createThinStream(
   places: Map<number, TopicPartition>,
   revoking: Set<number>,
   inFlight: number,
+  callerName: string,
 ): ThinStream {
   function topUp(): void {
     const free = inFlight - subscription.heldRecords() - subscription.creditRecords;
@@ -158,6 +170,7 @@ function createThinStream(
   }
 
   const stream: ThinStream = {
+    callerName,
     subscription,
     topUp,
     async settle(assignmentId, ranges) {
@@ -261,6 +274,19 @@ function createDeliveryQueue(): DeliveryQueue {
       return items.shift() ?? "quiet";
     },
   };
+}
+
+/** @throws GmqError `permission_denied` */
+function requireConsume(caller: Caller, { group, topics }: ConsumeRequest): void {
+  requireGroup(caller, "consume", group);
+  for (const topic of topics) requireTopic(caller, "consume", topic);
+}
+
+/** A stream may live for long: whether its caller may still read is asked again with every delivery. @throws GmqError `unauthenticated`, `permission_denied` */
+function stillAllowed(caller: Caller, request: ConsumeRequest): void {
+  const problem = caller.problem();
+  if (problem !== undefined) throw problem;
+  requireConsume(caller, request);
 }
 
 /** @throws GmqError `invalid_argument`: settling tells nothing in broadcast, and a thin client has no place to resume from */

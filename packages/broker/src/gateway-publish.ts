@@ -2,6 +2,9 @@
 import { randomUUID } from "node:crypto";
 import { batchChecksum, codecNumbers, encodeRecords, GmqError, limits, partitionForKey } from "@gmq/protocol";
 import type { PublishRequest } from "@gmq/protocol/messages";
+import type { Caller } from "@gmq/transport";
+import { requireTopic } from "./access/require.js";
+import type { BrokerLimits } from "./broker-limits.js";
 import type { Publish } from "./publish.js";
 import type { TopicCache } from "./topic-cache.js";
 
@@ -18,16 +21,18 @@ const utf8 = new TextEncoder();
 
 /**
  * Makes the unary publish. Routing: explicit partition, else key hash, else round-robin.
- * @throws GmqError `record_too_large`, `invalid_argument`, and what publishing a batch is refused with
+ * @throws GmqError `permission_denied`, `record_too_large`, `invalid_argument`, and what publishing a batch is refused with
  */
 export function createGatewayPublish(
   topics: TopicCache,
   publish: Publish,
-): (request: PublishRequest) => Promise<Published> {
+  { recordBytesMax }: BrokerLimits,
+): (request: PublishRequest, caller: Caller) => Promise<Published> {
   let turn = 0;
 
-  return async (request) => {
+  return async (request, caller) => {
     const { topic, value, dedupeId } = request;
+    requireTopic(caller, "publish", topic);
     const key = keyOf(request);
     const headers = [
       ...Object.entries(request.headers).map(([name, text]) => ({ key: name, value: utf8.encode(text) })),
@@ -43,10 +48,10 @@ export function createGatewayPublish(
     const partition =
       request.partition ?? (key === undefined ? turn++ % config.partitions : partitionForKey(key, config.partitions));
     const records = encodeRecords([{ key, value, headers, timestampMs: Date.now(), expiresAtMs: expiryOf(request) }]);
-    if (records.length > limits.recordBytesMax) {
+    if (records.length > recordBytesMax) {
       throw new GmqError("record_too_large", `the record takes ${records.length} bytes`, {
         field: "value",
-        limit: `${limits.recordBytesMax} bytes`,
+        limit: `${recordBytesMax} bytes`,
       });
     }
     const deliverAtMs = request.deliverAtMs ?? 0n;

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { codecNumbers, GmqError, limits } from "@gmq/protocol";
 import type { AppendOutcome, LogBatch, LogStore, PartitionAppend, TopicInfo } from "@gmq/storage";
+import type { BrokerLimits } from "./broker-limits.js";
 import type { TopicCache } from "./topic-cache.js";
 import { createTurn } from "./turn.js";
 
@@ -21,14 +22,14 @@ export type Publish = (topic: string, batches: readonly PartitionBatch[]) => Pro
 const knownCodecs: ReadonlySet<number> = new Set(Object.values(codecNumbers));
 
 /** Makes the publish path over a log. */
-export function createPublish(log: LogStore, topics: TopicCache): Publish {
+export function createPublish(log: LogStore, topics: TopicCache, bounds: BrokerLimits): Publish {
   const append = createTurn<PartitionAppend, AppendOutcome[]>((appends) => log.append(appends));
 
   async function publishTo(info: TopicInfo, batches: readonly PartitionBatch[]): Promise<AppendOutcome[]> {
     const outcomes = new Array<AppendOutcome>(batches.length);
     const admitted = new Map<number, { indexes: number[]; batches: LogBatch[] }>();
     batches.forEach(({ partition, batch }, index) => {
-      const error = refusal(info, partition, batch);
+      const error = refusal(info, partition, batch, bounds);
       if (error !== undefined) {
         outcomes[index] = { ok: false, error };
         return;
@@ -71,7 +72,12 @@ async function throttle(outcomes: readonly AppendOutcome[]): Promise<void> {
 }
 
 /** Why a batch is not admitted; the engine checks its bytes. */
-function refusal({ name, config }: TopicInfo, partition: number, batch: LogBatch): GmqError | undefined {
+function refusal(
+  { name, config }: TopicInfo,
+  partition: number,
+  batch: LogBatch,
+  { batchBytesMax, batchUncompressedBytesMax }: BrokerLimits,
+): GmqError | undefined {
   if (partition >= config.partitions) {
     return new GmqError("partition_not_found", `the topic ${name} has no partition ${partition}`, {
       field: "partition",
@@ -84,10 +90,17 @@ function refusal({ name, config }: TopicInfo, partition: number, batch: LogBatch
       limit: "1 none, 2 gzip, 3 zstd",
     });
   }
-  if (batch.records.length > limits.batchBytesMax) {
+  if (batch.records.length > batchBytesMax) {
     return new GmqError("batch_too_large", `a batch has ${batch.records.length} bytes`, {
       field: "batch.records",
-      limit: `${limits.batchBytesMax} bytes`,
+      limit: `${batchBytesMax} bytes`,
+    });
+  }
+  // Nobody unpacks more than it says: who says less than it is finds his batch refused as corrupt when it is read.
+  if (batch.uncompressedBytes > batchUncompressedBytesMax) {
+    return new GmqError("batch_too_large", `a batch unpacks to ${batch.uncompressedBytes} bytes`, {
+      field: "batch.uncompressed_bytes",
+      limit: `${batchUncompressedBytesMax} bytes`,
     });
   }
   return undefined;

@@ -12,7 +12,9 @@ import {
 } from "@gmq/protocol/messages";
 import type { GroupMemberSpec } from "@gmq/storage";
 import { refusalToMessage, startFromMessage } from "@gmq/storage/wire";
-import { errorToMessage } from "@gmq/transport";
+import { type Caller, errorToMessage } from "@gmq/transport";
+import { type AllowedPatterns, allowedPatterns } from "./access/allowed-patterns.js";
+import { denied, requireGroup, requireTopic } from "./access/require.js";
 import { createBroadcast } from "./broadcast.js";
 import { checkGroup, settleRange } from "./messages.js";
 import {
@@ -27,6 +29,7 @@ export type ServerFrame = NonNullable<MessageInitShape<typeof SessionResponseSch
 
 /** What the consuming half needs of its session. */
 export interface ConsumersContext {
+  readonly caller: Caller;
   readonly subscriptions: SubscriptionContext;
   readonly sessionId: string;
   readonly brokerId: string;
@@ -51,6 +54,8 @@ export interface SessionConsumers {
   pump(): void;
   /** Stops delivery; what is in flight may still be settled. */
   pause(): void;
+  /** The caller's rights changed: ends what it may not consume any more. */
+  recheck(): void;
   /** Ends all; static members are left to their session timeout when the stream broke. */
   close(options: { readonly clean: boolean }): Promise<void>;
 }
@@ -58,6 +63,8 @@ export interface SessionConsumers {
 interface Consumer {
   readonly staticMember: boolean;
   readonly sessionTimeoutMs: number;
+  readonly request: Subscribe;
+  readonly patterns: AllowedPatterns;
   /** Undefined while it joins. */
   subscription: Subscription | undefined;
   /** Credit that came while it joined. */
@@ -122,10 +129,30 @@ export function createSessionConsumers(context: ConsumersContext): SessionConsum
     };
   }
 
+  /** @throws GmqError `permission_denied` */
+  function requireConsume({ group, topics }: Subscribe): void {
+    requireGroup(context.caller, "consume", group);
+    for (const topic of topics) requireTopic(context.caller, "consume", topic);
+  }
+
+  function recheck(subscriptionId: number, { request, patterns, subscription }: Consumer): void {
+    try {
+      requireConsume(request);
+      if (patterns.recheck()) return;
+      throw denied(context.caller, "consume", "topic", request.topicPatterns.join(", "));
+    } catch (error) {
+      sinkOf(subscriptionId).ended(GmqError.from(error));
+      subscription
+        ?.close({ leave: true })
+        .catch((cause: unknown) => context.subscriptions.logger.warn("a member could not leave", { error: cause }));
+    }
+  }
+
   return {
     async subscribe(request) {
       const { subscriptionId, staticMember } = request;
       check(request);
+      requireConsume(request);
       if (consumers.has(subscriptionId)) {
         throw new GmqError("already_subscribed", `the session has a subscription ${subscriptionId}`, {
           field: "subscription_id",
@@ -138,13 +165,21 @@ export function createSessionConsumers(context: ConsumersContext): SessionConsum
         });
       }
       const sessionTimeoutMs = timeoutOf(request);
-      const consumer: Consumer = { staticMember, sessionTimeoutMs, subscription: undefined, early: [] };
+      const patterns = allowedPatterns(context.subscriptions.patterns, context.caller);
+      const consumer: Consumer = {
+        staticMember,
+        sessionTimeoutMs,
+        request,
+        patterns,
+        subscription: undefined,
+        early: [],
+      };
       consumers.set(subscriptionId, consumer);
       try {
         const spec = memberSpec(request, context);
         const { subscriptions } = context;
         const subscription = await openSubscription(
-          { ...subscriptions, ...partsOf(request, subscriptions) },
+          { ...subscriptions, ...partsOf(request, subscriptions), patterns },
           spec,
           startFromMessage(request.start),
           () => ++lastAssignmentId,
@@ -215,6 +250,9 @@ export function createSessionConsumers(context: ConsumersContext): SessionConsum
     },
     pause() {
       for (const { subscription } of consumers.values()) subscription?.pause();
+    },
+    recheck() {
+      for (const [subscriptionId, consumer] of [...consumers]) recheck(subscriptionId, consumer);
     },
     async close({ clean }) {
       closed = true;

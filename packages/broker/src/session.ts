@@ -8,10 +8,14 @@ import type { Logger } from "@gmq/log";
 import { GmqError, limits } from "@gmq/protocol";
 import type { Hello, PublishBatches, SessionRequest, SessionResponse } from "@gmq/protocol/messages";
 import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transport";
+import { denied, maySeeTopic, requireTopic } from "./access/require.js";
+import type { BrokerLimits } from "./broker-limits.js";
+import type { CallRate } from "./call-rate.js";
 import { publishResult } from "./messages.js";
 import { countError, type Meter } from "./meter.js";
 import type { Publish } from "./publish.js";
 import { createSessionConsumers, responseOf, type ServerFrame, type SessionConsumers } from "./session-consumers.js";
+import { createSessionIntake } from "./session-intake.js";
 import type { SubscriptionContext } from "./subscription.js";
 import type { TopicCache } from "./topic-cache.js";
 
@@ -24,6 +28,8 @@ export interface SessionContext {
   readonly subscriptions: SubscriptionContext;
   readonly meter: Meter;
   readonly logger: Logger;
+  readonly limits: BrokerLimits;
+  readonly metadataRate: CallRate;
   readonly helloTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   /** A client that sends nothing for this long is gone. */
@@ -57,10 +63,18 @@ export function startSession(
   closed: () => void,
 ): Session {
   const { meter } = context;
-  const logger = context.logger.child({ sessionId, peer: peer.address });
+  const { caller } = peer;
+  const logger = context.logger.child({
+    sessionId,
+    peer: peer.address,
+    ...(caller.name === "" ? {} : { caller: caller.name }),
+  });
+  let rightsVersion = caller.version;
   let state: State = { name: "hello", timer: setTimeout(helloMissing, context.helloTimeoutMs) };
   let lastHeardMs = performance.now();
-  let publishBytes = 0;
+  const intake = createSessionIntake(stream, context.limits);
+  /** Who is counted: a name, or where nobody has to say one, an address. */
+  const counted = caller.name === "" ? peer.address : caller.name;
   let streamFull = false;
   let requestsOpen = 0;
   let whenIdle: (() => void) | undefined;
@@ -71,7 +85,10 @@ export function startSession(
   function setState(next: State): void {
     if (state.name === "hello") clearTimeout(state.timer);
     else if (state.name !== "closed" && next.name === "closed") clearInterval(state.heartbeat);
-    if (next.name === "closed") clearTimeout(silenceTimer);
+    if (next.name === "closed") {
+      clearTimeout(silenceTimer);
+      intake.close();
+    }
     state = next;
   }
 
@@ -150,6 +167,7 @@ export function startSession(
     }
     const { brokerId } = context;
     const consumers = createSessionConsumers({
+      caller,
       subscriptions: context.subscriptions,
       sessionId,
       brokerId,
@@ -170,20 +188,32 @@ export function startSession(
         brokerVersion: context.brokerVersion,
         heartbeatIntervalMs: context.heartbeatIntervalMs,
         sessionSilenceMsMax: context.silenceMsMax,
-        recordBytesMax: limits.recordBytesMax,
-        batchBytesMax: limits.batchBytesMax,
+        recordBytesMax: context.limits.recordBytesMax,
+        batchBytesMax: context.limits.batchBytesMax,
         batchRecordsMax: limits.batchRecordsMax,
       },
     });
   }
 
   function beat(): void {
+    checkCaller();
     push({ case: "heartbeat", value: {} });
+  }
+
+  /** Who was let in may be asked to go: its token ran out or was taken back, or its rights are fewer now. */
+  function checkCaller(): void {
+    const problem = caller.problem();
+    if (problem !== undefined) end(problem);
+    else if (caller.version !== rightsVersion && (state.name === "open" || state.name === "draining")) {
+      rightsVersion = caller.version;
+      state.consumers.recheck();
+    }
   }
 
   function frame(request: SessionRequest): void {
     lastHeardMs = performance.now();
     if (state.name === "closed") return;
+    intake.frame(lastHeardMs);
     const { correlationId } = request;
     try {
       if (state.name !== "hello") take(correlationId, request.frame, state.consumers);
@@ -219,6 +249,7 @@ export function startSession(
       case "subscribe":
         return answer(correlationId, () => {
           refuseWhileDraining();
+          context.metadataRate.count(counted);
           return consumers.subscribe(request.value).finally(watchSilence);
         });
       case "unsubscribe":
@@ -261,17 +292,27 @@ export function startSession(
   function refuse(correlationId: number, error: GmqError): void {
     countError(meter, error.code);
     logger.debug("a request was refused", { requestId: correlationId, code: error.code, field: error.field });
+    const gone = error.code === "permission_denied" ? caller.problem() : undefined;
+    if (gone !== undefined) {
+      // Not its rights but its token is over: it may come back with another one, and then what it asks for is no refusal.
+      end(gone);
+      return;
+    }
     if (error.code === "internal") logger.error("a request failed by a defect", { requestId: correlationId, error });
     send(correlationId, { case: "error", value: errorToMessage(error) });
   }
 
   async function resolveTopic(topic: string): Promise<ServerFrame> {
+    context.metadataRate.count(counted);
+    if (!maySeeTopic(caller, topic)) throw denied(caller, "see", "topic", topic);
     const { name, config } = await context.topics.resolve(topic);
     return { case: "resolvedTopic", value: { topic: name, partitions: config.partitions } };
   }
 
   /** Publish bytes in flight are bounded: past the limit the stream is not read, and the client is slowed down by flow control. */
   function publishBatches(correlationId: number, { topic, batches }: PublishBatches): void {
+    // One look for a frame, not for its records.
+    requireTopic(caller, "publish", topic);
     let bytes = 0;
     const own = batches.map(({ partition, batch }) => {
       if (batch === undefined)
@@ -286,17 +327,14 @@ export function startSession(
       });
     answer(correlationId, async () => {
       const outcomes = await context.publish(topic, own).finally(() => {
-        const wasFull = publishBytes > limits.inFlightPublishBytesMax;
-        publishBytes -= bytes;
+        intake.stored(bytes);
         meter.publishBytesInFlight -= bytes;
-        if (wasFull && publishBytes <= limits.inFlightPublishBytesMax) stream.resume();
       });
       for (const outcome of outcomes) if (!outcome.ok) countError(meter, outcome.error.code);
       return { case: "published", value: { results: outcomes.map(publishResult) } };
     });
-    publishBytes += bytes;
+    intake.took(bytes);
     meter.publishBytesInFlight += bytes;
-    if (publishBytes > limits.inFlightPublishBytesMax) stream.pause();
   }
 
   /** Waits until the client went, or has had nothing in flight for a while, or the deadline. */

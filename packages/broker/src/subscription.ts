@@ -68,7 +68,7 @@ export interface SubscriptionContext extends SubscriptionParts {
   readonly logger: Logger;
   /** Makes sure that a topic is there, by use where that is allowed. */
   readonly resolveTopic: (name: string) => Promise<TopicInfo>;
-  readonly patterns: TopicPatterns;
+  readonly patterns: Pick<TopicPatterns, "resolve" | "watch">;
   readonly meter: Meter;
   /** A consumer has this long to settle and give back what it is asked for. */
   readonly revokeTimeoutMs: number;

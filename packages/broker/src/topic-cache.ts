@@ -15,13 +15,18 @@ export interface TopicCache {
 export interface TopicCacheOptions {
   readonly autoCreate: boolean;
   readonly defaultPartitions: number;
+  /** Topics in the store from which on none is made by use. */
+  readonly topicsMax: number;
 }
 
 /** Topics remembered; the longest unused leave first. */
-const topicsMax = 10_000;
+const rememberedMax = 10_000;
 
 /** Makes the cache over a topic store. Concurrent look-ups of one name share one request. */
-export function createTopicCache(store: TopicStore, { autoCreate, defaultPartitions }: TopicCacheOptions): TopicCache {
+export function createTopicCache(
+  store: TopicStore,
+  { autoCreate, defaultPartitions, topicsMax }: TopicCacheOptions,
+): TopicCache {
   const known = new Map<string, TopicInfo>();
   const asking = new Map<string, Promise<TopicInfo>>();
 
@@ -30,6 +35,12 @@ export function createTopicCache(store: TopicStore, { autoCreate, defaultPartiti
     const found = await store.get(name);
     if (found !== undefined) return found;
     if (!autoCreate) throw new GmqError("topic_not_found", `there is no topic ${name}`, { field: "topic" });
+    if ((await store.list()).length >= topicsMax) {
+      throw new GmqError("resource_exhausted", `there are too many topics for ${name} to be made by use`, {
+        field: "topic",
+        limit: `${topicsMax} topics`,
+      });
+    }
     try {
       return await store.create(name, { partitions: defaultPartitions });
     } catch (error) {
@@ -42,7 +53,7 @@ export function createTopicCache(store: TopicStore, { autoCreate, defaultPartiti
   function remember(info: TopicInfo): void {
     known.delete(info.name);
     known.set(info.name, info);
-    if (known.size <= topicsMax) return;
+    if (known.size <= rememberedMax) return;
     for (const oldest of known.keys()) {
       known.delete(oldest);
       return;

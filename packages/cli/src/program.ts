@@ -9,6 +9,7 @@ import { addDoctorCommand } from "./commands/doctor.js";
 import { addGroupsCommand } from "./commands/groups.js";
 import { addPublishCommand, publishTimeoutMsDefault } from "./commands/publish.js";
 import { addStatusCommand } from "./commands/status.js";
+import { addTokenCommand } from "./commands/token.js";
 import { addTopCommand } from "./commands/top.js";
 import { addTopicsCommand } from "./commands/topics.js";
 import { type ExitCode, exitCodes, exitCodesHelp } from "./exit-codes.js";
@@ -52,6 +53,13 @@ export function createProgram(context: CommandContext): Command {
         .env("GMQ_BROKERS")
         .argParser(collectBrokers),
     )
+    .addOption(new Option("--token <token>", "bearer token to say to the broker").env("GMQ_TOKEN"))
+    .addOption(new Option("--token-file <file>", "file that holds the token, so that no process list shows it"))
+    .addOption(
+      new Option("--ca <file>", "authorities to trust for https:// brokers, PEM (default: the system's)").env("GMQ_CA"),
+    )
+    .addOption(new Option("--cert <file>", "certificate to show to the broker, PEM").env("GMQ_CERT"))
+    .addOption(new Option("--cert-key <file>", "private key of --cert, PEM").env("GMQ_CERT_KEY"))
     .option("--json", "print JSON, one object a line; 64-bit numbers are strings")
     .option(
       "--timeout <ms>",
@@ -67,6 +75,7 @@ export function createProgram(context: CommandContext): Command {
   addStatusCommand(program, context);
   addTopCommand(program, context);
   addDoctorCommand(program, context);
+  addTokenCommand(program, context);
   addBenchCommand(program, context);
   return program;
 }

@@ -10,7 +10,16 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "@gmq/log";
 import { limits } from "@gmq/protocol";
-import { errorInterceptor, fromConnectError, type PeerConnection, peerConnectionKey } from "@gmq/transport";
+import { Health as HealthService } from "@gmq/protocol/grpc";
+import {
+  anybody,
+  type Caller,
+  errorInterceptor,
+  fromConnectError,
+  type PeerConnection,
+  peerConnectionKey,
+} from "@gmq/transport";
+import { type Authenticate, admit, type CallHeaders, certificateName, refuseRequest } from "./admit.js";
 
 /** A request of either HTTP version. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -26,8 +35,13 @@ export type ConnectRequests = (request: NodeRequest, response: NodeResponse) => 
 /** A client that keeps its side of a call open after the answer would hold the stream. */
 const lingerMs = 1_000;
 
-/** Makes the handler of all routes. `shutdown` aborts every call that still runs. */
-export function createConnectRequests(routes: Routes, logger: Logger, shutdown: AbortSignal): ConnectRequests {
+/** Makes the handler of all routes. `shutdown` aborts every call that still runs; without `authenticate` everybody may call. */
+export function createConnectRequests(
+  routes: Routes,
+  logger: Logger,
+  shutdown: AbortSignal,
+  authenticate: Authenticate = () => anybody,
+): ConnectRequests {
   const router = createConnectRouter({
     // Requests may come compressed; answers are not: batches compress themselves.
     acceptCompression: [compressionGzip],
@@ -45,17 +59,34 @@ export function createConnectRequests(routes: Routes, logger: Logger, shutdown: 
     ],
   });
   routes(router);
+  type UniversalHandler = (typeof router.handlers)[number];
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 
   return (request, response) => {
     const handler = handlers.get(pathOf(request));
     if (handler === undefined) return false;
-    const values = createContextValues().set(peerConnectionKey, connectionOf(request));
+    const call = callOf(request);
+    admit(
+      isOpen(handler) ? () => anybody : authenticate,
+      call,
+      (caller) => response.destroyed || serve(handler, request, response, connectionOf(request, caller)),
+      (error) => refuseRequest(call.headers["content-type"] ?? "", response, error),
+    );
+    return true;
+  };
+
+  function serve(
+    handler: UniversalHandler,
+    request: NodeRequest,
+    response: NodeResponse,
+    connection: PeerConnection,
+  ): void {
+    const values = createContextValues().set(peerConnectionKey, connection);
     const universal = readRequest(() => universalRequestFromNodeRequest(request, response, undefined, values));
     if (universal === undefined) {
       response.statusCode = 400;
       response.end();
-      return true;
+      return;
     }
     const requestId = requestIdOf(request);
     universal.header.set(requestIdHeader, requestId);
@@ -69,7 +100,22 @@ export function createConnectRequests(routes: Routes, logger: Logger, shutdown: 
         const peerLeft = error.code === "unavailable" || error.code === "cancelled";
         logger[peerLeft ? "debug" : "error"](`answer of ${handler.requestPath} failed`, { requestId, error });
       });
-    return true;
+  }
+}
+
+/** Whether somebody is there and well may be asked by everybody. */
+function isOpen({ service }: { readonly service: { readonly typeName: string } }): boolean {
+  return service.typeName === HealthService.typeName;
+}
+
+function callOf(request: NodeRequest): CallHeaders {
+  const { socket } = request;
+  return {
+    path: pathOf(request),
+    method: request.method ?? "",
+    headers: request.headers,
+    certificateName: certificateName(socket),
+    address: socket.remoteAddress ?? "",
   };
 }
 
@@ -97,8 +143,9 @@ export function pathOf(request: { readonly url?: string | undefined }): string {
   return query === -1 ? url : url.slice(0, query);
 }
 
-function connectionOf(request: NodeRequest): PeerConnection {
+function connectionOf(request: NodeRequest, caller: Caller): PeerConnection {
   return {
+    caller,
     address: request.socket.remoteAddress ?? "",
     reset() {
       if ("stream" in request) request.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);

@@ -1,11 +1,25 @@
 /** @gmq/service: what every deployable shares: configuration, one port, health, reflection, lifecycle. */
+export { type Access, openAccess } from "./access/access.js";
+export { readDocument } from "./access/read-document.js";
+export { sharedTokenAccess } from "./access/shared-token.js";
+export type { Authenticate, CallHeaders } from "./admit.js";
 export { type Closers, createClosers } from "./closers.js";
 export type { FlagOptions } from "./config-fields.js";
 export type { Routes } from "./connect-requests.js";
 export { createHealth, type Health, healthPages, healthRoutes } from "./health.js";
+export { limitFields, limitFlags, listenLimits } from "./limit-settings.js";
 export { type Listener, type ListenLimits, type ListenOptions, listen } from "./listen.js";
 export { type Config, type ConfigOptions, type ConfigOutcome, loadConfig, parseConfig } from "./load-config.js";
+export { openPeer, type Peer, type PeerConfig, peerFields, peerFlags } from "./peer-security.js";
 export type { PlainHttp, PlainRequest, PlainResponse } from "./plain-http.js";
+export {
+  isLoopbackHost,
+  openPort,
+  type PortConfig,
+  type PortSecurity,
+  portFields,
+  portFlags,
+} from "./port-security.js";
 export { reflectionRoutes } from "./reflection.js";
 export { type RunningService, type RunServiceOptions, runService, type ServiceHost } from "./run-service.js";
 export {
@@ -19,4 +33,7 @@ export {
   parseAddress,
   parseOrigin,
 } from "./settings.js";
+export { type ClientTls, openClientTls } from "./tls/client-tls.js";
+export type { ServerTls } from "./tls/server-tls.js";
+export { watchFiles } from "./watch-files.js";
 export { watchReadiness } from "./watch-readiness.js";

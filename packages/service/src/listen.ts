@@ -4,6 +4,7 @@
  */
 import { createServer as createHttp1, type Server as Http1Server } from "node:http";
 import {
+  constants,
   createServer as createHttp2,
   type Http2Server,
   type IncomingHttpHeaders,
@@ -15,12 +16,15 @@ import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "@gmq/log";
-import { type LeanHandler, streamWindowBytes, widenSession } from "@gmq/transport";
+import { GmqError } from "@gmq/protocol";
+import { anybody, type LeanHandler, refuseLeanStream, streamWindowBytes, widenSession } from "@gmq/transport";
+import { type Authenticate, admit, type CallHeaders, certificateName } from "./admit.js";
 import { createConnectRequests, type NodeRequest, type NodeResponse, type Routes } from "./connect-requests.js";
 import { createCorsPolicy, isPreflight } from "./cors.js";
 import { listeningError } from "./listening-error.js";
 import type { PlainHttp } from "./plain-http.js";
 import { sniffHttp2 } from "./sniff-http2.js";
+import type { ServerTls, TlsMaterial } from "./tls/server-tls.js";
 
 /** Bounds of a port. */
 export interface ListenLimits {
@@ -28,9 +32,11 @@ export interface ListenLimits {
   readonly connectionsMax?: number;
   /** Streams that one HTTP/2 connection may have open. Default 1,000; a client uses few. */
   readonly streamsPerConnectionMax?: number;
+  /** Frame streams (sessions, links) that one HTTP/2 connection may have open; more are refused. Default 64. */
+  readonly sessionsPerConnectionMax?: number;
   /** Bytes of a request's headers. Default 16 KiB. */
   readonly headerBytesMax?: number;
-  /** A new connection has this long to show which protocol it speaks. Default 10,000 ms. */
+  /** A new connection has this long to show which protocol it speaks, under TLS to finish its handshake. Default 10,000 ms. */
   readonly firstBytesTimeoutMs?: number;
 }
 
@@ -46,8 +52,10 @@ export interface ListenOptions {
   readonly plainHttp?: PlainHttp;
   /** Origins whose pages may call; default none. */
   readonly allowedOrigins?: readonly string[];
-  /** Certificate chain and key, PEM. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /** Certificates of the port; new ones are taken over for new connections. Its owner closes it. Absent: in the clear. */
+  readonly tls?: ServerTls | undefined;
+  /** Finds out who calls; absent: everybody may. grpc.health.v1 and plain pages are never asked. */
+  readonly authenticate?: Authenticate | undefined;
   readonly limits?: ListenLimits;
   readonly logger: Logger;
 }
@@ -67,7 +75,9 @@ export interface Listener {
 /** What aborted calls get to say goodbye. */
 const farewellMs = 250;
 const keepAliveMs = 30_000;
+const headerBytesMaxDefault = 16 * 1024;
 const dropLogIntervalMs = 10_000;
+const firstBytesTimeoutMsDefault = 10_000;
 
 /**
  * Opens a port.
@@ -81,7 +91,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const answer = createAnswer(options, shutdown.signal);
 
   const http2 = createHttp2Server(limits, answer);
-  takeFrameStreams(http2, options.frameHandlers ?? []);
+  takeFrameStreams(http2, options);
   http2.on("session", (session) => {
     widenSession(session);
     sessions.add(session);
@@ -96,9 +106,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const connected = options.tls === undefined ? "connection" : "secureConnection";
   const [serveHttp1] = front.listeners(connected) as [(this: Http1Server, socket: Socket) => void];
   front.removeAllListeners(connected);
-  front.on(connected, (socket: Socket | TLSSocket) => {
+  // Under TLS also those that have not finished their handshake.
+  front.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+  });
+  front.on(connected, (socket: Socket | TLSSocket) => {
     const serve = (isHttp2: boolean): void => {
       // HTTP/1.1 lets a client end its side and wait for the answer. Of HTTP/2 nothing is left then: without this a client that died is not noticed.
       if (isHttp2) socket.allowHalfOpen = false;
@@ -106,13 +119,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       else serveHttp1.call(front, socket);
     };
     if ("alpnProtocol" in socket) serve(socket.alpnProtocol === "h2");
-    else sniffHttp2(socket, limits.firstBytesTimeoutMs ?? 10_000, serve);
+    else sniffHttp2(socket, limits.firstBytesTimeoutMs ?? firstBytesTimeoutMsDefault, serve);
   });
   // While the port closes, a connection kept alive for another request would hold it.
   front.on("request", (_request, response) => {
     response.once("finish", () => setImmediate(() => front.listening || front.closeIdleConnections()));
   });
   logDrops(front, logger);
+  front.on("tlsClientError", (error: Error) => logger.debug("a TLS handshake failed", { error }));
   await startListening(front, options);
 
   let closing: Promise<void> | undefined;
@@ -143,7 +157,7 @@ type Answer = (request: NodeRequest, response: NodeResponse) => void;
 
 /** RPC, then plain pages, then 404. */
 function createAnswer(options: ListenOptions, shutdown: AbortSignal): Answer {
-  const connectRequests = createConnectRequests(options.routes, options.logger, shutdown);
+  const connectRequests = createConnectRequests(options.routes, options.logger, shutdown, options.authenticate);
   const corsHeaders = createCorsPolicy(options.allowedOrigins ?? []);
   return (request, response) => {
     const cors = corsHeaders(request);
@@ -165,7 +179,7 @@ function createHttp2Server(limits: ListenLimits, answer: Answer): Http2Server {
   const settings = {
     initialWindowSize: streamWindowBytes,
     maxConcurrentStreams: limits.streamsPerConnectionMax ?? 1_000,
-    maxHeaderListSize: limits.headerBytesMax ?? 16 * 1024,
+    maxHeaderListSize: limits.headerBytesMax ?? headerBytesMaxDefault,
   };
   // Node counts unsent bytes, in MB, and refuses new streams over it; frame streams have their own, larger bound.
   return createHttp2({ settings, maxSessionMemory: 256 }, answer);
@@ -179,25 +193,107 @@ type StreamListener = (
 ) => void;
 
 /** Lets the handlers look at each stream before Node makes a request of it: a frame stream needs neither request nor response objects. */
-function takeFrameStreams(http2: Http2Server, handlers: readonly LeanHandler[]): void {
+function takeFrameStreams(
+  http2: Http2Server,
+  { frameHandlers = [], authenticate = () => anybody, limits }: ListenOptions,
+): void {
+  const admitSession = countSessions(limits?.sessionsPerConnectionMax ?? 64);
   const asRequest = http2.listeners("stream") as StreamListener[];
   http2.removeAllListeners("stream");
+  const headerBytesMax = limits?.headerBytesMax ?? headerBytesMaxDefault;
   http2.on("stream", (stream, headers, ...rest: unknown[]) => {
-    if (handlers.some((handler) => handler.take(stream, headers))) return;
-    for (const listener of asRequest) listener.call(http2, stream, headers, ...rest);
+    // Node only tells peers of this bound.
+    if (headerBytes(rest[1]) > headerBytesMax) {
+      stream.on("error", () => stream.destroy());
+      stream.respond({ ":status": 431 }, { endStream: true });
+      stream.close(constants.NGHTTP2_NO_ERROR);
+      return;
+    }
+    const isSession = frameHandlers.some(({ path }) => path === headers[":path"]);
+    if (isSession && !admitSession(stream)) return;
+    const handler = frameHandlers.find((candidate) => candidate.takes(headers));
+    if (handler === undefined) {
+      for (const listener of asRequest) listener.call(http2, stream, headers, ...rest);
+      return;
+    }
+    admit(
+      authenticate,
+      callOf(stream, headers),
+      (caller) => stream.destroyed || handler.serve(stream, headers, caller),
+      (error) => refuseLeanStream(stream, error),
+    );
   });
+}
+
+/** Bytes of a list of names and values. */
+function headerBytes(rawHeaders: unknown): number {
+  let bytes = 0;
+  if (Array.isArray(rawHeaders)) for (const text of rawHeaders) bytes += String(text).length;
+  return bytes;
+}
+
+/** Counts the frame streams of each connection, whatever protocol they speak; one too many is refused, and false. */
+function countSessions(sessionsMax: number): (stream: ServerHttp2Stream) => boolean {
+  const open = new WeakMap<object, number>();
+  return (stream) => {
+    const { session } = stream;
+    if (session === undefined) return true;
+    const count = (open.get(session) ?? 0) + 1;
+    if (count > sessionsMax) {
+      refuseLeanStream(
+        stream,
+        new GmqError("resource_exhausted", "the connection has too many sessions", {
+          field: "sessions per connection",
+          limit: `${sessionsMax} sessions`,
+        }),
+      );
+      return false;
+    }
+    open.set(session, count);
+    stream.once("close", () => open.set(session, (open.get(session) ?? 1) - 1));
+    return true;
+  };
+}
+
+function callOf({ session }: ServerHttp2Stream, headers: IncomingHttpHeaders): CallHeaders {
+  const socket = session?.socket;
+  return {
+    path: String(headers[":path"]),
+    method: String(headers[":method"]),
+    headers,
+    certificateName: socket === undefined ? undefined : certificateName(socket),
+    address: socket?.remoteAddress ?? "",
+  };
 }
 
 function createFront(options: ListenOptions, answer: Answer): Http1Server {
   const settings = {
-    maxHeaderSize: options.limits?.headerBytesMax ?? 16 * 1024,
+    maxHeaderSize: options.limits?.headerBytesMax ?? headerBytesMaxDefault,
     noDelay: true,
     // Finds peers that vanished without a word.
     keepAlive: true,
     keepAliveInitialDelay: keepAliveMs,
   };
-  if (options.tls === undefined) return createHttp1(settings, answer);
-  return createHttps({ ...settings, ...options.tls, ALPNProtocols: ["h2", "http/1.1"] }, answer);
+  const { tls, limits } = options;
+  if (tls === undefined) return createHttp1(settings, answer);
+  const front = createHttps(
+    {
+      ...settings,
+      ...secureContext(tls.material),
+      requestCert: tls.material.ca !== undefined,
+      rejectUnauthorized: tls.requireClientCert,
+      handshakeTimeout: limits?.firstBytesTimeoutMs ?? firstBytesTimeoutMsDefault,
+      ALPNProtocols: ["h2", "http/1.1"],
+    },
+    answer,
+  );
+  tls.watch((material) => front.setSecureContext(secureContext(material)));
+  return front;
+}
+
+/** Both for the start and for later: what is not said again would be forgotten. */
+function secureContext({ cert, key, ca }: TlsMaterial) {
+  return { cert, key, minVersion: "TLSv1.2", ...(ca === undefined ? {} : { ca }) } as const;
 }
 
 function logDrops(front: Http1Server, logger: Logger): void {

@@ -17,7 +17,7 @@ export interface ConfigOptions<Schema extends z.ZodObject> {
   readonly argv?: readonly string[];
   /** Default this process's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** GMQ_ variables that are meant for others. GMQ_LOG_LEVEL, GMQ_BROKERS (clients in the same shell) and GMQ_TEST_* always may be there. */
+  /** GMQ_ variables that are meant for others. GMQ_LOG_LEVEL, GMQ_BROKERS, GMQ_TOKEN, GMQ_CA, GMQ_CERT, GMQ_CERT_KEY (clients in the same shell) and GMQ_TEST_* always may be there. */
   readonly otherVariables?: readonly string[];
   /** Command lines shown at the end of the help. */
   readonly examples?: readonly string[];
@@ -143,12 +143,15 @@ function unknownVariables(
   // A bug made on purpose for a test: outside of tests the variable is unknown and refused.
   const seeded = env["NODE_ENV"] === "test" ? ["GMQ_SEEDED_BUG"] : [];
   const own = fields.map(({ variable }) => variable);
-  const known = new Set(["GMQ_LOG_LEVEL", "GMQ_BROKERS", ...seeded, ...others, ...own]);
+  const known = new Set(["GMQ_LOG_LEVEL", ...clientVariables, ...seeded, ...others, ...own]);
   return Object.keys(env)
     .filter((name) => name.startsWith("GMQ_") && !name.startsWith("GMQ_TEST_") && !known.has(name))
     .sort()
     .map((name) => `unknown variable ${name}`);
 }
+
+/** What `gmq` and other clients in the same shell go by. */
+const clientVariables = ["GMQ_BROKERS", "GMQ_TOKEN", "GMQ_CA", "GMQ_CERT", "GMQ_CERT_KEY"];
 
 function describeIssue(
   issue: { readonly path: readonly PropertyKey[]; readonly message: string },

@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http";
 
-/** A request as HTTP/1.1 and HTTP/2 have in common. */
-export interface PlainRequest {
+/** A request as HTTP/1.1 and HTTP/2 have in common; iterating reads its body. */
+export interface PlainRequest extends AsyncIterable<Uint8Array> {
   readonly method?: string | undefined;
   /** Path and query. */
   readonly url?: string | undefined;
   readonly headers: IncomingHttpHeaders;
+  readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
 /** A response as HTTP/1.1 and HTTP/2 have in common. */

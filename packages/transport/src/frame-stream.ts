@@ -1,4 +1,5 @@
 import type { GmqError } from "@gmq/protocol";
+import type { Caller } from "./caller.js";
 
 /** What a stream's owner does with what arrives. Called in order, never after `end`. */
 export interface FrameHandlers<Incoming> {
@@ -36,6 +37,8 @@ export interface FrameStream<Incoming, Outgoing> {
 export interface PeerContext {
   /** Address of the peer, "" when unknown. */
   readonly address: string;
+  /** Who it is and what it may do. */
+  readonly caller: Caller;
   /** Request header by lower-case name. */
   header(name: string): string | undefined;
 }

@@ -1,5 +1,6 @@
 /** @gmq/transport: a duplex of frames over one gRPC stream, both ends, and the one translation of errors. */
 
+export { type Action, anybody, type Caller } from "./caller.js";
 export { type OpenFrameStreamOptions, openFrameStream } from "./connect/connect-client.js";
 export { type ConnectFrameHandler, connectFrameHandler, type FrameHandlerOptions } from "./connect/connect-server.js";
 export { errorInterceptor } from "./connect/error-interceptor.js";
@@ -9,11 +10,12 @@ export type { FrameHandlers, FrameStream, FrameStreamAcceptor, PeerContext } fro
 export { sessionWindowBytes, streamWindowBytes, widenSession } from "./http2-windows.js";
 export { createFrameConnection, type FrameConnection } from "./lean/frame-connection.js";
 export { leanFrameHandler } from "./lean/frame-method.js";
-export type { LeanHandler } from "./lean/lean-server.js";
+export { type LeanHandler, refuseLeanStream } from "./lean/lean-server.js";
+export { statusTrailers } from "./lean/status.js";
 export {
   createNodeTransport,
   type NodeTransport,
   type NodeTransportOptions,
-  type TlsClientOptions,
 } from "./node-transport.js";
+export type { TlsClientOptions, TlsClientSource } from "./tls-client.js";
 export { errorFromMessage, errorToMessage, fromConnectError, toConnectError } from "./translate-error.js";

@@ -4,23 +4,13 @@ import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { GmqError, limits } from "@gmq/protocol";
 import { streamWindowBytes, widenSession } from "./http2-windows.js";
-
-/** Certificates of a TLS connection, PEM. */
-export interface TlsClientOptions {
-  /** Authorities to trust in place of the system's. */
-  readonly ca?: string | Buffer;
-  /** Own certificate and key, for servers that ask for one. */
-  readonly cert?: string | Buffer;
-  readonly key?: string | Buffer;
-  /** Name that the server's certificate must bear; default: the host of the URL. */
-  readonly servername?: string;
-}
+import { type TlsClientSource, tlsSessionOptions } from "./tls-client.js";
 
 /** Where to connect, and as whom. */
 export interface NodeTransportOptions {
   /** `http://host:port` for HTTP/2 in the clear (h2c), `https://host:port` for TLS. */
   readonly url: string;
-  readonly tls?: TlsClientOptions;
+  readonly tls?: TlsClientSource;
   /** Sent as `authorization: Bearer …`; a function is asked for each call, so that a token can be renewed. */
   readonly token?: string | (() => string);
   /** Sent with every call. */
@@ -49,7 +39,10 @@ export function createNodeTransport(options: NodeTransportOptions): NodeTranspor
   const sessions = new Http2SessionManager(
     authority,
     { pingIntervalMs: options.pingIntervalMs ?? 10_000, pingTimeoutMs: options.pingTimeoutMs ?? 5_000 },
-    { ...options.tls, settings: { initialWindowSize: streamWindowBytes, enablePush: false } },
+    {
+      ...tlsSessionOptions(authority, options.tls),
+      settings: { initialWindowSize: streamWindowBytes, enablePush: false },
+    },
   );
   const widened = new WeakSet<Http2Session>();
   let closed = false;

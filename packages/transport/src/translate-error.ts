@@ -71,7 +71,10 @@ const codesByText: readonly (readonly [start: string, code: ErrorCode])[] = [
 /** True when Node tells that the connection, not the call, failed. */
 function isConnectionError(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" && (connectionCodes.has(code) || code.startsWith("ERR_HTTP2_"));
+  return (
+    typeof code === "string" &&
+    (connectionCodes.has(code) || /^(ERR_HTTP2_|ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_)/.test(code))
+  );
 }
 
 const connectionCodes: ReadonlySet<string> = new Set([
@@ -83,7 +86,10 @@ const connectionCodes: ReadonlySet<string> = new Set([
   "ENETUNREACH",
   "ENOTFOUND",
   "EPIPE",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "EPROTO",
   "ERR_STREAM_DESTROYED",
+  "SELF_SIGNED_CERT_IN_CHAIN",
   "ERR_STREAM_PREMATURE_CLOSE",
   "ERR_STREAM_WRITE_AFTER_END",
   "ETIMEDOUT",

@@ -11,7 +11,7 @@ import type { AddressInfo } from "node:net";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { limits } from "@gmq/protocol";
-import { peerConnectionKey, streamWindowBytes, widenSession } from "../src/index.js";
+import { anybody, peerConnectionKey, streamWindowBytes, widenSession } from "../src/index.js";
 
 /** A bare h2c server with Connect on it, for tests. */
 export interface TestServer {
@@ -50,6 +50,7 @@ export async function startTestServer(
       readMaxBytes: limits.frameBytesMax,
       contextValues: (request) =>
         createContextValues().set(peerConnectionKey, {
+          caller: anybody,
           address: request.socket.remoteAddress ?? "",
           reset: () => "stream" in request && request.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
         }),

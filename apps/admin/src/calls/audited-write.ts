@@ -48,8 +48,8 @@ export interface AuditedWrites {
 
 /** Makes the one way to write. */
 export function createAuditedWrites(brokers: Brokers, guard: RequestGuard, audit: AuditLog): AuditedWrites {
-  function allow({ writes = true }: Act, context: HandlerContext): Caller {
-    if (writes) guard.checkWrite(context);
+  function allow({ action, writes = true }: Act, context: HandlerContext): Caller {
+    if (writes) guard.checkWrite(context, action);
     else guard.check(context);
     const caller = guard.callerOf(context, randomUUID());
     context.responseHeader.set("x-request-id", caller.requestId);

@@ -1,7 +1,8 @@
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { GmqError, limits } from "@gmq/protocol";
 import { AdminService, type AdminServiceGetStatusResponse, BrokerService } from "@gmq/protocol/messages";
+import type { Peer } from "@gmq/service";
 import { fromConnectError } from "@gmq/transport";
 
 /** One broker as it answered, or why it did not. */
@@ -30,13 +31,24 @@ export interface Brokers {
 }
 
 const callTimeoutMs = 5_000;
+const noPeer = { tlsLive: undefined, token: undefined };
+
+function bearer(token: (() => string) | undefined): Interceptor {
+  return (next) => (request) => {
+    if (token !== undefined) request.header.set("authorization", `Bearer ${token()}`);
+    return next(request);
+  };
+}
 
 /** Makes the clients; nothing is opened before the first call. Calls have a deadline of 5 s. */
-export function createBrokers(urls: readonly string[]): Brokers {
+export function createBrokers(urls: readonly string[], peer: Pick<Peer, "tlsLive" | "token"> = noPeer): Brokers {
   const all = urls.map((url): BrokerClients => {
     const transport = createConnectTransport({
       baseUrl: url,
       httpVersion: "1.1",
+      interceptors: [bearer(peer.token)],
+      // Looked up for each connection, so that certificates can be renewed.
+      ...(peer.tlsLive === undefined ? {} : { nodeOptions: peer.tlsLive }),
       defaultTimeoutMs: callTimeoutMs,
       readMaxBytes: limits.frameBytesMax,
     });

@@ -41,8 +41,8 @@ describe("the guard", () => {
   it("refuses writes of a read-only portal only", () => {
     const readOnly = guard({ readOnly: true });
     readOnly.check(context("http://localhost"));
-    expect(() => readOnly.checkWrite(context("http://localhost"))).toThrow(/read-only/);
-    guard().checkWrite(context("http://localhost"));
+    expect(() => readOnly.checkWrite(context("http://localhost"), "Produce")).toThrow(/read-only/);
+    guard().checkWrite(context("http://localhost"), "DeleteTopic");
   });
 
   it("takes the actor from the header only when it was told to", () => {

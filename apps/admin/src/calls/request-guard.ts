@@ -1,6 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import { GmqError } from "@gmq/protocol";
 import { peerConnectionKey } from "@gmq/transport";
+import { isEnough, portalCallerOf, roleFor } from "../access/roles.js";
 
 /** Who asks, for the audit. */
 export interface Caller {
@@ -12,8 +13,10 @@ export interface Caller {
 export interface RequestGuard {
   /** @throws GmqError `permission_denied` when a page of another origin asks, or the portal is addressed by a name that is not its own */
   check(context: HandlerContext): void;
-  /** As `check`. @throws GmqError `permission_denied` also in read-only mode */
-  checkWrite(context: HandlerContext): void;
+  /** As `check`. @throws GmqError `permission_denied` also in read-only mode, and for who has not the role for this act */
+  checkWrite(context: HandlerContext, action: string): void;
+  /** Whether pages with these headers are the portal's own. */
+  isOwnPage(host: string, origin: string | undefined): boolean;
   callerOf(context: HandlerContext, requestId: string): Caller;
 }
 
@@ -33,7 +36,11 @@ const actorLengthMax = 128;
 export function createRequestGuard({ readOnly, publicUrls, onLoopback, actorHeader }: GuardOptions): RequestGuard {
   const publicHosts = new Set(publicUrls.map((url) => new URL(url).host));
 
-  function check({ requestHeader, url }: HandlerContext): void {
+  function check(context: HandlerContext): void {
+    // A call that lasts asks again: its session may be over.
+    const problem = portalCallerOf(context)?.problem();
+    if (problem !== undefined) throw problem;
+    const { requestHeader, url } = context;
     const host = new URL(url).host;
     if (onLoopback && !isLoopbackHost(host) && !publicHosts.has(host)) {
       throw new GmqError("permission_denied", `the portal is not known as ${host}; see --public-urls`, {
@@ -42,19 +49,36 @@ export function createRequestGuard({ readOnly, publicUrls, onLoopback, actorHead
     }
     const origin = requestHeader.get("origin");
     if (origin === null) return;
-    const originHost = URL.canParse(origin) ? new URL(origin).host : "";
-    if (originHost !== host && !publicHosts.has(originHost)) {
+    if (!isOwnPage(host, origin)) {
       throw new GmqError("permission_denied", `a page of ${origin} may not call the portal`, { field: "origin" });
     }
   }
 
+  function isOwnPage(host: string, origin: string | undefined): boolean {
+    if (origin === undefined) return true;
+    const originHost = URL.canParse(origin) ? new URL(origin).host : "";
+    return originHost === host || publicHosts.has(originHost);
+  }
+
   return {
     check,
-    checkWrite(context) {
+    isOwnPage,
+    checkWrite(context, action) {
       check(context);
+      const caller = portalCallerOf(context);
+      const needed = roleFor(action);
+      if (caller !== undefined && !isEnough(caller.role, needed)) {
+        throw new GmqError("permission_denied", `${caller.name} is ${caller.role} and may not do this: ${action}`, {
+          field: "role",
+          limit: needed,
+        });
+      }
       if (readOnly) throw new GmqError("permission_denied", "the portal is in read-only mode");
     },
-    callerOf({ requestHeader, values }, requestId) {
+    callerOf(context, requestId) {
+      const known = portalCallerOf(context)?.name;
+      if (known !== undefined) return { actor: known, requestId };
+      const { requestHeader, values } = context;
       const told = actorHeader === undefined ? null : requestHeader.get(actorHeader);
       const actor = told ?? values.get(peerConnectionKey)?.address ?? "";
       return { actor: actor === "" ? "unknown" : actor.slice(0, actorLengthMax), requestId };

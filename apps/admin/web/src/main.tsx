@@ -2,8 +2,8 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { LoginGate } from "./access/login-gate.js";
 import { router } from "./app/router.js";
-import { startLive } from "./live/live-store.js";
 import "./style.css";
 
 const queries = new QueryClient({
@@ -12,13 +12,14 @@ const queries = new QueryClient({
   },
 });
 
-startLive();
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no root element");
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
-      <RouterProvider router={router} />
+      <LoginGate>
+        <RouterProvider router={router} />
+      </LoginGate>
     </QueryClientProvider>
   </StrictMode>,
 );

@@ -1,10 +1,23 @@
 /** The two services that the portal offers its pages, and what their errors mean. */
 import { isMessage } from "@bufbuild/protobuf";
-import { type Client, ConnectError, createClient } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { AdminService, type Error as ErrorMessage, ErrorSchema, PortalService } from "@gmq/protocol/messages";
+import { loggedOut } from "./access/access-store.js";
 
-const transport = createConnectTransport({ baseUrl: globalThis.location.origin, useBinaryFormat: true });
+const noticeLogout: Interceptor = (next) => async (request) => {
+  try {
+    return await next(request);
+  } catch (error) {
+    if (ConnectError.from(error).code === Code.Unauthenticated) loggedOut();
+    throw error;
+  }
+};
+const transport = createConnectTransport({
+  baseUrl: globalThis.location.origin,
+  useBinaryFormat: true,
+  interceptors: [noticeLogout],
+});
 
 export const admin: Client<typeof AdminService> = createClient(AdminService, transport);
 export const portal: Client<typeof PortalService> = createClient(PortalService, transport);

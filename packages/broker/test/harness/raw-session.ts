@@ -129,8 +129,8 @@ export function publishFrame(topic: string, partition: number, batch: Batch): Re
   return { case: "publish", value: { topic, batches: [{ partition, batch }] } };
 }
 
-export function openRawSession(url: string): RawSession {
-  const connection = createFrameConnection({ url });
+export function openRawSession(url: string, token?: string): RawSession {
+  const connection = createFrameConnection({ url, ...(token === undefined ? {} : { token }) });
   const stream = connection.open(BrokerService.method.session);
   const frames: SessionResponse[] = [];
   let end: RawSession["end"];

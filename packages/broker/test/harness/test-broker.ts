@@ -1,5 +1,5 @@
 import { silentLogger } from "@gmq/log";
-import { listen } from "@gmq/service";
+import { type Authenticate, listen } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import { type Broker, type BrokerOptions, createBroker } from "../../src/broker.js";
@@ -11,13 +11,19 @@ export interface TestBroker {
   readonly broker: Broker;
   readonly engine: Engine;
   /** A session that has said hello and keeps saying that it lives, unless told otherwise. */
-  session(options?: { readonly hello?: boolean; readonly silent?: boolean }): Promise<RawSession>;
+  session(options?: {
+    readonly hello?: boolean;
+    readonly silent?: boolean;
+    readonly token?: string;
+  }): Promise<RawSession>;
   /** Ends sessions, broker, port and engine. Idempotent. */
   stop(): Promise<void>;
 }
 
 /** `engine`: a store that others use too, and that is not closed with the broker. */
-export async function startTestBroker(options: Partial<BrokerOptions> = {}): Promise<TestBroker> {
+export async function startTestBroker(
+  options: Partial<BrokerOptions> & { readonly authenticate?: Authenticate } = {},
+): Promise<TestBroker> {
   const engine = options.engine ?? (await createEmbeddedEngine({ memory: true }));
   const broker = createBroker({ defaultPartitions: 2, heartbeatIntervalMs: 20_000, ...options, engine });
   const listener = await listen({
@@ -25,6 +31,7 @@ export async function startTestBroker(options: Partial<BrokerOptions> = {}): Pro
     port: 0,
     routes: broker.routes,
     frameHandlers: broker.frameHandlers,
+    authenticate: options.authenticate,
     logger: silentLogger,
   });
   const sessions: RawSession[] = [];
@@ -41,8 +48,8 @@ export async function startTestBroker(options: Partial<BrokerOptions> = {}): Pro
     url: listener.url,
     broker,
     engine,
-    async session({ hello = true, silent = false } = {}) {
-      const session = openRawSession(listener.url);
+    async session({ hello = true, silent = false, token } = {}) {
+      const session = openRawSession(listener.url, token);
       sessions.push(session);
       if (hello) await session.hello();
       if (hello && !silent) session.beatEvery(1_000);

@@ -2,6 +2,7 @@ import { type CallOptions, connect, type Gmq } from "@gmq/client";
 import { GmqError } from "@gmq/protocol";
 import type { Command } from "commander";
 import type { ExitCode } from "../exit-codes.js";
+import { type Credentials, readCredentials } from "../input/credentials.js";
 import type { Terminal } from "../terminal.js";
 
 /** What every command gets: the process around it, and where its exit code goes. */
@@ -14,6 +15,13 @@ export interface CommandContext {
 export interface GlobalOptions {
   readonly broker?: readonly string[];
   readonly json?: boolean;
+  /** Bearer token; the file is for those who keep it out of the process list. */
+  readonly token?: string;
+  readonly tokenFile?: string;
+  /** Files of certificates and key, PEM. */
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly certKey?: string;
   /** Milliseconds that a broker has to answer; undefined: `timeoutMsDefault`, and for a record that is published the producer's own. */
   readonly timeout?: number;
 }
@@ -42,7 +50,8 @@ export async function withClient<T>(
   use: (gmq: Gmq, call: CallOptions) => Promise<T>,
 ): Promise<T> {
   const call = { timeoutMs: options.timeout ?? timeoutMsDefault, signal: context.terminal.interrupted };
-  const gmq = await open([...(options.broker ?? [brokerDefault])], call, context.terminal);
+  const credentials = readCredentials(options);
+  const gmq = await open([...(options.broker ?? [brokerDefault])], credentials, call, context.terminal);
   try {
     return await use(gmq, call);
   } finally {
@@ -50,13 +59,18 @@ export async function withClient<T>(
   }
 }
 
-async function open(brokers: string[], call: Required<CallOptions>, { stderr }: Terminal): Promise<Gmq> {
+async function open(
+  brokers: string[],
+  credentials: Credentials,
+  call: Required<CallOptions>,
+  { stderr }: Terminal,
+): Promise<Gmq> {
   const where = brokers.join(", ");
   const note = setTimeout(() => {
     if (stderr.isTTY === true) stderr.write(`gmq: no answer yet from ${where}, trying for ${call.timeoutMs} ms\n`);
   }, patienceMs);
   try {
-    return await connect({ brokers, clientId: "gmq-cli", ...call });
+    return await connect({ brokers, clientId: "gmq-cli", ...credentials, ...call });
   } catch (error) {
     if (!GmqError.is(error, "unavailable") && !GmqError.is(error, "deadline_exceeded")) throw error;
     const message = `no broker answers at ${where}: ${reasonOf(error)}; start one or name another with --broker`;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Logger, silentLogger } from "@gmq/log";
 import { checkName, GmqError } from "@gmq/protocol";
-import type { TlsClientOptions } from "@gmq/transport";
+import type { TlsClientSource } from "@gmq/transport";
 import type { Engine, StoreStatus } from "../engine.js";
 import { openLinks } from "./links.js";
 import { createRemoteGroups } from "./remote-groups.js";
@@ -14,9 +14,10 @@ export interface RemoteEngineOptions {
   readonly urls: readonly string[];
   /** Shown to operators of the storage services. Default: random. */
   readonly brokerId?: string;
-  readonly tls?: TlsClientOptions;
-  /** Bearer token for the storage services. */
-  readonly token?: string;
+  /** Asked at every new connection when it is a function. */
+  readonly tls?: TlsClientSource;
+  /** Bearer token for the storage services; a function is asked for each call. */
+  readonly token?: string | (() => string);
   readonly logger?: Logger;
 }
 

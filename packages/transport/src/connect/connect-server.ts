@@ -3,7 +3,7 @@ import { GmqError } from "@gmq/protocol";
 import type { FrameStreamAcceptor, PeerContext } from "../frame-stream.js";
 import { fromConnectError, toConnectError } from "../translate-error.js";
 import { createDuplexFrames } from "./duplex-frames.js";
-import { peerConnectionKey } from "./peer-connection.js";
+import { type PeerConnection, peerConnectionKey } from "./peer-connection.js";
 
 /** How frames of a stream are counted. */
 export interface FrameHandlerOptions<Outgoing> {
@@ -43,7 +43,7 @@ export function connectFrameHandler<Incoming, Outgoing>(
     if (context.signal.aborted) over();
     else context.signal.addEventListener("abort", over, { once: true });
 
-    accept(duplex.stream, peerOf(context, connection.address));
+    accept(duplex.stream, peerOf(context, connection));
     duplex.receive(requests).then(duplex.halfEnded, (cause: unknown) => {
       const error = fromConnectError(cause);
       if (error.code === "unavailable" || context.signal.aborted) {
@@ -54,6 +54,6 @@ export function connectFrameHandler<Incoming, Outgoing>(
   };
 }
 
-function peerOf(context: HandlerContext, address: string): PeerContext {
-  return { address, header: (name) => context.requestHeader.get(name) ?? undefined };
+function peerOf(context: HandlerContext, { address, caller }: PeerConnection): PeerContext {
+  return { address, caller, header: (name) => context.requestHeader.get(name) ?? undefined };
 }

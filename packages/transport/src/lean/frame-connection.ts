@@ -4,6 +4,7 @@ import { GmqError } from "@gmq/protocol";
 import type { FrameStream } from "../frame-stream.js";
 import { streamWindowBytes, widenSession } from "../http2-windows.js";
 import { checkUrl, type NodeTransportOptions } from "../node-transport.js";
+import { tlsSessionOptions } from "../tls-client.js";
 import { frameCodec, pathOfMethod } from "./frame-method.js";
 import { openLeanStream } from "./lean-client.js";
 
@@ -27,12 +28,13 @@ export interface FrameConnection {
 /** Makes the connection. @throws GmqError `invalid_argument` (url) */
 export function createFrameConnection(options: NodeTransportOptions): FrameConnection {
   const authority = checkUrl(options.url);
+  const tls = tlsSessionOptions(authority, options.tls);
   let session: ClientHttp2Session | undefined;
   let closed = false;
 
   function openSession(): ClientHttp2Session {
     const settings = { initialWindowSize: streamWindowBytes, enablePush: false };
-    const opened = connect(authority, { ...options.tls, settings, maxSessionMemory: 256 });
+    const opened = connect(authority, { ...tls, settings, maxSessionMemory: 256 });
     opened.once("connect", () => {
       widenSession(opened);
       if ("setNoDelay" in opened.socket) opened.socket.setNoDelay(true);

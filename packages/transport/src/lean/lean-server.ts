@@ -4,6 +4,7 @@
  */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { GmqError } from "@gmq/protocol";
+import type { Caller } from "../caller.js";
 import type { FrameStreamAcceptor, PeerContext } from "../frame-stream.js";
 import { createDuplexFrames, type FrameCodec } from "./duplex-frames.js";
 import { statusTrailers } from "./status.js";
@@ -18,18 +19,29 @@ export interface LeanMethod<Incoming, Outgoing> {
 
 /** Takes streams of its method. */
 export interface LeanHandler {
-  /** True: the stream is taken. False: it is another method, protocol or message encoding; nothing was touched. */
-  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  /** Path of its method. */
+  readonly path: string;
+  /** True: a stream with these headers is its. False: it is another method, protocol or message encoding. */
+  takes(headers: IncomingHttpHeaders): boolean;
+  /** Serves a stream whose headers it takes, for this caller. */
+  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): void;
+}
+
+/** Ends a stream with an error before anything of it was read. */
+export function refuseLeanStream(stream: ServerHttp2Stream, error: GmqError): void {
+  if (stream.destroyed || stream.closed) return;
+  const headers = { ":status": 200, "content-type": "application/grpc+proto", ...statusTrailers(error) };
+  stream.on("error", () => stream.destroy());
+  stream.respond(headers, { endStream: true });
+  stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 /** Makes a handler for one method: gRPC with identity encoding; gRPC-web, Connect and compressed streams are left to Connect. */
 export function createLeanHandler<Incoming, Outgoing>(method: LeanMethod<Incoming, Outgoing>): LeanHandler {
   return {
-    take(stream, headers) {
-      if (headers[":path"] !== method.path || headers[":method"] !== "POST" || !speaksPlainGrpc(headers)) return false;
-      serve(stream, headers, method);
-      return true;
-    },
+    path: method.path,
+    takes: (headers) => headers[":path"] === method.path && headers[":method"] === "POST" && speaksPlainGrpc(headers),
+    serve: (stream, headers, caller) => serve(stream, headers, caller, method),
   };
 }
 
@@ -45,6 +57,7 @@ function speaksPlainGrpc(headers: IncomingHttpHeaders): boolean {
 function serve<Incoming, Outgoing>(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
+  caller: Caller,
   method: LeanMethod<Incoming, Outgoing>,
 ): void {
   let outcome: GmqError | undefined;
@@ -80,11 +93,12 @@ function serve<Incoming, Outgoing>(
     { ":status": 200, "content-type": "application/grpc+proto", "grpc-accept-encoding": "identity" },
     { waitForTrailers: true },
   );
-  method.accept(duplex.frames, peerOf(stream, headers));
+  method.accept(duplex.frames, peerOf(stream, headers, caller));
 }
 
-function peerOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): PeerContext {
+function peerOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): PeerContext {
   return {
+    caller,
     address: stream.session?.socket.remoteAddress ?? "",
     header(name) {
       const value = headers[name];

@@ -10,6 +10,7 @@ import {
   SessionResponseSchema,
 } from "@gmq/protocol/messages";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { anybody } from "../caller.js";
 import type { FrameStream, PeerContext } from "../frame-stream.js";
 import { openLeanStream } from "./lean-client.js";
 import { createLeanHandler } from "./lean-server.js";
@@ -37,7 +38,7 @@ beforeEach(async () => {
   });
   server = createServer();
   server.on("stream", (stream, headers) => {
-    if (handler.take(stream, headers)) return;
+    if (handler.takes(headers)) return handler.serve(stream, headers, anybody);
     stream.respond({ ":status": 404, "content-type": "text/plain" });
     stream.end("not found\n");
   });

@@ -6,7 +6,7 @@ import { errorTable, type GmqError } from "@gmq/protocol";
 import { type SessionRequest, SessionRequestSchema, type SessionResponse } from "@gmq/protocol/messages";
 import type { Engine } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
-import type { FrameHandlers } from "@gmq/transport";
+import { anybody, type FrameHandlers } from "@gmq/transport";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -56,7 +56,7 @@ function dial(): Client {
         return ended !== undefined;
       },
     },
-    { address: "test", header: () => undefined },
+    { address: "test", caller: anybody, header: () => undefined },
   );
   const client: Client = {
     send: (frame, correlationId = 0) =>

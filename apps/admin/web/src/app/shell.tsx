@@ -1,5 +1,6 @@
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
+import { WhoAmI } from "../access/who-am-i.js";
 import type { LiveState } from "../live/live-state.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
@@ -70,6 +71,7 @@ export function Shell(): ReactNode {
           <div className="ml-auto flex items-center gap-2">
             {live.activeJobs.length > 0 && <RunningJobs jobs={live.activeJobs} />}
             <Freshness live={live} />
+            <WhoAmI />
             <Button look="plain" className="max-sm:hidden text-muted" onClick={acts.openPalette}>
               Find <kbd className="rounded bg-raised px-1 font-mono text-[11px]">Ctrl K</kbd>
             </Button>

@@ -3,6 +3,8 @@ import { type Problem, problemOf } from "../rpc.js";
 
 /** What to do about the codes that people meet most. */
 const advice: Readonly<Record<string, string>> = {
+  unauthenticated: "Log in, then do it again.",
+  permission_denied: "Your role does not allow it.",
   unavailable: "Nothing was changed. The page tries again by itself.",
   unreachable: "Is the portal running? The page tries again by itself.",
   store_unavailable: "Brokers answer, but their store does not. The page tries again by itself.",

@@ -1,5 +1,6 @@
 import { getRouteApi, Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
+import { useMay } from "../access/access-store.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
@@ -16,6 +17,7 @@ export function TopicLayout(): ReactNode {
   const { topic } = route.useParams();
   const navigate = useNavigate();
   const live = useLive();
+  const mayChangeTopics = useMay("admin");
   const [deleting, setDeleting] = useState(false);
   const readers = [...live.groups.values()].filter(({ topics }) => topics.includes(topic));
   const row = live.topics.get(topic);
@@ -35,7 +37,7 @@ export function TopicLayout(): ReactNode {
           gmq={`gmq topics describe ${quote(topic)} --broker ${live.facts?.brokerUrl ?? ""}\ngmq consume ${quote(topic)} --no-follow --broker ${live.facts?.brokerUrl ?? ""}`}
           curl={curlOf("AdminService/DescribeTopic", { topic })}
         />
-        {!readOnly && <Button onClick={() => setDeleting(true)}>Delete…</Button>}
+        {!readOnly && mayChangeTopics && <Button onClick={() => setDeleting(true)}>Delete…</Button>}
       </PageHeader>
       <nav aria-label="Topic" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
         <Tab to="/topics/$topic" topic={topic} name="Partitions and groups" />

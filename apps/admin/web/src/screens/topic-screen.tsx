@@ -2,6 +2,7 @@ import { type GroupView, MemberKind, type PartitionStats, type PortalGroup } fro
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { useMay } from "../access/access-store.js";
 import { ActiveJobs } from "../jobs/active-jobs.js";
 import { useLive } from "../live/live-store.js";
 import { type Column, DataTable } from "../parts/data-table.js";
@@ -28,6 +29,7 @@ const refreshMs = 2_000;
 
 /** Screen 3: a topic's partitions, the groups that read it, and its configuration. */
 export function TopicScreen(): ReactNode {
+  const mayChange = useMay("admin");
   const { topic } = route.useParams();
   const live = useLive();
   const now = useSecond();
@@ -98,7 +100,9 @@ export function TopicScreen(): ReactNode {
         />
       </Panel>
       <KeySamplePanel key={topic} topic={topic} />
-      {data.topic !== undefined && <TopicConfigPanel topic={data.topic} readOnly={live.facts?.readOnly === true} />}
+      {data.topic !== undefined && (
+        <TopicConfigPanel topic={data.topic} readOnly={live.facts?.readOnly === true || !mayChange} />
+      )}
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import type { PortalTopic } from "@gmq/protocol/messages";
 import { getRouteApi } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useDeferredValue, useMemo, useState } from "react";
+import { useMay } from "../access/access-store.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf } from "../parts/copy-as.js";
@@ -36,7 +37,8 @@ export function TopicsScreen(): ReactNode {
     const wanted = text.toLowerCase();
     return wanted === "" ? all : all.filter(({ name }) => name.toLowerCase().includes(wanted));
   }, [all, text]);
-  const readOnly = live.facts?.readOnly === true;
+  const mayCreate = useMay("admin");
+  const readOnly = live.facts?.readOnly === true || !mayCreate;
   const [changing, setChanging] = useState(false);
   const selection = useSelectedRows(
     rows,
