@@ -2,8 +2,10 @@
  * Consume and Settle for thin clients: a server stream of decoded records over the same subscription as sessions use. What is in flight is bounded by
  * `max_in_flight`: a settled record is the credit for the next.
  */
+
 import { randomUUID } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { checkName, decodeEntry, GmqError, limits, type PlacedRecord } from "@gmq/protocol";
 import {
   type ConsumeRequest,
@@ -78,7 +80,7 @@ export function createGatewayConsume(context: SubscriptionContext, brokerId: str
         ended: (error) => queue.end(error),
       },
     );
-    const stop = (): void => queue.end(undefined);
+    const stop = (): void => queue.end(passedDeadline(signal.reason));
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
     stream = createThinStream(subscription, places, revoking, inFlight, caller.name);
@@ -308,6 +310,12 @@ function memberSpec({ group, topics }: ConsumeRequest, sessionId: string, broker
     sessionTimeoutMs: limits.sessionTimeoutMsDefault,
     staticMember: false,
   };
+}
+
+/** A call whose deadline has passed says so, whichever side notices first; one that its caller ended just ends. */
+function passedDeadline(reason: unknown): GmqError | undefined {
+  if (ConnectError.from(reason).code !== Code.DeadlineExceeded) return undefined;
+  return new GmqError("deadline_exceeded", "the caller's deadline has passed", { field: "timeout" });
 }
 
 function counter(): () => number {

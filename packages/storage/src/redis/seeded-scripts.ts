@@ -13,8 +13,8 @@ const changes: readonly Change[] = [
   {
     bug: "settle-without-epoch",
     script: "settle",
-    from: "if epoch ~= ARGV[3] or redis.call('HGET', KEYS[2], 'owner') ~= ARGV[2] then",
-    to: "if not epoch then",
+    from: "local isOwner = epoch == ARGV[3] and redis.call('HGET', KEYS[2], 'owner') == ARGV[2]",
+    to: "local isOwner = true",
   },
   {
     bug: "settle-backwards",
