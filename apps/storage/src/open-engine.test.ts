@@ -7,13 +7,11 @@ const settings = (values: Record<string, unknown>) => storageSchema.parse(values
 
 it("refuses settings that name two stores, and says which", async () => {
   const two = settings({ redisUrl: "redis://h", redisCluster: ["n1:6379"] });
-  expect(() => openEngine(two, silentLogger)).toThrow(
-    expect.objectContaining({
-      code: "invalid_argument",
-      field: "redisCluster",
-      message: expect.stringContaining("redisUrl"),
-    }),
-  );
+  await expect(openEngine(two, silentLogger)).rejects.toMatchObject({
+    code: "invalid_argument",
+    field: "redisCluster",
+    message: expect.stringContaining("redisUrl"),
+  });
 });
 
 it("refuses nodes that are no addresses, and an empty list", () => {

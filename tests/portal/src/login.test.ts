@@ -67,14 +67,20 @@ describe("the login", () => {
     const value = page.getByLabel("Value", { exact: true });
     await value.fill('{"typed":"before"}');
     await stage.browser.context.clearCookies();
-    await page.getByRole("button", { name: /^Produce/ }).click();
+    await page
+      .getByRole("button", { name: /^Produce/ })
+      .first()
+      .click();
     await page.getByRole("heading", { name: "Log in again" }).waitFor();
     await page.getByLabel("Name").fill("operator");
     await page.getByLabel("Password").fill(password);
     await page.getByRole("button", { name: "Log in", exact: true }).click();
     await expect.poll(() => page.getByRole("heading", { name: "Log in again" }).count()).toBe(0);
     expect(await value.inputValue()).toBe('{"typed":"before"}');
-    await page.getByRole("button", { name: /^Produce/ }).click();
+    await page
+      .getByRole("button", { name: /^Produce/ })
+      .first()
+      .click();
     await page.getByText("stored", { exact: true }).first().waitFor();
     await page.close();
   });
