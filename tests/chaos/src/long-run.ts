@@ -5,13 +5,15 @@ import { type Figures, percentile } from "./check/figures.ts";
 import { runChaos } from "./world/chaos-run.ts";
 import type { StoreKind } from "./world/world.ts";
 
-const minutes = Number(process.env["MINUTES"] ?? "30");
-const firstSeed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1_000_000));
-const ratePerSecond = Number(process.env["RATE"] ?? "500");
-const roundMs = Number(process.env["ROUND_S"] ?? "60") * 1_000;
-const only = process.env["FAULTS"]?.split(",");
-const keep = process.env["KEEP"];
-const stores = (process.env["STORES"]?.split(",") ?? [
+/** A setting; make hands on as empty what was not given. */
+const setting = (name: string): string | undefined => (process.env[name] === "" ? undefined : process.env[name]);
+const minutes = Number(setting("MINUTES") ?? "30");
+const firstSeed = Number(setting("SEED") ?? Math.floor(Math.random() * 1_000_000));
+const ratePerSecond = Number(setting("RATE") ?? "500");
+const roundMs = Number(setting("ROUND_S") ?? "60") * 1_000;
+const only = setting("FAULTS")?.split(",");
+const keep = setting("KEEP");
+const stores = (setting("STORES")?.split(",") ?? [
   "redis always",
   "embedded",
   "redis everysec",
