@@ -283,6 +283,11 @@ const failOver: FaultKind = {
       String(await redisCommand(replica.port, "INFO", ["replication"])).includes("master_link_status:up"),
     );
     await sleep(chance.integer(500, 2_000));
+    // A replica that has just copied everything may be seconds behind a busy master: the window below is for one that follows.
+    await waitUntil("the replica to have caught up", async () => {
+      const said = await replicationOffset(redis.port, "master_repl_offset");
+      return (await replicationOffset(replica.port, "slave_repl_offset")) >= said;
+    });
     // What is lost is what the replica had not heard when it was cut off, and everything until the clients go over.
     await run.fault({ kind: "fail-over", target: "redis", lossMs: 1_000 }, async () => {
       await redisCommand(replica.port, "REPLICAOF", ["NO", "ONE"]);
@@ -295,6 +300,11 @@ const failOver: FaultKind = {
     });
   },
 };
+
+async function replicationOffset(port: number, field: "master_repl_offset" | "slave_repl_offset"): Promise<number> {
+  const info = String(await redisCommand(port, "INFO", ["replication"]));
+  return Number(new RegExp(`${field}:(\\d+)`).exec(info)?.[1] ?? Number.NaN);
+}
 
 /** All of them. */
 export const faultKinds: readonly FaultKind[] = [...ofActors, ...ofProcesses, ...ofPaths, ...ofRedis, failOver];
