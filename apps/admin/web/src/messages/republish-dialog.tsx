@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { JobState, RepublishSchema } from "@gmq/protocol/messages";
 import { type ReactNode, useState } from "react";
 import { JobProgress } from "../jobs/job-progress.js";
+import { RateField } from "../jobs/rate-field.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
@@ -87,19 +88,7 @@ export function RepublishDialog({ topic, search, onClose }: RepublishDialogProps
           )}
         </Field>
         <div className="flex flex-wrap gap-4">
-          <Field label="At most, records per second" hint="Empty: as fast as it goes">
-            {(ids) => (
-              <input
-                {...ids}
-                type="number"
-                min={1}
-                max={1_000_000}
-                className={inputLook("w-44")}
-                value={rate}
-                onChange={(event) => change(setRate)(event.target.value)}
-              />
-            )}
-          </Field>
+          <RateField rate={rate} onChange={change(setRate)} />
           <Field label="Re-published at most" hint="Times; what was more often is passed over">
             {(ids) => (
               <input

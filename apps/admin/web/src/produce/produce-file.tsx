@@ -3,6 +3,7 @@ import { type LineProblem, ProduceLinesSchema } from "@gmq/protocol/messages";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { JobProgress } from "../jobs/job-progress.js";
+import { RateField } from "../jobs/rate-field.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
 import { type Column, DataTable } from "../parts/data-table.js";
@@ -66,19 +67,7 @@ export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
               />
             )}
           </Field>
-          <Field label="At most, records per second" hint="Empty: as fast as it goes">
-            {(ids) => (
-              <input
-                {...ids}
-                type="number"
-                min={1}
-                max={1_000_000}
-                className={inputLook("w-44")}
-                value={rate}
-                onChange={(event) => setRate(event.target.value)}
-              />
-            )}
-          </Field>
+          <RateField rate={rate} onChange={setRate} />
         </div>
         {check.isPending && <p role="status">Checking {name}…</p>}
         {check.error !== null && <ProblemNotice error={check.error} />}
