@@ -6,7 +6,6 @@
 import { GmqError, limits } from "@gmq/protocol";
 import type {
   ClaimResult,
-  EntrySettle,
   FetchOutcome,
   HandBacks,
   LogEntry,
@@ -23,7 +22,7 @@ import { createEntrySlicer } from "./entry-slicer.js";
 import { type AttemptsAt, createLedger, type DelayedRun, type Run } from "./ledger.js";
 import { type CutRun, createReadyRuns, type ReadyRun } from "./ready-runs.js";
 import { attemptsNotKnown, resend } from "./resend.js";
-import { createRefuse } from "./settle-ranges.js";
+import { createRefuse, without } from "./settle-ranges.js";
 import type { Taker, Takers } from "./takers.js";
 import type { Turn } from "./turn.js";
 import { createWaitingRuns } from "./waiting-runs.js";
@@ -44,8 +43,8 @@ export interface DispatcherContext {
   readonly fetch: Turn<PartitionFetch, FetchOutcome>;
   readonly settle: Turn<PartitionSettle, SettleOutcome>;
   readonly log: Pick<LogStore, "read">;
-  /** A desk claims again: what it was given and does not know of, and what desks left that are gone. Absent for an owner, who has everything. */
-  readonly reclaim?: (() => Promise<ClaimResult>) | undefined;
+  /** Claims once more under the same epoch. Undefined where nothing is owned: a broadcast. */
+  readonly reclaim?: (() => Promise<ClaimResult | undefined>) | undefined;
   /** The assignment is over: fenced, the topic is gone, or stored bytes cannot be read. Called once. */
   lost(error: GmqError): void;
 }
@@ -71,7 +70,7 @@ export interface Dispatcher {
    * `release` delivers those at once. What became settled, passed on or went to the consumer meanwhile is refused. @throws as `settle`
    */
   settleFor(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]>;
-  /** A desk that read the partition too is gone: takes over what it left. */
+  /** Claims again and takes what it does not know of: what a desk left that is gone, what was given with a lost answer, and settlements that the store has lost. */
   inherit(): void;
   /** Delivers nothing more; settling still works. */
   pause(): void;
@@ -236,12 +235,23 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     }
   }
 
-  /** What of the claim is not known here: given with an answer that was lost, or left by a desk. What is settled meanwhile was known before. */
+  /** What is settled while the store is asked was known before, so that nothing of it comes again. */
   async function inherit(): Promise<void> {
-    const known = ledger.baseOffsets();
+    const before = ledger.settledIndexes();
     const found = await context.reclaim?.();
     inherits = false;
-    if (found !== undefined) takeOver(found.pending.filter(({ baseOffset }) => !known.has(baseOffset)));
+    if (found === undefined) return;
+    if (found.position < position) {
+      const place = `${ownership.topic}/${ownership.partition}`;
+      throw new GmqError("fenced", `the store has lost what it had handed out of ${place}`, { field: "position" });
+    }
+    position = found.position;
+    if (found.endOffset > endOffset) endOffset = found.endOffset;
+    takeOver(found.pending.filter(({ baseOffset }) => !before.has(baseOffset)));
+    for (const pending of found.pending) {
+      const settled = before.get(pending.baseOffset);
+      if (settled !== undefined) for (const run of ledger.reopen(pending, settled)) ready.insert(run);
+    }
   }
 
   /** One piece of asynchronous work at a time; afterwards the pump decides again. */
@@ -266,7 +276,8 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       return;
     }
     lookAgain = true;
-    if (context.reclaim !== undefined) inherits = true;
+    // A desk that asks again is not told what it was given with a lost answer; an owner is.
+    if (ownership.shared === true) inherits = true;
     const delayMs = Math.min(backoffMsMax, backoffMsMin * 2 ** failures++) * (0.5 + Math.random() / 2);
     const timer = setTimeout(() => {
       timers.delete(timer);
@@ -369,7 +380,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     settle,
     settleFor,
     inherit() {
-      inherits = true;
+      inherits = context.reclaim !== undefined;
       pump();
     },
     pause() {
@@ -386,11 +397,4 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       return ledger.heldRecords;
     },
   };
-}
-
-function without(entries: readonly EntrySettle[], refused: ReadonlySet<bigint>): EntrySettle[] {
-  return entries.map((entry) => ({
-    ...entry,
-    ranges: entry.ranges.filter(({ firstOffset }) => !refused.has(firstOffset)),
-  }));
 }

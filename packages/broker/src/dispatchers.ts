@@ -32,8 +32,14 @@ export function createDispatchers(safetyIntervalMs: number): Dispatchers {
     for (const dispatcher of bySlot[nextSlot] as Set<Dispatcher>) dispatcher.look();
   }
 
-  function lookAll(): void {
-    for (const readers of byPartition.values()) for (const dispatcher of readers) dispatcher.look();
+  /** Signals may be missing, and with a fail-over what the store had answered. */
+  function resync(): void {
+    for (const readers of byPartition.values()) {
+      for (const dispatcher of readers) {
+        dispatcher.inherit();
+        dispatcher.look();
+      }
+    }
   }
 
   function stopTimer(): void {
@@ -58,7 +64,7 @@ export function createDispatchers(safetyIntervalMs: number): Dispatchers {
       };
     },
     signal(signal) {
-      if (signal.kind === "resync") lookAll();
+      if (signal.kind === "resync") resync();
       if (signal.kind !== "partition") return;
       for (const dispatcher of byPartition.get(placeOf(signal)) ?? []) dispatcher.signal(signal.endOffset);
     },

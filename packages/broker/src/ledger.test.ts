@@ -44,6 +44,28 @@ describe("ledger", () => {
     expect(ledger.plan([range(3, 3, "retry")]).refusals[0]?.error.code).toBe("already_settled");
   });
 
+  it("takes back what the store forgot of an entry, also when the rest of it was settled meanwhile", () => {
+    const ledger = withTwoEntries();
+    ledger.settled(ledger.plan([range(2, 4), range(10, 11)]).entries);
+    const before = ledger.settledIndexes();
+    expect(before.get(0n)).toEqual(new Set([2, 3, 4]));
+    // Settled while the store was asked: known, and no loss.
+    ledger.settled(ledger.plan([range(6, 6), range(12, 14)]).entries);
+    const pending = { attempts: [], due: [], handBacks: { takeOvers: 0, releases: [] } };
+    const first = { ...pending, baseOffset: 0n, recordCount: 10, states: "..a......." };
+    expect(ledger.reopen(first, before.get(0n) as Set<number>)).toEqual([run(0, 10, 3, 5)]);
+    expect(ledger.reopen({ ...pending, baseOffset: 10n, recordCount: 5, states: "" }, new Set([0, 1]))).toEqual([
+      run(10, 5, 0, 2),
+    ]);
+    expect(ledger.heldRecords).toBe(6);
+    expect(ledger.plan([range(3, 3)]).refusals[0]?.error.code).toBe("not_delivered");
+    ledger.delivered(run(0, 10, 3, 5));
+    ledger.delivered(run(10, 5, 0, 2));
+    expect(ledger.heldRecords).toBe(10);
+    ledger.settled(ledger.plan([range(0, 14)]).entries);
+    expect(ledger.settledIndexes().size).toBe(0);
+  });
+
   it("refuses what was never delivered, wholly or in part, and keeps the rest", () => {
     const ledger = createLedger();
     ledger.add(0n, 10);

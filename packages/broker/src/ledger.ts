@@ -3,6 +3,19 @@
  * a state per record is made only for an entry that is cut or partly settled.
  */
 import type { EntrySettle, HandBacks, PendingEntry, SettleRange, SettleRefusal } from "@gmq/storage";
+import {
+  cut,
+  done,
+  type Entry,
+  firstAfter,
+  hasSettled,
+  runsWhere,
+  statesOf,
+  takeBack,
+  unsettledParts,
+  waiting,
+  withConsumer,
+} from "./ledger-entries.js";
 import { conflictsOf, createRefuse, isIdempotent } from "./settle-ranges.js";
 
 /** Records `from` to `to - 1` of the entry at `baseOffset`, to be delivered. */
@@ -54,28 +67,14 @@ export interface Ledger {
   planFor(ranges: readonly SettleRange[]): LedgerSettle;
   /** Notes that the store has taken these. */
   settled(entries: readonly EntrySettle[]): void;
-  /** Every entry that is not wholly settled. */
-  baseOffsets(): Set<bigint>;
+  /** Every entry that is not wholly settled, with the indexes of its settled records. */
+  settledIndexes(): ReadonlyMap<bigint, ReadonlySet<number>>;
+  /** Takes records back that were settled here and are not settled in the store (it lost that); returns what is to be delivered again. */
+  reopen(pending: PendingEntry, settled: ReadonlySet<number>): readonly Run[];
   /** Forgets entries below an offset: the log has them no more. */
   dropBelow(offset: bigint): void;
   /** Records that are with the consumer now; counted when asked. */
   readonly heldRecords: number;
-}
-
-const waiting = 0;
-const withConsumer = 1;
-const done = 2;
-
-interface Entry {
-  readonly baseOffset: bigint;
-  readonly recordCount: number;
-  unsettled: number;
-  /** One byte a record; undefined while all records share `shared`. */
-  states: Uint8Array | undefined;
-  shared: typeof waiting | typeof withConsumer;
-  attempts: Map<number, number> | undefined;
-  readonly takeOvers: number;
-  releases: Map<number, number> | undefined;
 }
 
 /** Makes an empty ledger. */
@@ -273,7 +272,42 @@ export function createLedger(): Ledger {
       }
     },
 
-    baseOffsets: () => new Set(entries.map(({ baseOffset }) => baseOffset)),
+    settledIndexes() {
+      return new Map(
+        entries.map(({ baseOffset, states }) => {
+          const indexes = new Set<number>();
+          states?.forEach((state, index) => {
+            if (state === done) indexes.add(index);
+          });
+          return [baseOffset, indexes];
+        }),
+      );
+    },
+
+    reopen({ baseOffset, recordCount, states: text, handBacks }, settled) {
+      const isLost = (index: number): boolean => settled.has(index) && (text[index] ?? ".") === ".";
+      const runs = runsWhere(recordCount, isLost).map(([from, to]) => ({ baseOffset, recordCount, from, to }));
+      if (runs.length === 0) return [];
+      const { takeOvers } = handBacks;
+      const states = new Uint8Array(recordCount).fill(done);
+      // Gone when the rest of it was settled meanwhile.
+      insert({
+        baseOffset,
+        recordCount,
+        unsettled: 0,
+        states,
+        shared: waiting,
+        attempts: undefined,
+        takeOvers,
+        releases: undefined,
+      });
+      const entry = find(baseOffset) as Entry;
+      for (const { from, to } of runs) {
+        statesOf(entry).fill(waiting, from, to);
+        entry.unsettled += to - from;
+      }
+      return runs;
+    },
 
     dropBelow(offset) {
       entries.splice(0, firstAfter(entries, offset - 1n));
@@ -288,99 +322,4 @@ export function createLedger(): Ledger {
       return held;
     },
   };
-}
-
-/** A failed or released record is the broker's again, unless it is retried in place. */
-function takeBack(entry: Entry, from: number, to: number, { verb, inPlace }: SettleRange): void {
-  const states = statesOf(entry);
-  for (let index = from; index < to; index++) {
-    if (states[index] === done) continue;
-    if (verb === "release" || inPlace !== true) states[index] = waiting;
-    if (verb === "retry") {
-      entry.attempts ??= new Map();
-      entry.attempts.set(index, (entry.attempts.get(index) ?? 0) + 1);
-    } else {
-      entry.releases ??= new Map();
-      entry.releases.set(index, (entry.releases.get(index) ?? 0) + 1);
-    }
-  }
-}
-
-/** Records of one entry. */
-interface Part {
-  readonly entry: Entry;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** The parts of a part that are not settled. */
-function unsettledParts({ entry, from, to }: Part): Part[] {
-  const { states } = entry;
-  if (states === undefined) return [{ entry, from, to }];
-  return runsWhere(to - from, (index) => states[from + index] !== done).map(([first, end]) => ({
-    entry,
-    from: from + first,
-    to: from + end,
-  }));
-}
-
-function hasSettled({ entry, from, to }: Part): boolean {
-  return entry.states?.subarray(from, to).includes(done) === true;
-}
-
-/**
- * The parts of a range by entry, undefined when some record of it is not with the consumer. Offsets that no entry holds were settled before:
- * an entry leaves the ledger when all of it is.
- */
-function cut(entries: readonly Entry[], range: SettleRange): Part[] | undefined {
-  if (range.lastOffset < range.firstOffset) return undefined;
-  const parts: Part[] = [];
-  let at = Math.max(0, firstAfter(entries, range.firstOffset) - 1);
-  for (let entry = entries[at]; entry !== undefined && entry.baseOffset <= range.lastOffset; entry = entries[++at]) {
-    const first = range.firstOffset - entry.baseOffset;
-    const from = first < 0n ? 0 : Number(first);
-    const to = Math.min(entry.recordCount, Number(range.lastOffset - entry.baseOffset) + 1);
-    if (from >= to) continue;
-    if (!isWithConsumer(entry, from, to)) return undefined;
-    parts.push({ entry, from, to });
-  }
-  return parts;
-}
-
-function isWithConsumer(entry: Entry, from: number, to: number): boolean {
-  if (entry.states === undefined) return entry.shared === withConsumer;
-  for (let index = from; index < to; index++) if (entry.states[index] === waiting) return false;
-  return true;
-}
-
-function statesOf(entry: Entry): Uint8Array {
-  entry.states ??= new Uint8Array(entry.recordCount).fill(entry.shared);
-  return entry.states;
-}
-
-/** Index of the first entry whose base offset is above `offset`. */
-function firstAfter(entries: readonly Entry[], offset: bigint): number {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((entries[middle] as Entry).baseOffset <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** The runs of indexes for which the test holds. */
-function runsWhere(count: number, test: (index: number) => boolean): [from: number, to: number][] {
-  const runs: [number, number][] = [];
-  let from = -1;
-  for (let index = 0; index <= count; index++) {
-    const holds = index < count && test(index);
-    if (holds && from < 0) from = index;
-    if (!holds && from >= 0) {
-      runs.push([from, index]);
-      from = -1;
-    }
-  }
-  return runs;
 }

@@ -29,13 +29,12 @@ export interface Membership {
   refused(partition: TopicPartition, epoch: number): void;
   /** Ends the membership. `leave` hands everything over at once; without it the session runs out by itself (a static member may come back). */
   end(options: { readonly leave: boolean }): Promise<void>;
+  /** Claims a partition once more under the same epoch. Absent where the store knows of no member. @throws GmqError what `GroupStore.claim` does */
+  reclaim?(partition: TopicPartition): Promise<ClaimResult>;
 }
 
 /** A membership of a group in the store. */
-export interface StoreMembership extends Membership {
-  /** A desk's: claims a partition once more, with what desks left that are gone. @throws GmqError what `GroupStore.claim` does */
-  reclaim(partition: TopicPartition): Promise<ClaimResult>;
-}
+export type StoreMembership = Required<Membership>;
 
 export interface Memberships {
   /** Adds a member and claims what the group gives it. @throws GmqError what `GroupStore.join` does */

@@ -1,6 +1,6 @@
 /** What is wrong with the ranges of a settlement, whatever was delivered. Pure. */
 import { GmqError } from "@gmq/protocol";
-import type { SettleRange, SettleRefusal } from "@gmq/storage";
+import type { EntrySettle, SettleRange, SettleRefusal } from "@gmq/storage";
 
 const fates = ["ack", "reject", "back"] as const;
 
@@ -53,4 +53,12 @@ export function createRefuse(): (range: SettleRange, code: keyof typeof refusalT
     errors.set(code, error);
     return { firstOffset, lastOffset, error };
   };
+}
+
+/** The settlements but for ranges that begin at these offsets: the store refused them. */
+export function without(entries: readonly EntrySettle[], refused: ReadonlySet<bigint>): EntrySettle[] {
+  return entries.map((entry) => ({
+    ...entry,
+    ranges: entry.ranges.filter(({ firstOffset }) => !refused.has(firstOffset)),
+  }));
 }

@@ -152,6 +152,7 @@ export async function openSubscription(
         log: context.log,
         fetch: context.fetch,
         settle: context.settle,
+        reclaim: async () => membership?.reclaim?.({ topic, partition }),
         lost: (error) => {
           drop(assignmentId);
           // One of several topics may go; the others stay.
