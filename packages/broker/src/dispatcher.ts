@@ -7,8 +7,6 @@ import { GmqError, limits } from "@gmq/protocol";
 import type {
   ClaimResult,
   FetchOutcome,
-  HandBacks,
-  LogEntry,
   LogStore,
   Ownership,
   PartitionFetch,
@@ -18,23 +16,15 @@ import type {
   SettleRange,
   SettleRefusal,
 } from "@gmq/storage";
+import { type Delivery, deliveryOf } from "./delivery.js";
 import { createEntrySlicer } from "./entry-slicer.js";
-import { type AttemptsAt, createLedger, type DelayedRun, type Run } from "./ledger.js";
+import { createLedger, type DelayedRun, type Run } from "./ledger.js";
 import { type CutRun, createReadyRuns, type ReadyRun } from "./ready-runs.js";
 import { attemptsNotKnown, resend } from "./resend.js";
 import { createRefuse, without } from "./settle-ranges.js";
 import type { Taker, Takers } from "./takers.js";
 import type { Turn } from "./turn.js";
 import { createWaitingRuns } from "./waiting-runs.js";
-
-/** An entry, or a part of one, on its way to the consumer. */
-export interface Delivery {
-  readonly entry: LogEntry;
-  /** By index in the delivered entry. */
-  readonly attempts: readonly AttemptsAt[];
-  /** By index in the delivered entry; undefined: it was never handed back. */
-  readonly handBacks: HandBacks | undefined;
-}
 
 /** What a dispatcher needs of its surroundings. */
 export interface DispatcherContext {
@@ -165,18 +155,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     const { bytes: entry } = run;
     taker.spend(entry.recordCount, entry.body.length);
     ledger.delivered(run);
-    const handBacks = ledger.handBacks(run);
-    return {
-      entry,
-      attempts: ledger.attempts(run).map(({ index, attempts }) => ({ index: index - run.from, attempts })),
-      handBacks:
-        handBacks === undefined
-          ? undefined
-          : {
-              takeOvers: handBacks.takeOvers,
-              releases: handBacks.releases.map(({ index, releases }) => ({ index: index - run.from, releases })),
-            },
-    };
+    return deliveryOf(ledger, run);
   }
 
   /** Reads what the first runs need, several entries at a time; a run that has its entry and still does not fit the credit is indexed for cutting. */

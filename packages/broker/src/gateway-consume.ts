@@ -18,7 +18,7 @@ import type { LogEntry, SettleRange, SettleRefusal, TopicPartition } from "@gmq/
 import { startFromMessage } from "@gmq/storage/wire";
 import type { Caller } from "@gmq/transport";
 import { requireGroup, requireTopic } from "./access/require.js";
-import type { Delivery } from "./dispatcher.js";
+import type { Delivery } from "./delivery.js";
 import { checkGroup, settleRange } from "./messages.js";
 import { openSubscription, type Subscription, type SubscriptionContext } from "./subscription.js";
 

@@ -21,7 +21,8 @@ import type {
   TopicPartition,
 } from "@gmq/storage";
 import { createCredit } from "./credit.js";
-import { createDispatcher, type Delivery, type Dispatcher, type DispatcherContext } from "./dispatcher.js";
+import type { Delivery } from "./delivery.js";
+import { createDispatcher, type Dispatcher, type DispatcherContext } from "./dispatcher.js";
 import type { Dispatchers } from "./dispatchers.js";
 import type { MemberEvents } from "./local-member.js";
 import type { Membership } from "./membership.js";

@@ -1,6 +1,6 @@
 /** Those who take what a dispatcher hands out: the one consumer of an assignment, or all that share a partition. */
 import type { Credit } from "./credit.js";
-import type { Delivery } from "./dispatcher.js";
+import type { Delivery } from "./delivery.js";
 
 export interface Taker {
   /** Records and bytes that it takes now, both above zero. */
