@@ -66,7 +66,7 @@ examples: ## run the examples
 bench: ## measure GMQ beside its baselines (ARGS="--help")
 	@$(READY) && pnpm turbo run build --output-logs=errors-only && exec node bench/src/main.ts $(ARGS)
 
-chaos: ## break everything and judge by the promises (MINUTES=30 SEED=… STORES=… FAULTS=…; BUGS=1: the seeded bugs)
+chaos: ## break everything and judge by the promises (MINUTES=30 SEED=… STORES=… MODES=… FAULTS=…; BUGS=1: the seeded bugs)
 	@$(READY) && scripts/ensure-redis && pnpm turbo run build --output-logs=errors-only && cd tests/chaos && \
 	  if [ "$(BUGS)" = 1 ]; then exec env GMQ_TEST_BUGS=1 vitest run src/bugs; else exec node src/long-run.ts; fi
 

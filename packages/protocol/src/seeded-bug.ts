@@ -13,6 +13,8 @@ export type SeededBug =
   | "offset-from-clock"
   | "retry-frees-key"
   | "dead-letter-not-copied"
+  | "dead-letter-copied-anew"
+  | "desk-takes-from-the-living"
   | "delay-cut-short"
   | "expiry-ignored"
   | "trim-counts-nothing";

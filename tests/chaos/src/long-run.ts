@@ -1,6 +1,7 @@
 /** `make chaos`: rounds of chaos until the time is over, then the figures. Exit code 1 when a promise was broken. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { GroupMode } from "./actors/spec.ts";
 import { type Figures, percentile } from "./check/figures.ts";
 import { runChaos } from "./world/chaos-run.ts";
 import type { StoreKind } from "./world/world.ts";
@@ -19,6 +20,9 @@ const stores = (setting("STORES")?.split(",") ?? [
   "redis everysec",
   "redis replicated",
 ]) as StoreKind[];
+
+/** One after the other, each over all stores. */
+const modes = (setting("MODES")?.split(",") ?? ["exclusive", "shared"]) as GroupMode[];
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -40,14 +44,16 @@ const started = Date.now();
 const figures: Figures[] = [];
 let broken = 0;
 let seed = firstSeed;
-say(`seed ${firstSeed}, ${minutes} minutes of ${stores.join(", ")}`);
+say(`seed ${firstSeed}, ${minutes} minutes of ${stores.join(", ")}; ${modes.join(", ")}`);
 for (let round = 0; Date.now() - started < minutes * 60_000; round++, seed++) {
   const store = stores[round % stores.length] as StoreKind;
+  const mode = modes[Math.floor(round / stores.length) % modes.length] as GroupMode;
   const keepIn = keep === undefined ? {} : { keepIn: join(keep, `${seed}`) };
   if (keepIn.keepIn !== undefined) mkdirSync(keepIn.keepIn, { recursive: true });
   try {
     const judgement = await runChaos({
       store,
+      mode,
       seed,
       forMs: roundMs,
       ratePerSecond,
@@ -59,16 +65,20 @@ for (let round = 0; Date.now() - started < minutes * 60_000; round++, seed++) {
     const { sent, acknowledged, unknown, refused, lost, duplicated, reordered, redelivered, fenced } =
       judgement.figures;
     say(
-      `${store}, seed ${seed}: ${JSON.stringify({ sent, acknowledged, unknown, refused, lost, duplicated, reordered, redelivered, fenced })}`,
+      `${store}, ${mode}, seed ${seed}: ${JSON.stringify({ sent, acknowledged, unknown, refused, lost, duplicated, reordered, redelivered, fenced })}`,
     );
     for (const { promise, text } of judgement.violations.slice(0, 20)) say(`  BROKEN ${promise}: ${text}`);
     if (judgement.violations.length > 0) {
       broken++;
-      say(`  ${judgement.violations.length} violations; again: make chaos SEED=${seed} STORES="${store}" MINUTES=1`);
+      say(
+        `  ${judgement.violations.length} violations; again: make chaos SEED=${seed} STORES="${store}" MODES=${mode} MINUTES=1`,
+      );
     }
   } catch (error) {
     broken++;
-    say(`${store}, seed ${seed}: FAILED ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    say(
+      `${store}, ${mode}, seed ${seed}: FAILED ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
   }
 }
 const faults = new Map<string, number>();

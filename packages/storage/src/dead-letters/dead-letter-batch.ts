@@ -1,14 +1,18 @@
 /** What a rejected record looks like in its group's dead-letter topic. */
+import { randomUUID } from "node:crypto";
 import {
   addDeadLetterFacts,
   boundedDedupeId,
   encodeSingleBatch,
+  hasSeededBug,
   isDeadLetterTopicName,
   type PlacedRecord,
   readDeadLetterFacts,
 } from "@gmq/protocol";
 import type { LogBatch, TopicPartition } from "../engine.js";
 import type { Rejection } from "./owed-copies.js";
+
+const copiesAnew = hasSeededBug("dead-letter-copied-anew");
 
 /** Where a record was rejected, and by which group. */
 export interface DeadLetterOrigin extends TopicPartition {
@@ -33,6 +37,6 @@ export function deadLetterBatch(
   const facts = { topic, partition, offset, group, timestampMs, ...rejection };
   return encodeSingleBatch(
     { key, value, headers: addDeadLetterFacts(headers, facts), timestampMs: atMs },
-    boundedDedupeId(`dlq/${topic}/${partition}/${offset}/${group}@${atMs}`),
+    boundedDedupeId(`dlq/${topic}/${partition}/${offset}/${group}@${atMs}${copiesAnew ? randomUUID() : ""}`),
   );
 }

@@ -22,6 +22,12 @@ const changes: readonly Change[] = [
     from: "local states = partly and value or string.rep('.', count)",
     to: "local states = string.rep('.', count)",
   },
+  {
+    bug: "desk-takes-from-the-living",
+    script: "claim-shared",
+    from: "not isMine and not registered[holder] and ARGV[4] ~= ''",
+    to: "not isMine",
+  },
   { bug: "trim-counts-nothing", script: "trim", from: "if plan.lost > 0 then", to: "if plan.lost < 0 then" },
   { bug: "claim-without-idle", script: "load-group", from: "'-inf', now)", to: "'-inf', '+inf')" },
   { bug: "claim-without-idle", script: "save-group", from: "tonumber(deadline) > now", to: "false" },

@@ -31,6 +31,7 @@ export async function consume(spec: ConsumerSpec): Promise<RunningConsumer> {
     spec.topic,
     {
       group: spec.group,
+      mode: spec.mode,
       concurrency: spec.concurrency,
       sessionTimeoutMs: spec.sessionTimeoutMs,
       ...(spec.maxInFlight === undefined ? {} : { maxInFlight: { records: spec.maxInFlight } }),

@@ -1,5 +1,8 @@
 import { createInterface } from "node:readline";
 
+/** How a group reads: one consumer for each partition, or all of them together. */
+export type GroupMode = "exclusive" | "shared";
+
 /** What every actor is told. */
 export interface ActorSpec {
   /** Unique in the run; names its journal. */
@@ -27,6 +30,7 @@ export interface ProducerSpec extends ActorSpec {
 
 export interface ConsumerSpec extends ActorSpec {
   readonly group: string;
+  readonly mode: GroupMode;
   readonly concurrency: number;
   readonly sessionTimeoutMs: number;
   readonly workMs: number;

@@ -109,6 +109,14 @@ export const comingAndGoing: Scenario = {
   },
 };
 
+/** The same in a shared group over two brokers: whoever comes gets what is new, and nothing that others are at work on. */
+export const comingAndGoingShared: Scenario = {
+  name: "members of a shared group come and go",
+  store: "redis everysec",
+  options: { partitions: 2, mode: "shared", consumer: { workMs: 20 } },
+  play: comingAndGoing.play,
+};
+
 /** A consumer dies in its handlers. */
 export const diesInHandler: Scenario = {
   name: "a consumer dies in its handlers",

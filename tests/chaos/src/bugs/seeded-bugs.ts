@@ -3,6 +3,7 @@ import type { Promised } from "../check/violation.ts";
 import type { Scenario } from "./scenarios.ts";
 import {
   comingAndGoing,
+  comingAndGoingShared,
   deafToSignals,
   diesInHandler,
   forLater,
@@ -41,6 +42,8 @@ export const seededBugs: readonly Seeded[] = [
   { bug: "noscript-is-dropped", scenario: scriptFlush, breaks: "delivered" },
   { bug: "no-safety-look", scenario: deafToSignals, breaks: "delivered" },
   { bug: "dead-letter-not-copied", scenario: rejectedAndKilled, breaks: "dead-lettered-once" },
+  { bug: "dead-letter-copied-anew", scenario: rejectedAndKilled, breaks: "dead-lettered-once" },
+  { bug: "desk-takes-from-the-living", scenario: comingAndGoingShared, breaks: "delivered" },
   { bug: "delay-cut-short", scenario: forLater, breaks: "delayed" },
   { bug: "expiry-ignored", scenario: shortLives, breaks: "expired" },
   { bug: "trim-counts-nothing", scenario: purged, breaks: "retained" },

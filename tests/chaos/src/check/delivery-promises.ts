@@ -55,7 +55,7 @@ function comesAgain(model: Model, place: string, runs: readonly Delivery[]): Vio
         (settle?.verb === "ack" || settle?.verb === "reject") &&
         settle.answer?.ok === true &&
         settle.answer.at < run.at;
-      if (acked && run.epoch >= earlier.epoch && !mayBeForgotten(model, settle.answer?.at ?? 0))
+      if (acked && !isLate(model, earlier, run) && !mayBeForgotten(model, settle.answer?.at ?? 0))
         broken.push({
           promise: "delivered",
           text: `${run.id} at ${place} came again to ${run.by} after ${earlier.by} had settled it`,
@@ -72,6 +72,14 @@ function comesAgain(model: Model, place: string, runs: readonly Delivery[]): Vio
   return broken;
 }
 
+/**
+ * True for a run that a stopped process begins with what it had been given before the other one. Epochs tell; those of a shared group's desks do not follow each
+ * other, so there only an undisturbed time says that it was not so.
+ */
+function isLate(model: Model, other: Delivery, run: Delivery): boolean {
+  return model.shared ? disturbed(model, other.at, run.at) : run.epoch < other.epoch;
+}
+
 /** attempts: a delivery counts the failures before it, and nothing else: not a crash, not a hand-back. */
 export function attempts(model: Model): Violation[] {
   const broken: Violation[] = [];
@@ -80,12 +88,12 @@ export function attempts(model: Model): Violation[] {
       const earlier = runs.slice(0, index);
       const failures = earlier.filter(({ end, settle }) => end?.as === "failed" || settle?.verb === "retry").length;
       const confirmed = earlier.filter(
-        ({ epoch, settle }) =>
-          settle?.verb === "retry" &&
-          settle.answer?.ok === true &&
-          settle.answer.at < run.at &&
-          epoch <= run.epoch &&
-          !mayBeForgotten(model, settle.answer.at),
+        (before) =>
+          before.settle?.verb === "retry" &&
+          before.settle.answer?.ok === true &&
+          before.settle.answer.at < run.at &&
+          !isLate(model, before, run) &&
+          !mayBeForgotten(model, before.settle.answer.at),
       ).length;
       if (run.attempt > failures + 1 || run.attempt < confirmed + 1)
         broken.push({

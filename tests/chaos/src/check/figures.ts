@@ -82,6 +82,8 @@ export function figuresOf(model: Model, violations: readonly Violation[]): Figur
 
 /** For every partition that the target of such a fault held then: the time until another consumer had it. One that woke up before it was missed has kept it. */
 function takeOvers(model: Model, kinds: readonly string[]): TakeOvers {
+  // Nobody takes a partition over that everybody reads.
+  if (model.shared) return { alone: [], besideAnother: [] };
   const alone: number[] = [];
   const besideAnother: number[] = [];
   for (const { at, until, kind, target } of model.faults) {

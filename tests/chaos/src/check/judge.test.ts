@@ -64,6 +64,23 @@ function takeOver(history: Record<string, HistoryEvent[]>, atMs: number, epoch =
   ];
 }
 
+test("a shared group has no order and no owners, and still nobody gets what another has", () => {
+  const shared = (change: (history: Record<string, HistoryEvent[]>) => void): string[] =>
+    changed((history) => {
+      history["run"]?.push({ e: "group", at: 0, mode: "shared" });
+      change(history);
+    });
+  // The last record goes to another one, before the first was begun, under an epoch that is older.
+  const beside = (history: Record<string, HistoryEvent[]>): void => {
+    history["c1"] = without(history["c1"], (event) => "offset" in event && event.offset === 2);
+    takeOver(history, 5, 0);
+  };
+  expect(changed(beside)).toContain("one-owner");
+  expect(shared(beside)).toEqual([]);
+  // The same, but the first one had it too.
+  expect(shared((history) => takeOver(history, 40))).toEqual(["delivered"]);
+});
+
 test("a history that keeps every promise passes", () => {
   expect(broken(goodHistory())).toEqual([]);
 });

@@ -55,6 +55,8 @@ export interface Kept extends Place {
 }
 
 export interface Model {
+  /** The group reads in shared mode. */
+  readonly shared: boolean;
   readonly sent: ReadonlyMap<string, Sent>;
   /** By place, in order of time. */
   readonly deliveries: ReadonlyMap<string, Delivery[]>;
@@ -101,6 +103,7 @@ export function buildModel(history: Iterable<Witnessed>): Model {
   const memory: Model["memory"][number][] = [];
   const ended = new Set<string>();
   let endedAt = 0;
+  let shared = false;
   const stray: string[] = [];
 
   function answer(by: string, event: Extract<HistoryEvent, { e: "stored" | "refused" | "unknown" }>): void {
@@ -218,6 +221,9 @@ export function buildModel(history: Iterable<Witnessed>): Model {
       case "fault":
         faults.push(event);
         break;
+      case "group":
+        shared = event.mode === "shared";
+        break;
       case "memory":
         memory.push(event);
         break;
@@ -227,7 +233,7 @@ export function buildModel(history: Iterable<Witnessed>): Model {
   for (const list of deliveries.values()) list.sort((one, other) => one.at - other.at);
   kept.sort((one, other) => one.partition - other.partition || one.offset - other.offset);
   faults.sort((one, other) => one.at - other.at);
-  return { sent, deliveries, tenures, kept, buried, purges, lost, lags, faults, memory, endedAt, ended, stray };
+  return { shared, sent, deliveries, tenures, kept, buried, purges, lost, lags, faults, memory, endedAt, ended, stray };
 }
 
 /** How long after a fault its effects still show: sessions run out, clients find another broker. */

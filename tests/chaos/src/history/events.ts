@@ -61,6 +61,8 @@ export type ProcessEvent = { readonly e: "ended"; readonly at: number };
 
 /** What the run itself did and saw. */
 export type RunEvent =
+  /** In a shared group consumers read a partition together: no order, and no owner. */
+  | { readonly e: "group"; readonly at: number; readonly mode: "exclusive" | "shared" }
   | {
       readonly e: "fault";
       readonly at: number;

@@ -1,5 +1,6 @@
 /** A run with faults that a seed chooses, one after another, over a world of its own. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { GroupMode } from "../actors/spec.ts";
 import type { Judgement } from "../check/judge.ts";
 import { type FaultKind, faultKinds, sessionTimeoutMs } from "../faults/faults.ts";
 import { createChance } from "../faults/random.ts";
@@ -9,6 +10,8 @@ import { type StoreKind, startWorld } from "./world.ts";
 
 export interface ChaosOptions {
   readonly store: StoreKind;
+  /** Default exclusive. */
+  readonly mode?: GroupMode;
   readonly seed: number;
   /** How long faults go on; the drain comes after. */
   readonly forMs: number;
@@ -21,11 +24,12 @@ export interface ChaosOptions {
 
 /** Runs and judges. The same seed chooses the same faults in the same order; what happens between processes is theirs. */
 export async function runChaos(options: ChaosOptions): Promise<Judgement> {
-  const { store, seed, forMs, only, ratePerSecond = 500, keepIn, told = () => undefined } = options;
+  const { store, mode = "exclusive", seed, forMs, only, ratePerSecond = 500, keepIn, told = () => undefined } = options;
   const chance = createChance(seed);
   const world = await startWorld({ store });
   try {
     const run = await startRun(world, {
+      mode,
       partitions: 8,
       drainTimeoutMs: 90_000,
       producer: { ratePerSecond, delayPerMille: 5, ttlPerMille: 5 },
@@ -51,7 +55,7 @@ export async function runChaos(options: ChaosOptions): Promise<Judgement> {
           kinds = chance.shuffled(faultKinds.filter(({ name, fits }) => fits(run) && (only?.includes(name) ?? true)));
         const kind = kinds.pop();
         if (kind === undefined) throw new Error(`no fault fits: ${only?.join(", ")}`);
-        told(`${store}, seed ${seed}: ${kind.name}`);
+        told(`${store}, ${mode}, seed ${seed}: ${kind.name}`);
         await kind.strike(run, chance);
         // A fail-over has no way back: this world's part is played.
         if (kind.name === "fail-over") break;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, deadLetterTopic, type Gmq, GmqError } from "@gmq/client";
 import { waitUntil } from "@gmq/e2e/harness/wait-until";
-import type { ConsumerSpec, ProducerSpec } from "../actors/spec.ts";
+import type { ConsumerSpec, GroupMode, ProducerSpec } from "../actors/spec.ts";
 import { type Judgement, judge } from "../check/judge.ts";
 import { nowMs, type RunEvent } from "../history/events.ts";
 import { openJournal, readHistory } from "../history/journal.ts";
@@ -43,6 +43,8 @@ export interface Run {
 export interface RunOptions {
   readonly partitions?: number;
   readonly bug?: string;
+  /** Default exclusive. */
+  readonly mode?: GroupMode;
   /** How long the group may take to settle everything after the last fault. */
   readonly drainTimeoutMs?: number;
   readonly producer?: Partial<ProducerSpec>;
@@ -59,7 +61,7 @@ let runs = 0;
 
 /** Makes the topic and an empty run over a world. */
 export async function startRun(world: World, options: RunOptions = {}): Promise<Run> {
-  const { partitions = 4, drainTimeoutMs = 60_000, bug } = options;
+  const { partitions = 4, drainTimeoutMs = 60_000, bug, mode = "exclusive" } = options;
   const folder = options.keepIn ?? (await mkdtemp(join(tmpdir(), "gmq-chaos-")));
   const topic = `chaos-${process.pid}-${++runs}`;
   const group = `${topic}-group`;
@@ -69,6 +71,7 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
   let names = 0;
   const admin = await connect({ brokers: world.brokersDirect, timeoutMs: 30_000 });
   await admin.admin.createTopic(topic, { partitions, timeoutMs: 30_000 });
+  note({ e: "group", at: nowMs(), mode });
   const sampler = setInterval(() => void sample(), memoryIntervalMs);
 
   async function sample(): Promise<void> {
@@ -155,12 +158,15 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
   }
 
   function consumerSpec(spec: Partial<ConsumerSpec> = {}): ConsumerSpec {
+    names++;
     return {
-      name: `c${++names}`,
+      name: `c${names}`,
       folder,
-      brokers: world.brokers,
+      // In shared mode desks of several brokers stand beside each other.
+      brokers: mode === "shared" && names % 2 === 0 ? world.brokers.toReversed() : world.brokers,
       topic,
       group,
+      mode,
       concurrency: 32,
       sessionTimeoutMs: 3_000,
       workMs: 0,
