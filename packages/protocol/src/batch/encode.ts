@@ -40,15 +40,22 @@ export interface BatchEncoder {
 
 const headerText = new TextEncoder();
 
-/** Makes an encoder whose buffer, never zeroed and never shared with others, starts at `initialBytes` (default 4 KiB) and doubles when full. */
+/** Of the kind that all buffers here are, so that the code that fills them sees one kind. */
+const noBytes: Uint8Array = Buffer.allocUnsafeSlow(0);
+
+/**
+ * Makes an encoder whose buffer, never zeroed and never shared with others, starts at `initialBytes` (default 4 KiB), later at what the last batch took, and doubles
+ * when full. An empty encoder holds none.
+ */
 export function createBatchEncoder(initialBytes = 4_096): BatchEncoder {
-  let buffer: Uint8Array = Buffer.allocUnsafeSlow(initialBytes);
+  let buffer: Uint8Array = noBytes;
+  let firstBytes = initialBytes;
   let position = 0;
   let recordCount = 0;
 
   function reserve(bytes: number): void {
     if (position + bytes <= buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, position + bytes));
+    const grown = Buffer.allocUnsafeSlow(Math.max(position === 0 ? firstBytes : buffer.length * 2, position + bytes));
     grown.set(buffer.subarray(0, position));
     buffer = grown;
   }
@@ -84,7 +91,8 @@ export function createBatchEncoder(initialBytes = 4_096): BatchEncoder {
     },
     take() {
       const bytes = buffer.subarray(0, position);
-      buffer = Buffer.allocUnsafeSlow(Math.max(initialBytes, Math.min(position, 1 << 20)));
+      buffer = noBytes;
+      firstBytes = Math.max(initialBytes, Math.min(position, 1 << 20));
       position = 0;
       recordCount = 0;
       return bytes;
@@ -94,7 +102,9 @@ export function createBatchEncoder(initialBytes = 4_096): BatchEncoder {
 
 /** Encodes a list of records as one batch. */
 export function encodeRecords(records: readonly EncodableRecord[]): Uint8Array {
-  const encoder = createBatchEncoder();
+  let bytes = 0;
+  for (const record of records) bytes += encodedRecordBytes(record);
+  const encoder = createBatchEncoder(bytes);
   for (const record of records) encoder.add(record);
   return encoder.take();
 }
