@@ -8,7 +8,7 @@ export const limitFields = {
     .int()
     .min(1)
     .max(1_000_000)
-    .default(10_000)
+    .default(20_000)
     .describe("connections at once, 1 to 1000000; more are refused"),
   streamsPerConnectionMax: z
     .number()

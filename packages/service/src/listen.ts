@@ -28,7 +28,7 @@ import type { ServerTls, TlsMaterial } from "./tls/server-tls.js";
 
 /** Bounds of a port. */
 export interface ListenLimits {
-  /** Connections at once; more are refused. Default 10,000. */
+  /** Connections at once; more are refused. Default 20,000. */
   readonly connectionsMax?: number;
   /** Streams that one HTTP/2 connection may have open. Default 1,000; a client uses few. */
   readonly streamsPerConnectionMax?: number;
@@ -102,7 +102,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   http2.on("sessionError", (error: Error) => logger.debug("HTTP/2 connection broke", { error }));
 
   const front = createFront(options, answer);
-  front.maxConnections = limits.connectionsMax ?? 10_000;
+  front.maxConnections = limits.connectionsMax ?? 20_000;
   const connected = options.tls === undefined ? "connection" : "secureConnection";
   const [serveHttp1] = front.listeners(connected) as [(this: Http1Server, socket: Socket) => void];
   front.removeAllListeners(connected);
