@@ -37,7 +37,7 @@ export function createFrameConnection(options: NodeTransportOptions): FrameConne
     const opened = connect(authority, { ...tls, settings, maxSessionMemory: 256 });
     opened.once("connect", () => {
       widenSession(opened);
-      if ("setNoDelay" in opened.socket) opened.socket.setNoDelay(true);
+      if (!opened.destroyed && "setNoDelay" in opened.socket) opened.socket.setNoDelay(true);
     });
     // What broke the connection reaches every stream as its own error.
     opened.on("error", () => opened.destroy());
