@@ -44,6 +44,7 @@ export function createGatewayPublish(
         limit: `${limits.headersMax} headers`,
       });
     }
+    for (const header of headers) checkHeaderName(header.key);
     const { config } = await topics.resolve(topic);
     const partition =
       request.partition ?? (key === undefined ? turn++ % config.partitions : partitionForKey(key, config.partitions));
@@ -73,6 +74,15 @@ export function createGatewayPublish(
     const { firstOffset: offset, duplicate, scheduled = false } = outcome;
     return { topic, partition, offset, duplicate, scheduled };
   };
+}
+
+function checkHeaderName(name: string): void {
+  const bytes = Buffer.byteLength(name);
+  if (bytes <= limits.headerKeyBytesMax) return;
+  throw new GmqError("invalid_argument", `a header's name takes ${bytes} bytes`, {
+    field: "headers",
+    limit: `${limits.headerKeyBytesMax} bytes of a name`,
+  });
 }
 
 function expiryOf({ ttlMs, deliverAtMs = 0n }: PublishRequest): number {

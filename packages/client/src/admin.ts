@@ -1,8 +1,9 @@
 /** Administration over AdminService of whichever broker the link is with. */
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import { AdminService, type GroupView, MemberKind } from "@gmq/protocol/messages";
 import { createServiceClient } from "@gmq/transport";
 import type { CallOptions } from "./call-options.js";
+import { checkPartition, checkTimeout, inRange } from "./checked-values.js";
 import { type Start, startOf } from "./consumer-options.js";
 import { createDeadLetterAdmin, type DeadLetterAdmin } from "./dead-letter-admin.js";
 import { type AdminCall, createGroupAdmin, type GroupAdmin } from "./group-admin.js";
@@ -98,6 +99,7 @@ const callTimeoutMsDefault = 10_000;
 export function createAdmin(link: Link, topicChanged: (name: string) => void): Admin {
   const call: AdminCall = async (options, run) => {
     const timeoutMs = options?.timeoutMs ?? callTimeoutMsDefault;
+    checkTimeout(timeoutMs);
     const callOptions = { timeoutMs, ...(options?.signal === undefined ? {} : { signal: options.signal }) };
     await link.whenOpen(callOptions);
     return run(createServiceClient(AdminService, link.transport()), callOptions);
@@ -139,9 +141,11 @@ export function createAdmin(link: Link, topicChanged: (name: string) => void): A
       await call(options, (client, callOptions) => client.deleteGroup({ group }, callOptions));
     },
     async browse(topic, options) {
-      const { partition = 0, from = "earliest", limit = 100 } = options ?? {};
+      const { partition = 0, from = "earliest", limit = limits.browseRecordsDefault } = options ?? {};
+      checkPartition("partition", partition);
+      inRange("limit", limit, 1, limits.browseRecordsMax);
       const answer = await call(options, (client, callOptions) =>
-        client.browseRecords({ topic, partition, from: startOf(from), limit }, callOptions),
+        client.browseRecords({ topic, partition, from: startOf("from", from), limit }, callOptions),
       );
       const records = answer.records.map(({ offset, record }) => {
         if (record === undefined) throw missing("record");

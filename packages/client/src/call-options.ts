@@ -1,4 +1,5 @@
 import { GmqError } from "@gmq/protocol/portable";
+import { checkTimeout } from "./checked-values.js";
 
 /** Every awaitable takes these. */
 export interface CallOptions {
@@ -18,6 +19,9 @@ export async function bounded<Result>(
   what: string,
 ): Promise<Result> {
   if (signal === undefined && timeoutMs === undefined) return promise;
+  // The loser of the race is nobody's business any more.
+  promise.catch(ignore);
+  checkTimeout(timeoutMs);
   let stop: (() => void) | undefined;
   const limit = new Promise<never>((_, reject) => {
     const abort = (): void => reject(new GmqError("cancelled", `${what} was given up`, { cause: signal?.reason }));
@@ -40,8 +44,6 @@ export async function bounded<Result>(
       signal?.removeEventListener("abort", abort);
     };
   });
-  // The loser of the race is nobody's business any more.
-  promise.catch(ignore);
   return Promise.race([promise, limit]).finally(() => stop?.());
 }
 

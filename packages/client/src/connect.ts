@@ -1,7 +1,8 @@
 import { GmqError } from "@gmq/protocol";
 import type { TlsClientOptions } from "@gmq/transport";
 import { type Admin, createAdmin } from "./admin.js";
-import { type ConsumerOptions, inRange } from "./consumer-options.js";
+import { inRange } from "./checked-values.js";
+import type { ConsumerOptions } from "./consumer-options.js";
 import { type Instrumentation, instrumentHandler, instrumentProducer } from "./instrumentation.js";
 import { createLink } from "./link.js";
 import type { Message } from "./message.js";
@@ -120,6 +121,12 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     },
     subscribe(topic, subscribeOptions, handler) {
       assertOpen();
+      if (typeof handler !== "function") {
+        throw new GmqError("invalid_argument", `the handler is of type ${typeof handler}`, {
+          field: "handler",
+          limit: "a function",
+        });
+      }
       const drain = (): Promise<void> => subscription.drain();
       const traced =
         instrumentation === undefined

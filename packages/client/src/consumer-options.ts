@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type StartPositionSchema, SubscriptionMode } from "@gmq/protocol/messages";
 import { checkName, GmqError, isTopicPattern, limits, topicPattern } from "@gmq/protocol/portable";
+import { checkOffset, inRange, momentMs, oneOf } from "./checked-values.js";
 
 /** Where a NEW group begins; a group that exists goes on where it is. */
 export type Start = "earliest" | "latest" | { readonly offset: bigint } | { readonly timestamp: Date | number };
@@ -43,7 +44,7 @@ export type OnInvalid = "fail" | "skip" | "deadLetter";
 export interface ConsumerSettings {
   readonly group: string;
   readonly mode: ConsumerMode;
-  readonly start: Start;
+  readonly start: WireStart;
   readonly records: number;
   readonly bytes: number;
   readonly sessionTimeoutMs: number;
@@ -70,12 +71,8 @@ export function checkConsumer(topics: readonly string[], options: ConsumerOption
     onInvalid = "deadLetter",
     stallMs = 60_000,
   } = options;
-  if (!["fail", "skip", "deadLetter"].includes(onInvalid)) {
-    throw new GmqError("invalid_argument", `onInvalid is ${String(onInvalid)}`, {
-      field: "onInvalid",
-      limit: "fail, skip or deadLetter",
-    });
-  }
+  oneOf("onInvalid", onInvalid, ["fail", "skip", "deadLetter"]);
+  oneOf("mode", mode, Object.keys(wireModes));
   const { records = mode === "shared" ? 100 : 5_000, bytes = 16 * 1024 * 1024 } = maxInFlight;
   checkName("group", group);
   if (memberId !== undefined) checkName("member_id", memberId);
@@ -89,39 +86,29 @@ export function checkConsumer(topics: readonly string[], options: ConsumerOption
   inRange("maxInFlight.bytes", bytes, 1, limits.creditBytesMax);
   if (stallMs !== false) inRange("stallMs", stallMs, 1_000, 86_400_000);
   inRange("sessionTimeoutMs", sessionTimeoutMs, limits.sessionTimeoutMsMin, limits.sessionTimeoutMsMax);
-  if (!(mode in wireModes)) {
-    throw new GmqError("invalid_argument", `mode is ${JSON.stringify(mode)}`, {
-      field: "mode",
-      limit: Object.keys(wireModes).join(", "),
-    });
-  }
-  return { group, mode, start, records, bytes, sessionTimeoutMs, memberId, stallMs };
+  return { group, mode, start: startOf("start", start), records, bytes, sessionTimeoutMs, memberId, stallMs };
 }
 
-/** A start position as the wire has it. @throws GmqError `invalid_argument` */
-export function startOf(start: Start): MessageInitShape<typeof StartPositionSchema> {
+/** A start position as the wire has it. */
+type WireStart = MessageInitShape<typeof StartPositionSchema>;
+
+/** A start position, which the user gave as `field`, as the wire has it. @throws GmqError `invalid_argument` */
+export function startOf(field: string, start: Start): WireStart {
   if (start === "earliest") return { position: { case: "earliest", value: true } };
   if (start === "latest") return { position: { case: "latest", value: true } };
-  if ("offset" in start) {
-    if (start.offset < 0n)
-      throw new GmqError("invalid_argument", `offset is ${start.offset}`, {
-        field: "start.offset",
-        limit: "0 or more",
-      });
-    return { position: { case: "offset", value: start.offset } };
+  if (typeof start === "object" && start !== null) {
+    if ("offset" in start) {
+      checkOffset(`${field}.offset`, start.offset);
+      return { position: { case: "offset", value: start.offset } };
+    }
+    if ("timestamp" in start) {
+      return {
+        position: { case: "timestampMs", value: BigInt(momentMs(`${field}.timestamp`, start.timestamp)) },
+      };
+    }
   }
-  const timestampMs = typeof start.timestamp === "number" ? start.timestamp : start.timestamp.getTime();
-  if (!Number.isSafeInteger(timestampMs) || timestampMs < 0) {
-    throw new GmqError("invalid_argument", `timestamp is ${timestampMs}`, {
-      field: "start.timestamp",
-      limit: "0 to 2^53 - 1 ms",
-    });
-  }
-  return { position: { case: "timestampMs", value: BigInt(timestampMs) } };
-}
-
-/** @throws GmqError `invalid_argument` when the number is not an integer in the range */
-export function inRange(field: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new GmqError("invalid_argument", `${field} is ${value}`, { field, limit: `${min} to ${max}` });
+  throw new GmqError("invalid_argument", `${field} is no place in a topic`, {
+    field,
+    limit: '"earliest", "latest", { offset } or { timestamp }',
+  });
 }

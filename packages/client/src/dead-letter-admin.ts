@@ -9,7 +9,7 @@ import {
 } from "@gmq/protocol/messages";
 import { type createServiceClient, errorFromMessage } from "@gmq/transport";
 import type { CallOptions } from "./call-options.js";
-import { inRange } from "./consumer-options.js";
+import { checkOffset, checkPartition, inRange } from "./checked-values.js";
 
 /** Dead letters of one group for one topic. */
 export interface DeadLetterQueue {
@@ -155,7 +155,7 @@ export function createDeadLetterAdmin(call: AdminCall): DeadLetterAdmin {
     const request = {
       topic,
       group,
-      selected: selected.map(({ partition, offset }) => ({ partition, offset })),
+      selected: selected.map((place) => checkedPlace("selected", place)),
       ratePerSecond: ratePerSecond ?? 0,
       redrivesMax: maxRedrives ?? 0,
       dryRun,
@@ -199,12 +199,13 @@ export function createDeadLetterAdmin(call: AdminCall): DeadLetterAdmin {
     },
 
     async deadLetters(topic, { group, filter, limit, after, ...options }) {
+      if (limit !== undefined) inRange("limit", limit, 1, 1_000);
       const request = {
         topic,
         group,
         limit: limit ?? 0,
         ...(filter === undefined ? {} : { filter: filterOf(filter) }),
-        ...(after === undefined ? {} : { after: placeOf(after) }),
+        ...(after === undefined ? {} : { after: checkedPlace("after", after) }),
       };
       const answer = await call(options, (client, callOptions) => client.listDeadLetters(request, callOptions));
       return {
@@ -226,8 +227,18 @@ export function createDeadLetterAdmin(call: AdminCall): DeadLetterAdmin {
 }
 
 function filterOf({ key, ...filter }: DeadLetterFilter): MessageInitShape<typeof DeadLetterFilterSchema> {
+  const { partition, fromOffset, toOffset } = filter;
+  if (partition !== undefined) checkPartition("filter.partition", partition);
+  if (fromOffset !== undefined) checkOffset("filter.fromOffset", fromOffset);
+  if (toOffset !== undefined) checkOffset("filter.toOffset", toOffset);
   if (key === undefined) return filter;
   return { ...filter, key: typeof key === "string" ? text.encode(key) : key };
+}
+
+function checkedPlace(field: string, place: DeadLetterPlace): DeadLetterPlace {
+  checkPartition(`${field}.partition`, place.partition);
+  checkOffset(`${field}.offset`, place.offset);
+  return placeOf(place);
 }
 
 function placeOf({ partition, offset }: DeadLetterPlace): DeadLetterPlace {

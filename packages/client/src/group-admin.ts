@@ -2,6 +2,7 @@
 import type { AdminService, GroupMove as MoveMessage } from "@gmq/protocol/messages";
 import type { createServiceClient } from "@gmq/transport";
 import type { CallOptions } from "./call-options.js";
+import { checkPartition, inRange } from "./checked-values.js";
 import { type Start, startOf } from "./consumer-options.js";
 
 /** What a reset does in a partition. */
@@ -93,11 +94,12 @@ export function createGroupAdmin(call: AdminCall): GroupAdmin {
   return {
     async resetGroup(group, options) {
       const { topic, partitions = [], to, dryRun = false, expectedVersion } = options;
+      for (const partition of partitions) checkPartition("partitions", partition);
       const request = {
         group,
         topic,
         partitions: [...partitions],
-        to: startOf(to),
+        to: startOf("to", to),
         dryRun,
         ...(expectedVersion === undefined ? {} : { expectedVersion }),
       };
@@ -111,12 +113,16 @@ export function createGroupAdmin(call: AdminCall): GroupAdmin {
       await call(options, (client, callOptions) => client.resumeGroup({ group, topic: options?.topic }, callOptions));
     },
     async explain(group, topic, partition, options) {
+      checkPartition("partition", partition);
       const request = { group, topic, partition };
       const { conditions } = await call(options, (client, callOptions) => client.explainGroup(request, callOptions));
       return conditions.map(({ code, text }) => ({ code, text }));
     },
     async listPending(group, topic, partition, options) {
-      const request = { group, topic, partition, limit: options?.limit ?? 100 };
+      const limit = options?.limit ?? 100;
+      checkPartition("partition", partition);
+      inRange("limit", limit, 1, 1_000);
+      const request = { group, topic, partition, limit };
       const answer = await call(options, (client, callOptions) => client.listPending(request, callOptions));
       return {
         records: answer.records.map(({ offset, attempts, dueInMs }) => ({ offset, attempts, dueInMs })),

@@ -7,7 +7,7 @@ import { GmqError, isTopicPattern, limits } from "@gmq/protocol";
 import type { Assignment as AssignmentMessage, Deliver, Revoked, SettleRefusal } from "@gmq/protocol/messages";
 import { errorFromMessage } from "@gmq/transport";
 import { bounded, type CallOptions } from "./call-options.js";
-import { type ConsumerOptions, checkConsumer, startOf, wireModes } from "./consumer-options.js";
+import { type ConsumerOptions, checkConsumer, wireModes } from "./consumer-options.js";
 import { messagesOf } from "./delivered-entries.js";
 import type { EventStream } from "./event-stream.js";
 import type { BrokerFrame, ClientFrame, Link } from "./link.js";
@@ -111,7 +111,7 @@ export function createGroupConsumer(
           topicPatterns: topics.filter(isTopicPattern),
           mode: wireModes[settings.mode],
           positions: resume?.positions() ?? [],
-          start: startOf(settings.start),
+          start: settings.start,
           memberId,
           sessionTimeoutMs: settings.sessionTimeoutMs,
           staticMember: settings.memberId !== undefined,

@@ -1,7 +1,8 @@
 /** Consume by hand: `messages()` one by one, `receive()` batch by batch. What is read is settled by the reader; the queue is bounded by the credit. */
 import { GmqError, limits } from "@gmq/protocol";
 import { bounded, type CallOptions } from "./call-options.js";
-import { type ConsumerOptions, inRange } from "./consumer-options.js";
+import { checkTimeout, inRange } from "./checked-values.js";
+import type { ConsumerOptions } from "./consumer-options.js";
 import { createEventStream } from "./event-stream.js";
 import { createExpiredRecords } from "./expired-records.js";
 import { createGroupConsumer } from "./group-consumer.js";
@@ -173,6 +174,7 @@ export function createConsumer<In, Out>(
   const consumer: Consumer<Out> = {
     async receive({ max = 500, timeoutMs = 30_000, signal } = {}) {
       inRange("max", max, 1, limits.creditRecordsMax);
+      checkTimeout(timeoutMs);
       const untilMs = performance.now() + timeoutMs;
       let raws: RawMessage[] = [];
       let opened: Message<Out>[] = [];

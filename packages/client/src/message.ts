@@ -1,5 +1,6 @@
-import type { DecodedHeader } from "@gmq/protocol";
+import { type DecodedHeader, GmqError, limits } from "@gmq/protocol";
 import type { CallOptions } from "./call-options.js";
+import { inRange } from "./checked-values.js";
 import { type Rejection, rejection } from "./reject-text.js";
 
 /** A record that was delivered. Settle each once; what is not settled comes again, to this consumer or another. */
@@ -24,7 +25,7 @@ export interface Message<Value> {
   readonly epoch: bigint;
   /** Done. Resolves when the store has it. @throws GmqError `fenced` when another consumer took over */
   ack(options?: CallOptions): Promise<void>;
-  /** Failed: counts an attempt, the record comes again after `delayMs` (default 0). */
+  /** Failed: counts an attempt, the record comes again after `delayMs` (0 to 49 days, default 0). @throws GmqError `invalid_argument` */
   retry(options?: CallOptions & { readonly delayMs?: number }): Promise<void>;
   /** Handed back untouched, no attempt counted; it comes again at once. */
   release(options?: CallOptions): Promise<void>;
@@ -151,8 +152,10 @@ class DeliveredMessage<Value> implements Message<Value> {
   }
 
   get retry(): Message<Value>["retry"] {
-    return ({ delayMs = 0, ...options } = {}) =>
-      this.#settle(this.#raw, { verb: "retry", delayMs, inPlace: false }, options);
+    return async ({ delayMs = 0, ...options } = {}) => {
+      inRange("delayMs", delayMs, 0, limits.retryDelayMsMax);
+      return this.#settle(this.#raw, { verb: "retry", delayMs, inPlace: false }, options);
+    };
   }
 
   get release(): Message<Value>["release"] {
@@ -160,6 +163,14 @@ class DeliveredMessage<Value> implements Message<Value> {
   }
 
   get reject(): Message<Value>["reject"] {
-    return (reason, { cause, ...options } = {}) => this.#settle(this.#raw, rejection(reason, cause), options);
+    return async (reason, { cause, ...options } = {}) => {
+      if (typeof reason !== "string") {
+        throw new GmqError("invalid_argument", `the reason is of type ${typeof reason}`, {
+          field: "reason",
+          limit: "a text",
+        });
+      }
+      return this.#settle(this.#raw, rejection(reason, cause), options);
+    };
   }
 }

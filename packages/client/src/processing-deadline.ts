@@ -1,5 +1,5 @@
 import { GmqError } from "@gmq/protocol";
-import { inRange } from "./consumer-options.js";
+import { inRange } from "./checked-values.js";
 
 /** How long one attempt at a record may take. */
 export interface ProcessingDeadline {

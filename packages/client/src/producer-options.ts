@@ -1,5 +1,5 @@
 import { type CodecName, GmqError, limits } from "@gmq/protocol";
-import { inRange } from "./consumer-options.js";
+import { inRange } from "./checked-values.js";
 
 /** How a producer batches, waits and retries. */
 export interface ProducerOptions {

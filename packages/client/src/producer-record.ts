@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type EncodableRecord, encodedRecordBytes, GmqError, limits } from "@gmq/protocol";
+import { momentMs } from "./checked-values.js";
 
 /** A record to send. */
 export interface ProducerRecord<Value> {
@@ -33,7 +34,7 @@ export function encodableOf<In>(
   value: Uint8Array,
 ): EncodableRecord {
   return {
-    key: typeof key === "string" ? utf8.encode(key) : key,
+    key: key === undefined ? undefined : bytesOf("key", key),
     value,
     headers: headersOf(headers),
     timestampMs: timestampOf(timestamp),
@@ -61,6 +62,7 @@ export interface RecordTags {
 
 /** The record's tags; a delayed one without an id gets one, so that it is kept once however often it is sent. @throws GmqError `invalid_argument` */
 export function tagsOf({ dedupeId, deliverAt }: ProducerRecord<unknown>): RecordTags | undefined {
+  if (dedupeId !== undefined) checkDedupeId(dedupeId);
   if (deliverAt === undefined) return dedupeId === undefined ? undefined : { dedupeId, deliverAtMs: 0n };
   const nowMs = Date.now();
   const ms = checkedDeliverAt(deliverAt, nowMs);
@@ -68,11 +70,11 @@ export function tagsOf({ dedupeId, deliverAt }: ProducerRecord<unknown>): Record
 }
 
 function checkedDeliverAt(deliverAt: Date | number, nowMs: number): number {
-  const ms = typeof deliverAt === "number" ? deliverAt : deliverAt.getTime();
+  const ms = deliverAt instanceof Date ? deliverAt.getTime() : deliverAt;
   if (!Number.isSafeInteger(ms) || ms < 0 || ms - nowMs > limits.deliverAfterMsMax) {
     throw new GmqError("invalid_argument", `deliverAt is ${ms}`, {
       field: "deliverAt",
-      limit: `${limits.deliverAfterMsMax} ms from now`,
+      limit: `a time up to ${limits.deliverAfterMsMax} ms from now`,
     });
   }
   return ms;
@@ -92,7 +94,7 @@ function headersOf(headers: Readonly<Record<string, string | Uint8Array>> | unde
   if (headers === undefined) return undefined;
   const list = Object.entries(headers).map(([key, value]) => ({
     key,
-    value: typeof value === "string" ? utf8.encode(value) : value,
+    value: bytesOf(`headers.${key.slice(0, 64)}`, value),
   }));
   if (list.length > limits.headersMax) {
     throw new GmqError("invalid_argument", `${list.length} headers`, {
@@ -100,12 +102,37 @@ function headersOf(headers: Readonly<Record<string, string | Uint8Array>> | unde
       limit: `${limits.headersMax} headers`,
     });
   }
+  for (const { key } of list) {
+    // A character takes three bytes at most, so short names need no look.
+    if (key.length * 3 <= limits.headerKeyBytesMax) continue;
+    const bytes = utf8.encode(key).length;
+    if (bytes <= limits.headerKeyBytesMax) continue;
+    throw new GmqError("invalid_argument", `a header's name takes ${bytes} bytes`, {
+      field: "headers",
+      limit: `${limits.headerKeyBytesMax} bytes of a name`,
+    });
+  }
   return list;
 }
 
+function bytesOf(field: string, value: string | Uint8Array): Uint8Array {
+  if (typeof value === "string") return utf8.encode(value);
+  if (value instanceof Uint8Array) return value;
+  throw new GmqError("invalid_argument", `${field} is ${value === null ? "null" : `of type ${typeof value}`}`, {
+    field,
+    limit: "text or bytes",
+  });
+}
+
+function checkDedupeId(dedupeId: string): void {
+  const bytes = typeof dedupeId === "string" ? utf8.encode(dedupeId).length : 0;
+  if (bytes >= 1 && bytes <= limits.dedupeIdBytesMax) return;
+  throw new GmqError("invalid_argument", `dedupeId takes ${bytes} bytes`, {
+    field: "dedupeId",
+    limit: `a text of 1 to ${limits.dedupeIdBytesMax} bytes`,
+  });
+}
+
 function timestampOf(timestamp: number | Date | undefined): number {
-  if (timestamp === undefined) return Date.now();
-  const ms = typeof timestamp === "number" ? timestamp : timestamp.getTime();
-  if (Number.isSafeInteger(ms) && ms >= 0) return ms;
-  throw new GmqError("invalid_argument", `timestamp is ${ms}`, { field: "timestamp", limit: "0 to 2^53 - 1 ms" });
+  return timestamp === undefined ? Date.now() : momentMs("timestamp", timestamp);
 }

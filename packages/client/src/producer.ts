@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { type EncodableRecord, GmqError, limits } from "@gmq/protocol";
 import { createByteBudget } from "./byte-budget.js";
 import { bounded, type CallOptions } from "./call-options.js";
+import { checkTimeout } from "./checked-values.js";
 import type { Link } from "./link.js";
 import { createOutbox } from "./outbox.js";
 import { createPartitionAccumulator, type PartitionAccumulator, type RecordWaiter } from "./partition-accumulator.js";
@@ -256,6 +257,7 @@ export function createProducer(
           failed: reject,
         });
         try {
+          checkTimeout(given?.timeoutMs);
           add(like, record, callOptions, waiterOf)?.catch(reject);
         } catch (error) {
           reject(GmqError.from(error));
@@ -265,6 +267,7 @@ export function createProducer(
     },
 
     async sendBatch(like, records, given) {
+      checkTimeout(given?.timeoutMs);
       const callOptions = callOptionsOf(given);
       const results = new Array<SendResult>(records.length);
       const refused = closing !== undefined;

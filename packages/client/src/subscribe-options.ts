@@ -1,5 +1,6 @@
 import { GmqError } from "@gmq/protocol";
-import { type ConsumerOptions, inRange } from "./consumer-options.js";
+import { inRange, oneOf } from "./checked-values.js";
+import type { ConsumerOptions } from "./consumer-options.js";
 import { processingTimeoutMsMax } from "./processing-deadline.js";
 
 /** What a subscription with a handler takes. */
@@ -51,6 +52,8 @@ export function checkSubscribe(options: SubscribeOptions): SubscribeSettings {
   const { initialMs = 200, maxMs = 30_000 } = retry.backoff ?? {};
   const { place = isShared ? "delayed" : "in-order", maxAttempts = 8, maxHandBacks = 20 } = retry;
   inRange("concurrency", concurrency, 1, 10_000);
+  oneOf("orderBy", orderBy, ["key", "partition", "none"]);
+  oneOf("retry.place", place, ["in-order", "delayed"]);
   inRange("retry.backoff.initialMs", initialMs, 1, 86_400_000);
   inRange("retry.backoff.maxMs", maxMs, initialMs, 86_400_000);
   inRange("retry.maxAttempts", maxAttempts, 1, 1_000_000);

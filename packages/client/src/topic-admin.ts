@@ -1,7 +1,8 @@
 /** Administration of topics: making, changing, measuring and trimming them. */
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import type { PartitionStats, TopicConfig, TopicInfo as TopicMessage } from "@gmq/protocol/messages";
 import type { CallOptions } from "./call-options.js";
+import { checkOffset, checkPartition, inRange } from "./checked-values.js";
 import type { AdminCall } from "./group-admin.js";
 
 /** What of a partition is kept; any of the bounds lets the oldest go, and the last batch always stays. */
@@ -116,6 +117,7 @@ export function createTopicAdmin(call: AdminCall, changed: (name: string) => voi
 
   return {
     async createTopic(name, options = {}) {
+      if (options.partitions !== undefined) inRange("partitions", options.partitions, 1, limits.partitionsMax);
       const config = { partitions: options.partitions ?? 0, ...settingsOf(options) };
       const { topic } = await call(options, (client, callOptions) =>
         client.createTopic({ topic: name, config }, callOptions),
@@ -154,12 +156,15 @@ export function createTopicAdmin(call: AdminCall, changed: (name: string) => voi
       }
     },
     async addPartitions(name, partitions, options) {
+      checkPartition("partitions", partitions);
       const request = { topic: name, partitions, dryRun: options?.dryRun ?? false };
       const answer = await call(options, (client, callOptions) => client.addPartitions(request, callOptions));
       if (!request.dryRun) changed(name);
       return { topic: topicOf(answer.topic), warning: answer.warning };
     },
     async purge(topic, { toOffset, partition, dryRun = false, ...options }) {
+      checkOffset("toOffset", toOffset);
+      if (partition !== undefined) checkPartition("partition", partition);
       const request = { topic, toOffset, dryRun, ...(partition === undefined ? {} : { partition }) };
       const { partitions } = await call(options, (client, callOptions) => client.purgeTopic(request, callOptions));
       return partitions.map(({ losses, ...purged }) => ({
@@ -177,6 +182,12 @@ function settingsOf(settings: { readonly retention?: Retention | undefined; read
   const { retention, bytesMax } = settings;
   const bound = wholeNumber("bytesMax", bytesMax);
   if (retention === undefined) return { bytesMax: bound };
+  if (typeof retention !== "object") {
+    throw new GmqError("invalid_argument", `retention is ${JSON.stringify(retention)}`, {
+      field: "retention",
+      limit: "{ ms, bytes, records, workQueue }",
+    });
+  }
   return {
     bytesMax: bound,
     retention: {

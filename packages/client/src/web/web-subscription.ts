@@ -4,8 +4,9 @@
  */
 import type { Client } from "@connectrpc/connect";
 import type { BrokerService, ConsumedRecord, ConsumeResponse } from "@gmq/protocol/messages";
-import { GmqError } from "@gmq/protocol/portable";
-import { checkConsumer, type OnInvalid, type Start, startOf, wireModes } from "../consumer-options.js";
+import { GmqError, limits } from "@gmq/protocol/portable";
+import { inRange } from "../checked-values.js";
+import { checkConsumer, type OnInvalid, type Start, wireModes } from "../consumer-options.js";
 import { createLanes } from "../lanes.js";
 import type { Message, Settlement } from "../message.js";
 import { pause } from "../pause.js";
@@ -96,7 +97,12 @@ export function createWebSubscription<In, Out>(
   const { initialMs = 200, maxMs = 30_000 } = retry.backoff ?? {};
   const { maxAttempts = 8 } = retry;
   const topics = topicListOf(like);
-  const { group } = checkConsumer(topics.names, { group: options.group, mode, start });
+  const { group, start: position } = checkConsumer(topics.names, { group: options.group, mode, start, onInvalid });
+  inRange("concurrency", concurrency, 1, 10_000);
+  inRange("maxInFlight", maxInFlight, 1, limits.creditRecordsMax);
+  inRange("retry.backoff.initialMs", initialMs, 1, 86_400_000);
+  inRange("retry.backoff.maxMs", maxMs, initialMs, 86_400_000);
+  inRange("retry.maxAttempts", maxAttempts, 1, 1_000_000);
   const stopping = new AbortController();
   const lanes = createLanes<Delivered>(concurrency, run);
   const outcome = Promise.withResolvers<void>();
@@ -167,7 +173,7 @@ export function createWebSubscription<In, Out>(
     stopping.signal.addEventListener("abort", stop, { once: true });
     let watchdog = setTimeout(stop, silenceMsMax);
     try {
-      const request = { group, topics: [...topics.names], start: startOf(start), maxInFlight, mode: wireModes[mode] };
+      const request = { group, topics: [...topics.names], start: position, maxInFlight, mode: wireModes[mode] };
       for await (const response of client.consume(request, { signal: own.controller.signal })) {
         clearTimeout(watchdog);
         watchdog = setTimeout(stop, silenceMsMax);

@@ -1,0 +1,137 @@
+/** What users give wrong: refused with field and limit before anything of it is sent, so that the session, and everybody else on it, lives on. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connect, type Gmq, type ProducerRecord, type SubscribeOptions } from "../src/index.js";
+import { startDeployment, type TestDeployment } from "./harness/test-deployment.js";
+
+let test: TestDeployment;
+let gmq: Gmq;
+let connectionsLost = 0;
+
+beforeAll(async () => {
+  test = await startDeployment();
+  gmq = await connect({ brokers: test.urls, reconnect: { initialMs: 20, maxMs: 100 } });
+  await gmq.admin.createTopic("t", { partitions: 2 });
+  const watch = gmq.subscribe("t", { group: "watch" }, () => undefined);
+  void (async () => {
+    for await (const { type } of watch.status()) if (type === "reconnecting") connectionsLost++;
+  })();
+});
+
+afterAll(async () => {
+  await Promise.race([gmq.close(), sleep(5_000)]);
+  await test.stop();
+});
+
+/** Values that a program has without its author knowing. */
+const wrong = (value: unknown): never => value as never;
+
+describe("subscribe", () => {
+  it.each<[string, Partial<SubscribeOptions>, string]>([
+    ["orderBy", { orderBy: wrong("nothing") }, "key, partition, none"],
+    ["retry.place", { retry: { place: wrong("later") } }, "in-order, delayed"],
+    ["mode", { mode: wrong("toString") }, "exclusive, shared, broadcast"],
+    ["onInvalid", { onInvalid: wrong("ignore") }, "fail, skip, deadLetter"],
+    ["start", { start: wrong("middle") }, '"earliest", "latest", { offset } or { timestamp }'],
+    ["start", { start: wrong(null) }, '"earliest", "latest", { offset } or { timestamp }'],
+    ["start.offset", { start: { offset: -1n } }, "a bigint, 0 to 2^63 - 1"],
+    ["start.offset", { start: { offset: wrong(5) } }, "a bigint, 0 to 2^63 - 1"],
+    ["start.offset", { start: { offset: 2n ** 63n } }, "a bigint, 0 to 2^63 - 1"],
+    ["start.timestamp", { start: { timestamp: new Date("never") } }, "0 to 2^53 - 1 ms"],
+    ["start.timestamp", { start: { timestamp: wrong("2026-01-01") } }, "0 to 2^53 - 1 ms"],
+  ])("%s: %o", (field, options, limit) => {
+    expect(() => gmq.subscribe("t", { group: "g", ...options }, () => undefined)).toThrowError(
+      expect.objectContaining({ code: "invalid_argument", field, limit }),
+    );
+    if (!("orderBy" in options || "retry" in options)) {
+      expect(() => gmq.consumer("t", { group: "g", ...options })).toThrowError(
+        expect.objectContaining({ code: "invalid_argument", field }),
+      );
+    }
+  });
+
+  it("without a handler", () => {
+    expect(() => gmq.subscribe("t", { group: "g" }, wrong(undefined))).toThrowError(
+      expect.objectContaining({ code: "invalid_argument", field: "handler", limit: "a function" }),
+    );
+  });
+});
+
+it.each<[string, Partial<ProducerRecord<string>>]>([
+  ["key", { key: wrong(7) }],
+  ["headers.retries", { headers: { retries: wrong(3) } }],
+  ["headers.none", { headers: { none: wrong(null) } }],
+  ["headers", { headers: { ["é".repeat(513)]: "1" } }],
+  ["dedupeId", { dedupeId: "x".repeat(257) }],
+  ["dedupeId", { dedupeId: "" }],
+  ["dedupeId", { dedupeId: wrong(5) }],
+  ["deliverAt", { deliverAt: wrong("2030-01-01") }],
+  ["deliverAt", { deliverAt: new Date("never") }],
+  ["timestamp", { timestamp: wrong("now") }],
+])("a record is refused for its %s: %o", async (field, record) => {
+  await using producer = gmq.producer();
+  const limit: unknown = expect.stringMatching(/.+/);
+  await expect(producer.send("t", { value: "v", ...record })).rejects.toMatchObject({
+    code: "invalid_argument",
+    field,
+    limit,
+  });
+  const [result] = await producer.sendBatch("t", [{ value: "v", ...record }]);
+  expect(result).toMatchObject({ ok: false, error: { code: "invalid_argument", field } });
+});
+
+it("a header's name may take 1,024 bytes", async () => {
+  await using producer = gmq.producer();
+  await producer.send("t", { value: "v", headers: { ["é".repeat(512)]: "1" } });
+});
+
+it.each<[string, string, () => Promise<unknown>]>([
+  ["createTopic", "partitions", () => gmq.admin.createTopic("u", { partitions: 0 })],
+  ["createTopic", "partitions", () => gmq.admin.createTopic("u", { partitions: 1.5 })],
+  ["createTopic", "retention", () => gmq.admin.createTopic("u", { retention: wrong("7d") })],
+  ["addPartitions", "partitions", () => gmq.admin.addPartitions("t", -1)],
+  ["purge", "toOffset", () => gmq.admin.purge("t", { toOffset: wrong(undefined) })],
+  ["purge", "partition", () => gmq.admin.purge("t", { toOffset: 1n, partition: -1 })],
+  ["explain", "partition", () => gmq.admin.explain("watch", "t", -1)],
+  ["resetGroup", "to", () => gmq.admin.resetGroup("watch", { topic: "t", to: wrong("middle") })],
+  ["resetGroup", "to.offset", () => gmq.admin.resetGroup("watch", { topic: "t", to: { offset: -1n } })],
+  ["resetGroup", "partitions", () => gmq.admin.resetGroup("watch", { topic: "t", to: "latest", partitions: [-1] })],
+  ["listPending", "limit", () => gmq.admin.listPending("watch", "t", 0, { limit: 1_001 })],
+  ["browse", "limit", () => gmq.admin.browse("t", { limit: -1 })],
+  ["browse", "from.timestamp", () => gmq.admin.browse("t", { from: { timestamp: -1 } })],
+  ["deadLetters", "limit", () => gmq.admin.deadLetters("t", { group: "g", limit: -1 })],
+  ["redrive", "filter.partition", () => gmq.admin.redrive("t", { group: "g", filter: { partition: -1 } })],
+  [
+    "redrive",
+    "selected.offset",
+    () => gmq.admin.redrive("t", { group: "g", selected: [{ partition: 0, offset: -1n }] }),
+  ],
+  ["a call", "timeoutMs", () => gmq.admin.listTopics({ timeoutMs: Number.NaN })],
+  ["send", "timeoutMs", () => gmq.producer().send("t", { value: "v" }, { timeoutMs: Number.POSITIVE_INFINITY })],
+])("%s is refused for its %s", async (_call, field, run) => {
+  const limit: unknown = expect.stringMatching(/.+/);
+  await expect(run()).rejects.toMatchObject({ code: "invalid_argument", field, limit });
+});
+
+it("a verdict that is none is refused, and the record can still be settled", async () => {
+  await gmq.producer().send("t", { partition: 1, value: "settle me" });
+  await using consumer = gmq.consumer("t", { group: "by-hand" });
+  const batch = await consumer.receive({ timeoutMs: 10_000 });
+  const message = batch?.messages[0];
+  for (const delayMs of [-1, Number.NaN, 1.5, 50 * 86_400_000]) {
+    await expect(message?.retry({ delayMs })).rejects.toMatchObject({ code: "invalid_argument", field: "delayMs" });
+  }
+  await expect(message?.reject(wrong(undefined))).rejects.toMatchObject({ code: "invalid_argument", field: "reason" });
+  await expect(consumer.receive({ timeoutMs: -1 })).rejects.toMatchObject({
+    code: "invalid_argument",
+    field: "timeoutMs",
+  });
+  await batch?.ack();
+});
+
+it("none of it ended the session, and another one opens as ever", async () => {
+  expect(connectionsLost).toBe(0);
+  await test.brokers[0]?.kill();
+  await test.brokers[0]?.restart();
+  expect((await gmq.admin.describeTopic("t")).partitions).toBe(2);
+});
