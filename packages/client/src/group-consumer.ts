@@ -128,6 +128,8 @@ export function createGroupConsumer(
         (cause: unknown) => {
           if (over || link.welcome !== welcome) return;
           const error = GmqError.from(cause);
+          // Refused: there is nothing to leave.
+          askedOn = undefined;
           if (!error.retryable) void close(error);
           else resubscribeLater(error);
         },
@@ -288,6 +290,7 @@ export function createGroupConsumer(
 
   /** The broker ended the subscription, the session goes on. */
   function ended(error: GmqError | undefined): void {
+    askedOn = undefined;
     loseAll(error ?? new GmqError("cancelled", "the subscription ended"));
     if (error?.retryable === true) resubscribeLater(error);
     else void close(error);

@@ -129,6 +129,17 @@ it("a verdict that is none is refused, and the record can still be settled", asy
   await batch?.ack();
 });
 
+it("a subscription that the broker refuses ends with that, and tells of no lost connection", async () => {
+  const subscription = gmq.subscribe("nothing.*", { group: "g" }, () => undefined);
+  const events: string[] = [];
+  const told = (async () => {
+    for await (const { type } of subscription.status()) events.push(type);
+  })();
+  await expect(subscription.closed).rejects.toMatchObject({ code: "topic_not_found", field: "topic_patterns" });
+  await told;
+  expect(events).not.toContain("reconnecting");
+});
+
 it("none of it ended the session, and another one opens as ever", async () => {
   expect(connectionsLost).toBe(0);
   await test.brokers[0]?.kill();
