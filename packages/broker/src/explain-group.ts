@@ -7,6 +7,7 @@ import type {
   GroupView,
   PartitionOwnership,
   PendingEntry,
+  StoreStatus,
   TopicPartition,
 } from "@gmq/storage";
 import type { Dispatcher } from "./dispatcher.js";
@@ -44,7 +45,8 @@ export async function explainGroup(
     ...progressOf(at, pending),
   ];
   const conditions = [...found, ...readerOf(reader, at)];
-  return conditions.length > 0 ? conditions : [{ code: "moving", text: "records are being read and delivered" }];
+  if (conditions.length === 0) conditions.push({ code: "moving", text: "records are being read and delivered" });
+  return [...conditions, ...readOnlyOf(store), ...lostOf(at)];
 }
 
 async function missing(engine: Engine, group: string, { topic, partition }: TopicPartition): Promise<GmqError> {
@@ -105,14 +107,7 @@ function sharedOf(
 function progressOf(at: GroupPartitionOffsets | undefined, pending: readonly PendingEntry[]): GroupCondition[] {
   if (at === undefined) return [];
   const found: GroupCondition[] = [];
-  if (at.position < at.startOffset) {
-    found.push({
-      code: "behind_retention",
-      text: `the group stands at ${at.position}, the log begins at ${at.startOffset}: what lies between was removed before it was read`,
-    });
-  }
-  if (at.lagRecords === 0)
-    return [...found, { code: "caught_up", text: `every record up to ${at.endOffset} is settled` }];
+  if (at.lagRecords === 0) return [{ code: "caught_up", text: `every record up to ${at.endOffset} is settled` }];
   const oldest = oldestUnsettled(pending);
   if (oldest === undefined) return found;
   const { offset, attempts, dueInMs } = oldest;
@@ -127,6 +122,19 @@ function progressOf(at: GroupPartitionOffsets | undefined, pending: readonly Pen
     });
   }
   return found;
+}
+
+/** What is stored is still delivered and settled, but nothing new comes. */
+function readOnlyOf({ ready, reason }: StoreStatus): GroupCondition[] {
+  if (!ready || reason === "") return [];
+  return [{ code: "store_read_only", text: `the store takes no new records: ${reason}` }];
+}
+
+/** Last, as it stays true for good. */
+function lostOf(at: GroupPartitionOffsets | undefined): GroupCondition[] {
+  if (at === undefined || at.lostRecords === 0) return [];
+  const text = `${at.lostRecords} records were removed by retention or a purge before the group had settled them; the log begins at ${at.startOffset}`;
+  return [{ code: "behind_retention", text }];
 }
 
 function readerOf(reader: Dispatcher | undefined, at: GroupPartitionOffsets | undefined): GroupCondition[] {

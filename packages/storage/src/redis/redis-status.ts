@@ -27,7 +27,7 @@ export async function redisStatus(connection: RedisConnection, closed: boolean):
     return {
       engine: "redis",
       ready: !isReplica,
-      reason: isReplica ? "this Redis is a replica and refuses writes" : "",
+      reason: isReplica ? "this Redis is a replica and refuses writes" : await readOnlyReason(connection, all),
       durability: durabilityOf(leastOf(all, "aof_enabled"), fsync),
       details: {
         ...Object.fromEntries(
@@ -41,6 +41,23 @@ export async function redisStatus(connection: RedisConnection, closed: boolean):
   } catch (error) {
     return down(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Why a master refuses writes though it answers; "" when it takes them. What is stored can still be read. */
+async function readOnlyReason(
+  connection: RedisConnection,
+  all: readonly ReadonlyMap<string, string>[],
+): Promise<string> {
+  if (all.some((info) => info.get("aof_enabled") === "1" && info.get("aof_last_write_status") === "err"))
+    return "read-only: Redis cannot write its append-only file";
+  // Redis tells the number of good replicas only where min-replicas-to-write asks for some.
+  const fewest = leastOf(all, "min_slaves_good_slaves");
+  if (fewest === undefined) return "";
+  const wanted = await connection
+    .run((redis) => redis.config("GET", "min-replicas-to-write"))
+    .then((reply) => Number((reply as unknown[])[1] ?? 0))
+    .catch(() => 0); // a managed Redis may refuse CONFIG
+  return Number(fewest) < wanted ? `read-only: Redis has ${fewest} of ${wanted} replicas that it has to have` : "";
 }
 
 /** How long one command takes from here, and how far this Redis' clock is ahead of this machine's. */

@@ -25,7 +25,7 @@ export function watchedTopics(topics: TopicStore, changed: (info: TopicInfo) => 
 export function withBudgetStatus(status: StoreStatus, { status: budgets }: Pick<Janitor, "status">): StoreStatus {
   if (!status.ready) return status;
   const { reason, details } = budgets();
-  return { ...status, reason, details: { ...status.details, ...details } };
+  return { ...status, reason: reason === "" ? status.reason : reason, details: { ...status.details, ...details } };
 }
 
 /** @throws GmqError `invalid_argument` */
