@@ -1,14 +1,10 @@
-/** Administration over AdminService of whichever broker the link is with. */
-import { GmqError, limits } from "@gmq/protocol";
-import { AdminService, type GroupView, MemberKind } from "@gmq/protocol/messages";
-import { createServiceClient } from "@gmq/transport";
+/** Administration: what there is to call. What a call does is loaded by the first one (admin-calls.ts), as most programs make none. */
 import type { CallOptions } from "./call-options.js";
-import { checkPartition, checkTimeout, inRange } from "./checked-values.js";
-import { type Start, startOf } from "./consumer-options.js";
-import { createDeadLetterAdmin, type DeadLetterAdmin } from "./dead-letter-admin.js";
-import { type AdminCall, createGroupAdmin, type GroupAdmin } from "./group-admin.js";
+import type { Start } from "./consumer-options.js";
+import type { DeadLetterAdmin } from "./dead-letter-admin.js";
+import type { GroupAdmin } from "./group-admin.js";
 import type { Link } from "./link.js";
-import { createTopicAdmin, type TopicAdmin } from "./topic-admin.js";
+import type { TopicAdmin } from "./topic-admin.js";
 
 export interface GroupSummary {
   readonly group: string;
@@ -93,115 +89,42 @@ export interface Admin extends TopicAdmin, GroupAdmin, DeadLetterAdmin {
   status(options?: CallOptions): Promise<Status>;
 }
 
-const callTimeoutMsDefault = 10_000;
+/** Every call, so that they are there before their code is. */
+const calls: Readonly<Record<keyof Admin, true>> = {
+  addPartitions: true,
+  alterTopic: true,
+  browse: true,
+  createTopic: true,
+  deadLetterQueues: true,
+  deadLetters: true,
+  deleteGroup: true,
+  deleteTopic: true,
+  describeGroup: true,
+  describeTopic: true,
+  discardDeadLetters: true,
+  explain: true,
+  listGroups: true,
+  listPending: true,
+  listTopics: true,
+  pauseGroup: true,
+  purge: true,
+  redrive: true,
+  resetGroup: true,
+  resumeGroup: true,
+  status: true,
+};
 
 /** Makes the administration over a link. */
 export function createAdmin(link: Link, topicChanged: (name: string) => void): Admin {
-  const call: AdminCall = async (options, run) => {
-    const timeoutMs = options?.timeoutMs ?? callTimeoutMsDefault;
-    checkTimeout(timeoutMs);
-    const callOptions = { timeoutMs, ...(options?.signal === undefined ? {} : { signal: options.signal }) };
-    await link.whenOpen(callOptions);
-    return run(createServiceClient(AdminService, link.transport()), callOptions);
+  let loading: Promise<Admin> | undefined;
+  const load = (): Promise<Admin> => {
+    loading ??= import("./admin-calls.js").then(({ createAdminCalls }) => createAdminCalls(link, topicChanged));
+    return loading;
   };
-
-  return {
-    ...createTopicAdmin(call, topicChanged),
-    ...createGroupAdmin(call),
-    ...createDeadLetterAdmin(call),
-    async listGroups(options) {
-      const { groups } = await call(options, (client, callOptions) => client.listGroups({}, callOptions));
-      return groups.map(summaryOf);
-    },
-    async describeGroup(group, options) {
-      const answer = await call(options, (client, callOptions) => client.describeGroup({ group }, callOptions));
-      const view = answer.group;
-      if (view === undefined) throw missing("group");
-      const owned = new Map(view.partitions.map((own) => [`${own.topic}/${own.partition}`, own]));
-      const partitions = answer.partitions.map(
-        ({ topic, partition, position, endOffset, lagRecords, lagMs, unsettledRecords, lostRecords }) => {
-          const own = owned.get(`${topic}/${partition}`);
-          return {
-            topic,
-            partition,
-            owner: own === undefined || own.memberId === "" ? undefined : own.memberId,
-            paused: own?.hold === "paused",
-            position,
-            endOffset,
-            lag: lagRecords,
-            lagMs: Number(lagMs),
-            inFlight: unsettledRecords,
-            lost: lostRecords,
-          };
-        },
-      );
-      return { ...summaryOf(view), partitions };
-    },
-    async deleteGroup(group, options) {
-      await call(options, (client, callOptions) => client.deleteGroup({ group }, callOptions));
-    },
-    async browse(topic, options) {
-      const { partition = 0, from = "earliest", limit = limits.browseRecordsDefault } = options ?? {};
-      checkPartition("partition", partition);
-      inRange("limit", limit, 1, limits.browseRecordsMax);
-      const answer = await call(options, (client, callOptions) =>
-        client.browseRecords({ topic, partition, from: startOf("from", from), limit }, callOptions),
-      );
-      const records = answer.records.map(({ offset, record }) => {
-        if (record === undefined) throw missing("record");
-        const { key, value, headers, timestampMs, expiresAtMs } = record;
-        return {
-          partition,
-          offset,
-          key,
-          value,
-          headers: headers.map((header) => ({ key: header.key, value: header.value })),
-          timestamp: new Date(Number(timestampMs)),
-          expiresAt: expiresAtMs === 0n ? undefined : new Date(Number(expiresAtMs)),
-        };
-      });
-      return { records, nextOffset: answer.nextOffset, endOffset: answer.endOffset };
-    },
-    async status(options) {
-      const status = await call(options, (client, callOptions) => client.getStatus({}, callOptions));
-      const { brokerId, version, sessions, uptimeMs, storeEngine, storeReady, storeReason, durability, storeDetails } =
-        status;
-      return {
-        brokerId,
-        version,
-        sessions,
-        uptimeMs: Number(uptimeMs),
-        engine: storeEngine,
-        ready: storeReady,
-        reason: storeReason,
-        durability,
-        details: storeDetails,
-      };
-    },
-  };
-}
-
-function summaryOf({ group, members: all, partitions }: GroupView): GroupSummary {
-  // Desks are the brokers' own.
-  const members = all.filter(({ kind }) => kind !== MemberKind.DESK);
-  return {
-    group,
-    mode: all.some(({ kind }) => kind !== MemberKind.UNSPECIFIED) ? "shared" : "exclusive",
-    topics: [...new Set(partitions.map(({ topic }) => topic))],
-    members: members.map(({ memberId, clientId, clientVersion, brokerId, topics, joinedAtMs }) => ({
-      memberId,
-      clientId,
-      clientVersion,
-      brokerId,
-      topics,
-      joinedAt: new Date(Number(joinedAtMs)),
-      assignment: partitions
-        .filter((partition) => partition.memberId === memberId)
-        .map(({ topic, partition }) => ({ topic, partition })),
-    })),
-  };
-}
-
-function missing(field: string): GmqError {
-  return new GmqError("internal", `the broker's answer has no ${field}`, { field });
+  const lazy =
+    (name: keyof Admin) =>
+    async (...args: unknown[]): Promise<unknown> =>
+      ((await load())[name] as (...args: unknown[]) => Promise<unknown>)(...args);
+  const entries = Object.keys(calls).map((name) => [name, lazy(name as keyof Admin)]);
+  return Object.fromEntries(entries) as Admin;
 }

@@ -1,5 +1,5 @@
 import { GmqError } from "@gmq/protocol";
-import type { TlsClientOptions } from "@gmq/transport";
+import type { TlsClientOptions } from "@gmq/transport/frames";
 import { type Admin, createAdmin } from "./admin.js";
 import { inRange } from "./checked-values.js";
 import type { ConsumerOptions } from "./consumer-options.js";

@@ -7,7 +7,8 @@ import {
   type DeadLetter as DeadLetterMessage,
   RedriveAction,
 } from "@gmq/protocol/messages";
-import { type createServiceClient, errorFromMessage } from "@gmq/transport";
+import { errorFromMessage } from "@gmq/transport/frames";
+import type { createServiceClient } from "@gmq/transport/unary";
 import type { CallOptions } from "./call-options.js";
 import { checkOffset, checkPartition, inRange } from "./checked-values.js";
 

@@ -1,6 +1,6 @@
 /** Administration of groups: where they stand, why they wait, moving and pausing them. */
 import type { AdminService, GroupMove as MoveMessage } from "@gmq/protocol/messages";
-import type { createServiceClient } from "@gmq/transport";
+import type { createServiceClient } from "@gmq/transport/unary";
 import type { CallOptions } from "./call-options.js";
 import { checkPartition, inRange } from "./checked-values.js";
 import { type Start, startOf } from "./consumer-options.js";

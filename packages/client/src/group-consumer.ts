@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { GmqError, isTopicPattern, limits } from "@gmq/protocol";
 import type { Assignment as AssignmentMessage, Deliver, Revoked, SettleRefusal } from "@gmq/protocol/messages";
-import { errorFromMessage } from "@gmq/transport";
+import { errorFromMessage } from "@gmq/transport/frames";
 import { bounded, type CallOptions } from "./call-options.js";
 import { type ConsumerOptions, checkConsumer, wireModes } from "./consumer-options.js";
 import { messagesOf } from "./delivered-entries.js";

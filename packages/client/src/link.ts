@@ -4,21 +4,9 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { GmqError, limits } from "@gmq/protocol";
-import {
-  BrokerService,
-  type SessionRequest,
-  SessionRequestSchema,
-  type SessionResponse,
-  type Welcome,
-} from "@gmq/protocol/messages";
-import {
-  createFrameConnection,
-  createNodeTransport,
-  errorFromMessage,
-  type FrameStream,
-  type NodeTransport,
-  type TlsClientOptions,
-} from "@gmq/transport";
+import { SessionRequestSchema, type SessionResponse, type Welcome } from "@gmq/protocol/messages";
+import { errorFromMessage, type NodeTransport, type TlsClientOptions } from "@gmq/transport/frames";
+import { type BrokerConnection, connectTo, type SessionStream } from "./broker-connection.js";
 import { bounded, type CallOptions } from "./call-options.js";
 import type { Instrumentation } from "./instrumentation.js";
 
@@ -56,8 +44,8 @@ export interface Link {
   readonly welcome: Welcome | undefined;
   /** Waits for an open session. */
   whenOpen(options: CallOptions): Promise<Welcome>;
-  /** The transport to the broker of the current or last session, for unary calls. @throws GmqError `closed` */
-  transport(): NodeTransport["transport"];
+  /** The transport to the broker of the current or last session, for unary calls; what it is made of is loaded by the first one. @throws GmqError `closed`, `unavailable` */
+  transport(): Promise<NodeTransport["transport"]>;
   close(): Promise<void>;
   readonly closed: boolean;
 }
@@ -75,19 +63,17 @@ export interface LinkOptions {
   readonly instrumentation: Instrumentation | undefined;
 }
 
-type Stream = FrameStream<SessionResponse, SessionRequest>;
-
 type State =
   | {
       readonly name: "connecting";
-      readonly node: NodeTransport | undefined;
-      readonly stream: Stream | undefined;
+      readonly node: BrokerConnection | undefined;
+      readonly stream: SessionStream | undefined;
       readonly timer: NodeJS.Timeout;
     }
   | {
       readonly name: "open";
-      readonly node: NodeTransport;
-      readonly stream: Stream;
+      readonly node: BrokerConnection;
+      readonly stream: SessionStream;
       readonly welcome: Welcome;
       readonly heartbeat: NodeJS.Timeout;
     }
@@ -114,7 +100,7 @@ export function createLink(options: LinkOptions): Link {
   /** Intervals asked for; a number for each consumer. */
   let heartbeatIntervals: number[] = [];
   let state: State = { name: "backoff", timer: setTimeout(connect, 0) };
-  let lastNode: NodeTransport | undefined;
+  let lastNode: BrokerConnection | undefined;
   let nextCorrelationId = 1;
   let brokerIndex = 0;
   let failures = 0;
@@ -153,7 +139,7 @@ export function createLink(options: LinkOptions): Link {
     );
   }
 
-  async function openSession(url: string): Promise<{ node: NodeTransport; stream: Stream }> {
+  async function openSession(url: string): Promise<{ node: BrokerConnection; stream: SessionStream }> {
     const token = await options.token?.();
     const target = {
       url,
@@ -161,17 +147,10 @@ export function createLink(options: LinkOptions): Link {
       ...(token === undefined ? {} : { token }),
       ...(options.tls === undefined ? {} : { tls: options.tls }),
     };
-    const node = createNodeTransport(target);
-    // Unary calls open a connection of their own when there are any: a large answer holds no frame up.
-    const frames = createFrameConnection(target);
-    const close = (): void => {
-      frames.close();
-      node.close();
-    };
-    return { node: { transport: node.transport, close }, stream: frames.open(BrokerService.method.session) };
+    return connectTo(target);
   }
 
-  function startStream(url: string, stream: Stream): void {
+  function startStream(url: string, stream: SessionStream): void {
     const current = (): boolean => (state.name === "connecting" || state.name === "open") && state.stream === stream;
     stream.start({
       frame: (frame) => current() && receive(frame),
@@ -351,12 +330,12 @@ export function createLink(options: LinkOptions): Link {
         if (waiter !== undefined) openWaiters.delete(waiter);
       }
     },
-    transport() {
+    async transport() {
       if (state.name === "closed") throw new GmqError("closed", "the connection is closed");
-      if (state.name === "open") return state.node.transport;
-      if (lastNode === undefined)
+      const node = state.name === "open" ? state.node : lastNode;
+      if (node === undefined)
         throw new GmqError("unavailable", "there is no session with a broker", { cause: lastError });
-      return lastNode.transport;
+      return node.transport();
     },
     async close() {
       if (state.name === "closed") return;

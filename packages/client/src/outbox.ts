@@ -1,7 +1,7 @@
 /** Sends what a producer's accumulators have ready, and tells them what became of it. */
 import { GmqError } from "@gmq/protocol";
 import type { PublishResult } from "@gmq/protocol/messages";
-import { errorFromMessage } from "@gmq/transport";
+import { errorFromMessage } from "@gmq/transport/frames";
 import type { Link } from "./link.js";
 import type { PartitionAccumulator, SealedBatch } from "./partition-accumulator.js";
 import type { TopicDirectory } from "./topic-directory.js";

@@ -5,7 +5,7 @@
  */
 import { GmqError, limits } from "@gmq/protocol";
 import { type SettleRefusal, Verb } from "@gmq/protocol/messages";
-import { errorFromMessage } from "@gmq/transport";
+import { errorFromMessage } from "@gmq/transport/frames";
 import type { SettleStart } from "./instrumentation.js";
 import type { ClientFrame } from "./link.js";
 import type { Assignment, Settlement } from "./message.js";

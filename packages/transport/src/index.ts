@@ -6,6 +6,7 @@ export { type ConnectFrameHandler, connectFrameHandler, type FrameHandlerOptions
 export { errorInterceptor } from "./connect/error-interceptor.js";
 export { type PeerConnection, peerConnectionKey } from "./connect/peer-connection.js";
 export { createServiceClient } from "./connect/service-client.js";
+export { errorFromMessage, errorToMessage } from "./error-messages.js";
 export type { FrameHandlers, FrameStream, FrameStreamAcceptor, PeerContext } from "./frame-stream.js";
 export { sessionWindowBytes, streamWindowBytes, widenSession } from "./http2-windows.js";
 export { createFrameConnection, type FrameConnection } from "./lean/frame-connection.js";
@@ -18,4 +19,4 @@ export {
   type NodeTransportOptions,
 } from "./node-transport.js";
 export type { TlsClientOptions, TlsClientSource } from "./tls-client.js";
-export { errorFromMessage, errorToMessage, fromConnectError, toConnectError } from "./translate-error.js";
+export { fromConnectError, toConnectError } from "./translate-error.js";

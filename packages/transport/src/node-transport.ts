@@ -3,6 +3,7 @@ import { addAbortSignal } from "node:stream";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { GmqError, limits } from "@gmq/protocol";
+import { checkUrl } from "./check-url.js";
 import { streamWindowBytes, widenSession } from "./http2-windows.js";
 import { type TlsClientSource, tlsSessionOptions } from "./tls-client.js";
 
@@ -123,15 +124,4 @@ function headersOf(options: NodeTransportOptions): Interceptor {
     if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };
-}
-
-/** The origin of a URL to connect to. @throws GmqError `invalid_argument` */
-export function checkUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isOrigin = url !== undefined && (url.pathname === "/" || url.pathname === "") && url.search === "";
-  if (isOrigin && (url.protocol === "http:" || url.protocol === "https:")) return url.origin;
-  throw new GmqError("invalid_argument", `${JSON.stringify(text)} is not an address to connect to`, {
-    field: "url",
-    limit: "http://host:port or https://host:port",
-  });
 }

@@ -2,24 +2,13 @@
  * The one place where Connect's, Node's and HTTP/2's errors become GmqErrors and back.
  * A GmqError travels as the status of `errorTable` with a gmq.v1.Error as its detail, so that code, field and limit survive.
  */
-import { create } from "@bufbuild/protobuf";
 import { type Code, ConnectError } from "@connectrpc/connect";
-import { type Error as ErrorMessage, ErrorSchema } from "@gmq/protocol/messages";
-import { type ErrorCode, errorTable, GmqError, isErrorCode } from "@gmq/protocol/portable";
+import { ErrorSchema } from "@gmq/protocol/messages";
+import { type ErrorCode, errorTable, GmqError } from "@gmq/protocol/portable";
+import { errorFromMessage } from "./error-messages.js";
 import { codeOfStatus, statusNumbers } from "./grpc-status.js";
 
-/** A frame's or result's error message for `error`. */
-export function errorToMessage(error: GmqError): ErrorMessage {
-  const { code, message, retryable, field, limit } = error;
-  return create(ErrorSchema, { code, message, retryable, field, limit });
-}
-
-/** The GmqError that a message tells of; a code that this build does not know becomes `internal` and is named in the text. */
-export function errorFromMessage(message: ErrorMessage): GmqError {
-  const { code, field, limit } = message;
-  if (isErrorCode(code)) return new GmqError(code, message.message, { field, limit });
-  return new GmqError("internal", `${message.message} (code ${JSON.stringify(code)})`, { field, limit });
-}
+export { errorFromMessage, errorToMessage } from "./error-messages.js";
 
 /** What a handler throws so that the caller's `fromConnectError` gives the same GmqError. The cause stays here. */
 export function toConnectError(error: GmqError): ConnectError {

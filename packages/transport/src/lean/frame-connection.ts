@@ -1,9 +1,10 @@
 import { type ClientHttp2Session, connect } from "node:http2";
 import type { DescMessage, DescMethodBiDiStreaming, MessageShape } from "@bufbuild/protobuf";
 import { GmqError } from "@gmq/protocol";
+import { checkUrl } from "../check-url.js";
 import type { FrameStream } from "../frame-stream.js";
 import { streamWindowBytes, widenSession } from "../http2-windows.js";
-import { checkUrl, type NodeTransportOptions } from "../node-transport.js";
+import type { NodeTransportOptions } from "../node-transport.js";
 import { tlsSessionOptions } from "../tls-client.js";
 import { frameCodec, pathOfMethod } from "./frame-method.js";
 import { openLeanStream } from "./lean-client.js";
