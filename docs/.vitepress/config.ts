@@ -14,7 +14,10 @@ interface Item {
 /** Pages in the order in which they are read; what is not named here, and is there, comes under "More". */
 const sections = [
   { text: "Begin", pages: ["index", "concepts", "guarantees", "exactly-once"] },
-  { text: "Guides", pages: ["guides/from-bullmq", "guides/from-redis-streams", "guides/from-kafkajs"] },
+  {
+    text: "Guides",
+    pages: ["guides/from-bullmq", "guides/from-redis-streams", "guides/from-kafkajs", "guides/nestjs"],
+  },
   { text: "Run it", pages: ["operations", "redis", "scaling", "security", "metrics", "portal"] },
   { text: "Look up", pages: ["errors", "flows", "performance", "found-bugs"] },
 ] as const;

@@ -1,7 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 
-const packages = ["broker", "cli", "client", "log", "metrics", "otel", "protocol", "service", "storage", "transport"];
+const packages = [
+  "broker",
+  "cli",
+  "client",
+  "log",
+  "metrics",
+  "nestjs",
+  "otel",
+  "protocol",
+  "service",
+  "storage",
+  "transport",
+];
 
 test.each(packages)("@gmq/%s: every declared entry can be imported", async (name) => {
   const manifest = JSON.parse(

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runProcess, startProcess, type TestProcess } from "./harness/child-process.js";
+import { compileDecorators, hasDecorators } from "./harness/decorators.js";
 import { codeBlocks, makeTargets, pages, readPage, relativeLinks, shellCommands } from "./harness/markdown.js";
 import { startRedis, type TestRedis } from "./harness/redis-server.js";
 import { startStandalone, type Topology } from "./harness/topologies.js";
@@ -31,7 +32,10 @@ beforeAll(async () => {
   const reports = join(root, "tests/e2e/.reports");
   await mkdir(reports, { recursive: true });
   folder = await mkdtemp(join(reports, "readme-"));
-  for (const { name, text } of programs) await writeFile(join(folder, name), here(text));
+  for (const { name, text } of programs) {
+    await writeFile(join(folder, name), here(text));
+    if (hasDecorators(text)) await writeFile(join(folder, compiledName(name)), await compileDecorators(here(text)));
+  }
 }, 60_000);
 
 afterAll(async () => {
@@ -48,8 +52,17 @@ function here(text: string): string {
     .replaceAll("port: 6379", `port: ${redis.port}`);
 }
 
+function compiledName(name: string): string {
+  return name.replace(/\.ts$/, ".js");
+}
+
 function start(name: string): TestProcess {
-  return startProcess({ name, command: process.execPath, args: [join(folder, name)] });
+  const isCompiled = hasDecorators(programs.find((program) => program.name === name)?.text ?? "");
+  return startProcess({
+    name,
+    command: process.execPath,
+    args: [join(folder, isCompiled ? compiledName(name) : name)],
+  });
 }
 
 function shell(line: string): TestProcess {
@@ -80,6 +93,7 @@ describe("snippets", () => {
       module: "NodeNext",
       moduleDetection: "force",
       types: ["node"],
+      experimentalDecorators: true,
       // As `tsc --init` has it: Connect's own declarations want the DOM's.
       skipLibCheck: true,
       noEmit: true,

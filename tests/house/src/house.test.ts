@@ -16,6 +16,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "packages/metrics": ["protocol", "log", "storage"],
   "packages/client": ["protocol", "transport"],
   "packages/otel": ["client"],
+  "packages/nestjs": ["client"],
   "packages/cli": ["protocol", "client"],
 };
 
