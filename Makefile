@@ -10,7 +10,7 @@ BUILD := scripts/build-quietly
 COMPOSE := docker compose -f docker/compose.yaml
 ADMIN_URL ?= http://localhost:8080
 
-.PHONY: help start test build proto up down admin logs ps clean docker docker-logs examples bench bench-check chaos lint pack-check test-load docs sbom
+.PHONY: help start test build proto up down admin logs ps clean docker docker-logs examples bench bench-check chaos lint pack-check test-load docs sbom api-report
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ pack-check: ## pack every package, install it into empty projects and try it und
 
 bench-check: ## compare the bench's ratios with the kept baseline and report (ARGS=--strict fails)
 	@$(READY) && pnpm turbo run build --output-logs=errors-only && exec node bench/src/main.ts --check $(ARGS)
+
+api-report: ## write what the packages export into packages/*/api (make lint holds it against what is built)
+	@$(READY) && $(BUILD) --filter="./packages/*" && exec node scripts/api-report.mjs --update
 
 docs: ## build the docs site with the API reference and check its links (docs/.vitepress/dist)
 	@$(READY) && $(BUILD) --filter=@gmq/client --filter=@gmq/storage && exec pnpm --silent --filter @gmq/docs site
