@@ -12,6 +12,8 @@ import {
   portFlags,
 } from "@gmq/service";
 import { z } from "zod";
+import { isNetwork } from "./access/client-address.js";
+import { oidcFields, oidcFlags } from "./access/oidc-settings.js";
 
 /** Settings of the portal itself, wherever it runs. */
 export const portalBehaviour = {
@@ -35,6 +37,11 @@ export const portalBehaviour = {
     .regex(/^[A-Za-z0-9-]{1,64}$/, "expected a header name")
     .optional()
     .describe("request header in which a trusted proxy names the person, for the audit; default: the address"),
+  trustedProxies: z
+    .array(z.string().refine(isNetwork, "expected an address or a network such as 10.0.0.0/8"))
+    .max(64)
+    .default([])
+    .describe("proxies whose x-forwarded-for says who calls, for the limit on logins, the log and the audit"),
 };
 
 /** Settings of the portal's login, wherever it runs. */
@@ -65,6 +72,7 @@ export const portalAccessFields = {
     .max(1_000)
     .default(10)
     .describe("failed logins a minute from one address, 1 to 1000; more are refused"),
+  ...oidcFields,
 };
 
 /** How they are named on the command line. */
@@ -72,6 +80,7 @@ export const portalAccessFlags = {
   portalAccessFile: { placeholder: "file" },
   sessionIdleMs: { placeholder: "ms" },
   sessionAgeMsMax: { placeholder: "ms" },
+  ...oidcFlags,
 } as const;
 
 /** Settings of the portal. */
@@ -95,6 +104,7 @@ export const portalFlags = {
   environment: { placeholder: "name" },
   publicUrls: { placeholder: "url,url" },
   actorHeader: { placeholder: "name" },
+  trustedProxies: { placeholder: "address,…" },
 } as const;
 
 /** How the settings are named on the command line. */

@@ -20,6 +20,8 @@ import {
   type ServerTls,
   watchReadiness,
 } from "@gmq/service";
+import { createClientAddress } from "./access/client-address.js";
+import { openOidc } from "./access/open-oidc.js";
 import { createPortalAccess, type PortalAccess } from "./access/portal-access.js";
 import { openPortalUsers } from "./access/portal-users.js";
 import { openAuditLog } from "./audit/audit-log.js";
@@ -80,9 +82,16 @@ export function openPortalSecurity(options: AdminOptions, logger: Logger): Porta
   try {
     const users = file === undefined ? undefined : openPortalUsers("--portal-access-file", file, reloadMs, logger);
     if (users !== undefined) closers.push(users.close);
-    const guard = createRequestGuard({ ...options, onLoopback: isLoopbackHost(parseAddress(options.addr).host) });
+    const { host: listenHost } = parseAddress(options.addr);
+    const place = { host: listenHost, hasTls: options.tlsCert !== undefined, publicUrls, reloadMs };
+    const oidc = openOidc(options, place, logger);
+    if (oidc !== undefined) closers.push(oidc.close);
+    const addressOf = createClientAddress(options.trustedProxies);
+    const guard = createRequestGuard({ ...options, onLoopback: isLoopbackHost(listenHost), addressOf });
     const access = createPortalAccess({
       users,
+      oidc,
+      addressOf,
       idleMs: options.sessionIdleMs,
       ageMsMax: options.sessionAgeMsMax,
       loginFailuresPerMinuteMax: options.loginFailuresPerMinuteMax,
@@ -92,7 +101,7 @@ export function openPortalSecurity(options: AdminOptions, logger: Logger): Porta
         guard.isOwnPage(String(authority ?? host ?? ""), origin),
       logger,
     });
-    const authenticate = users === undefined ? undefined : access.authenticate;
+    const authenticate = access.isOn ? access.authenticate : undefined;
     const port = openPort("the portal", options.addr, options, authenticate, logger);
     closers.push(port.close);
     const peer = openPeer("broker", options, reloadMs, logger);

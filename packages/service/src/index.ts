@@ -10,10 +10,19 @@ export { createHealth, type Health, healthPages, healthRoutes } from "./health.j
 export { limitFields, limitFlags, listenLimits } from "./limit-settings.js";
 export { type Listener, type ListenLimits, type ListenOptions, listen } from "./listen.js";
 export { type Config, type ConfigOptions, type ConfigOutcome, loadConfig, parseConfig } from "./load-config.js";
-export { openPeer, type Peer, type PeerConfig, peerFields, peerFlags } from "./peer-security.js";
+export {
+  openPeer,
+  openSecret,
+  type Peer,
+  type PeerConfig,
+  peerFields,
+  peerFlags,
+  type Secret,
+} from "./peer-security.js";
 export type { PlainHttp, PlainRequest, PlainResponse } from "./plain-http.js";
 export {
   isLoopbackHost,
+  isSafeUrl,
   openPort,
   type PortConfig,
   type PortSecurity,

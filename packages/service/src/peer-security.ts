@@ -48,6 +48,12 @@ export interface Peer {
 
 const tokenExpected = "a token of visible characters in one line";
 
+/** A secret that is given itself, or by a file that is read again when it changes. */
+export interface Secret {
+  current(): string;
+  close(): void;
+}
+
 /** Reads the files now and looks every `reloadMs` whether they changed. @throws GmqError `invalid_argument` naming the wrong file or setting */
 export function openPeer<Name extends string>(
   name: Name,
@@ -69,7 +75,7 @@ export function openPeer<Name extends string>(
     logger,
   );
   try {
-    const tokens = openToken(`--${name}-token`, token, tokenFile, reloadMs, logger);
+    const tokens = openSecret(`--${name}-token`, token, tokenFile, reloadMs, logger);
     return {
       tls: tls?.current,
       tlsLive: tls?.live,
@@ -85,13 +91,17 @@ export function openPeer<Name extends string>(
   }
 }
 
-function openToken(
+/**
+ * Opens the secret of `--<flag>` or `--<flag>-file`; undefined: neither is given.
+ * @throws GmqError `invalid_argument` naming the setting, when both are given or what is given cannot be one
+ */
+export function openSecret(
   flag: string,
   token: string | undefined,
   path: string | undefined,
   reloadMs: number,
   logger: Logger,
-): { current(): string; close(): void } | undefined {
+): Secret | undefined {
   if (token !== undefined && path !== undefined) {
     throw new GmqError("invalid_argument", `${flag} and ${flag}-file are given`, { field: flag, limit: "one of them" });
   }

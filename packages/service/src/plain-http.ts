@@ -11,7 +11,7 @@ export interface PlainRequest extends AsyncIterable<Uint8Array> {
 
 /** A response as HTTP/1.1 and HTTP/2 have in common. */
 export interface PlainResponse {
-  writeHead(status: number, headers: Readonly<Record<string, string | number>>): unknown;
+  writeHead(status: number, headers: Readonly<Record<string, string | number | string[]>>): unknown;
   end(body?: string | Uint8Array): unknown;
 }
 

@@ -114,7 +114,14 @@ function judge(
   logger.warn(`UNSAFE: ${problem}`);
 }
 
-/** Whether only this machine reaches a port on this host. */
+/** Whether only this machine reaches a port on this host. A name that merely begins with `127.` is somebody's. */
 export function isLoopbackHost(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** Whether nobody on the way can answer in place of this URL: https, or this machine. False for what is no URL. */
+export function isSafeUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === "https:" || isLoopbackHost(hostname.replace(/^\[|\]$/g, ""));
 }

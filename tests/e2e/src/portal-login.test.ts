@@ -109,7 +109,7 @@ describe("a login", () => {
     expect(answer.status).toBe(401);
     expect(await answer.text()).not.toMatch(/user|exist/);
     const first = await logIn("operator");
-    expect(await first.json()).toEqual({ on: true, name: "operator", role: "operator" });
+    expect(await first.json()).toEqual({ on: true, ways: { password: true }, name: "operator", role: "operator" });
     expect(first.headers.get("set-cookie")).toMatch(/^gmq-portal=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
     const cookie = (first.headers.get("set-cookie") as string).split(";")[0] as string;
     const second = await logIn("operator", password, { ...page, cookie });

@@ -8,11 +8,15 @@ export interface LoginLimit {
 
 const windowMs = 60_000;
 /** scrypt takes a core for a tenth of a second: other work of the portal has to go on. */
-const atOnceMax = 4;
+const passwordsAtOnceMax = 4;
 const addressesMax = 10_000;
 
 /** Makes it; a try counts when it fails. */
-export function createLoginLimit(failuresPerMinuteMax: number, nowMs: () => number = Date.now): LoginLimit {
+export function createLoginLimit(
+  failuresPerMinuteMax: number,
+  atOnceMax: number = passwordsAtOnceMax,
+  nowMs: () => number = Date.now,
+): LoginLimit {
   const failures = new Map<string, number[]>();
   let running = 0;
 

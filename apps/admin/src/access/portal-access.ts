@@ -3,23 +3,29 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
 import type { Authenticate, PlainHttp, PlainRequest, PlainResponse } from "@gmq/service";
+import { addressForCounting, type ClientAddress } from "./client-address.js";
+import { createCookie } from "./cookies.js";
 import { createLoginLimit } from "./login-limit.js";
+import { createOidcLogin, type OidcSetup } from "./oidc-login.js";
 import type { PortalUser, PortalUsers } from "./portal-users.js";
 import { readSmallJson } from "./read-small-json.js";
 import { type PortalCaller, portalCaller } from "./roles.js";
-import { createSessions, type SessionTimes } from "./sessions.js";
+import { createSessions, type Login, type SessionTimes } from "./sessions.js";
 
 export interface PortalAccess {
   /** False: nobody has to log in. */
   readonly isOn: boolean;
   readonly authenticate: Authenticate;
-  /** `/access/login`, `/access/logout`, `/access/me`. */
+  /** `/access/login`, `/access/logout`, `/access/me`, and with a provider `/access/oidc/…`. */
   readonly pages: PlainHttp;
 }
 
 export interface PortalAccessOptions extends SessionTimes {
-  /** Absent: everybody may everything, and is told so. */
+  /** People and tokens of the access file. Without it and without a provider everybody may everything, and is told so. */
   readonly users: PortalUsers | undefined;
+  /** The provider by which people log in. */
+  readonly oidc: OidcSetup | undefined;
+  readonly addressOf: ClientAddress;
   readonly loginFailuresPerMinuteMax: number;
   /** True: browsers come by https only, so the cookie is for https only. */
   readonly secure: boolean;
@@ -33,11 +39,16 @@ const pageHeaders = ["connect-protocol-version", "x-gmq-portal"];
 
 /** Makes the login of a portal. */
 export function createPortalAccess(options: PortalAccessOptions): PortalAccess {
-  const { users, secure, logger } = options;
+  const { users, secure, addressOf, loginFailuresPerMinuteMax, logger } = options;
+  const isOn = users !== undefined || options.oidc !== undefined;
   const sessions = createSessions(options);
-  const limit = createLoginLimit(options.loginFailuresPerMinuteMax);
-  const cookieName = secure ? "__Host-gmq-portal" : "gmq-portal";
-  const cookieRest = `; Path=/; HttpOnly; SameSite=Strict${secure ? "; Secure" : ""}`;
+  const limit = createLoginLimit(loginFailuresPerMinuteMax);
+  const cookie = createCookie("gmq-portal", secure, "Strict", /^[A-Za-z0-9_-]{43}$/);
+  const oidc =
+    options.oidc === undefined
+      ? undefined
+      : createOidcLogin({ ...options.oidc, secure, addressOf, loginFailuresPerMinuteMax, begin, logger });
+  const ways = { password: users !== undefined, provider: options.oidc?.label };
 
   const authenticate: Authenticate = ({ headers }) => {
     const caller = callerOf(headers, true);
@@ -52,17 +63,25 @@ export function createPortalAccess(options: PortalAccessOptions): PortalAccess {
       const user = users?.byToken(token);
       return user === undefined ? undefined : ofUser(user, () => users?.byToken(token));
     }
-    const id = cookieOf(headers, cookieName);
-    if (id === undefined || users === undefined) return undefined;
+    const id = cookie.read(headers);
+    if (id === undefined) return undefined;
     if (isCall && !pageHeaders.some((name) => headers[name] !== undefined)) {
       throw new GmqError("permission_denied", "a cookie alone does not make a call", {
         field: pageHeaders[0] as string,
       });
     }
-    const key = sessions.use(id);
-    const user = key === undefined ? undefined : users.byKey(key);
+    const user = sessions.use(id)?.user();
     if (user === undefined) return undefined;
-    return ofUser(user, () => (sessions.peek(id) === user.key ? users.byKey(user.key) : undefined));
+    return ofUser(user, () => sessions.peek(id)?.user());
+  }
+
+  /** Begins a session. The one before ends, and a new id begins: nobody can have prepared it. @returns the cookie to set */
+  function begin(request: PlainRequest, login: Login): string {
+    const user = login.user();
+    logger.info("somebody logged in", { user: user?.name, role: user?.role, address: addressOf(request) });
+    const before = cookie.read(request.headers);
+    if (before !== undefined) sessions.close(before);
+    return cookie.set(sessions.open(login));
   }
 
   function answer(request: PlainRequest, response: PlainResponse, path: string): void {
@@ -74,7 +93,7 @@ export function createPortalAccess(options: PortalAccessOptions): PortalAccess {
         throw new GmqError("permission_denied", "only pages of the portal may do this", { field: "origin" });
       }
       if (path === "/access/login") await login(request, response);
-      else logout(request, response);
+      else await logout(request, response);
     };
     run().catch((cause: unknown) => {
       const error = GmqError.from(cause);
@@ -90,26 +109,22 @@ export function createPortalAccess(options: PortalAccessOptions): PortalAccess {
   }
 
   function me({ headers }: PlainRequest, response: PlainResponse): void {
-    if (users === undefined) return say(response, 200, { on: false });
+    if (!isOn) return say(response, 200, { on: false });
     const caller = callerOf(headers, false);
-    if (caller === undefined) return say(response, 401, { on: true });
-    say(response, 200, { on: true, name: caller.name, role: caller.role });
+    if (caller === undefined) return say(response, 401, { on: true, ways });
+    say(response, 200, { on: true, ways, name: caller.name, role: caller.role });
   }
 
   async function login(request: PlainRequest, response: PlainResponse): Promise<void> {
     const given = await readSmallJson(request);
-    const address = request.socket.remoteAddress ?? "";
-    const user = await limit.run(address, () => find(given));
+    const address = addressOf(request);
+    const user = await limit.run(addressForCounting(address), () => find(given));
     if (user === undefined) {
       logger.warn("a login was refused", { address });
       throw new GmqError("unauthenticated", "the name, password or token is not right", { field: "login" });
     }
-    logger.info("somebody logged in", { user: user.name, role: user.role, address });
-    // The old session ends, and a new id begins: nobody can have prepared it.
-    const before = cookieOf(request.headers, cookieName);
-    if (before !== undefined) sessions.close(before);
-    const cookie = `${cookieName}=${sessions.open(user.key)}${cookieRest}`;
-    say(response, 200, { on: true, name: user.name, role: user.role }, { "set-cookie": cookie });
+    const login = { user: () => users?.byKey(user.key) };
+    say(response, 200, { on: true, ways, name: user.name, role: user.role }, { "set-cookie": begin(request, login) });
   }
 
   async function find({ name, password, token }: Readonly<Record<string, unknown>>): Promise<PortalUser | undefined> {
@@ -118,17 +133,23 @@ export function createPortalAccess(options: PortalAccessOptions): PortalAccess {
     throw new GmqError("invalid_argument", "a login needs name and password, or a token", { field: "login" });
   }
 
-  function logout({ headers }: PlainRequest, response: PlainResponse): void {
-    const id = cookieOf(headers, cookieName);
+  async function logout({ headers }: PlainRequest, response: PlainResponse): Promise<void> {
+    const id = cookie.read(headers);
+    const login = id === undefined ? undefined : sessions.peek(id);
     if (id !== undefined) sessions.close(id);
-    say(response, 200, {}, { "set-cookie": `${cookieName}=${cookieRest}; Max-Age=0` });
+    // Out of the portal he is in any case.
+    const url = await login?.logoutUrl?.().catch((error: unknown) => {
+      logger.warn("somebody could not be sent to log out of the provider", { reason: GmqError.from(error).message });
+    });
+    say(response, 200, url === undefined ? {} : { url }, { "set-cookie": cookie.clear() });
   }
 
   return {
-    isOn: users !== undefined,
+    isOn,
     authenticate,
     pages(request, response) {
       const path = (request.url ?? "").split("?", 1)[0] ?? "";
+      if (oidc?.(request, response) === true) return true;
       if (path !== "/access/login" && path !== "/access/logout" && path !== "/access/me") return false;
       answer(request, response, path);
       return true;
@@ -149,12 +170,6 @@ function ofUser({ name, role, key }: PortalUser, again: () => PortalUser | undef
     if (now?.key === key && now.role === role) return undefined;
     return new GmqError("unauthenticated", "the session is over: log in again", { field: "cookie" });
   });
-}
-
-function cookieOf({ cookie }: IncomingHttpHeaders, name: string): string | undefined {
-  const found = (cookie ?? "").split(/;\s*/).find((part) => part.startsWith(`${name}=`));
-  const value = found?.slice(name.length + 1);
-  return value !== undefined && /^[A-Za-z0-9_-]{43}$/.test(value) ? value : undefined;
 }
 
 function say(

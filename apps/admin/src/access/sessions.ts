@@ -1,5 +1,6 @@
 /** Who is logged in: random ids in a bounded store of this process. A restart of the portal logs everybody out. */
 import { createHash, randomBytes } from "node:crypto";
+import type { PortalUser } from "./portal-users.js";
 
 /** How long a session lives. */
 export interface SessionTimes {
@@ -9,18 +10,27 @@ export interface SessionTimes {
   readonly ageMsMax: number;
 }
 
+/** Whose session it is. */
+export interface Login {
+  /** Who it is now; undefined: nobody any more. */
+  readonly user: () => PortalUser | undefined;
+  /** Of who came by a provider: where to log out of it, too. */
+  readonly logoutUrl?: (() => Promise<string | undefined>) | undefined;
+}
+
 export interface Sessions {
-  /** Logs a user in; the id goes into the cookie and is kept nowhere. */
-  open(userKey: string): string;
-  /** The user of a session that is alive; this counts as a sign of life. */
-  use(id: string): string | undefined;
+  /** Logs somebody in; the id goes into the cookie and is kept nowhere. */
+  open(login: Login): string;
+  /** The login of a session that is alive; this counts as a sign of life. */
+  use(id: string): Login | undefined;
   /** The same, without a sign of life: a page that only watches does not keep a session alive. */
-  peek(id: string): string | undefined;
+  peek(id: string): Login | undefined;
+  /** Ends it. */
   close(id: string): void;
 }
 
 interface Session {
-  readonly userKey: string;
+  readonly login: Login;
   readonly openedMs: number;
   usedMs: number;
 }
@@ -44,12 +54,12 @@ export function createSessions({ idleMs, ageMsMax }: SessionTimes, nowMs: () => 
   }
 
   return {
-    open(userKey) {
+    open(login) {
       const id = randomBytes(32).toString("base64url");
       const now = nowMs();
       const [oldest] = sessions.keys();
       if (sessions.size >= sessionsMax && oldest !== undefined) sessions.delete(oldest);
-      sessions.set(createHash("sha256").update(id).digest("base64url"), { userKey, openedMs: now, usedMs: now });
+      sessions.set(createHash("sha256").update(id).digest("base64url"), { login, openedMs: now, usedMs: now });
       return id;
     },
     use(id) {
@@ -58,9 +68,9 @@ export function createSessions({ idleMs, ageMsMax }: SessionTimes, nowMs: () => 
       found.session.usedMs = nowMs();
       sessions.delete(found.key);
       sessions.set(found.key, found.session);
-      return found.session.userKey;
+      return found.session.login;
     },
-    peek: (id) => find(id)?.session.userKey,
+    peek: (id) => find(id)?.session.login,
     close(id) {
       const found = find(id);
       if (found !== undefined) sessions.delete(found.key);

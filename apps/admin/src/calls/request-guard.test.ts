@@ -1,6 +1,7 @@
 import { createHandlerContext, type HandlerContext } from "@connectrpc/connect";
 import { PortalService } from "@gmq/protocol/messages";
 import { describe, expect, it } from "vitest";
+import { createClientAddress } from "../access/client-address.js";
 import { createRequestGuard, type GuardOptions } from "./request-guard.js";
 
 function context(url: string, headers: Record<string, string> = {}): HandlerContext {
@@ -14,7 +15,13 @@ function context(url: string, headers: Record<string, string> = {}): HandlerCont
   });
 }
 const guard = (options: Partial<GuardOptions> = {}) =>
-  createRequestGuard({ readOnly: false, publicUrls: [], onLoopback: true, ...options });
+  createRequestGuard({
+    readOnly: false,
+    publicUrls: [],
+    onLoopback: true,
+    addressOf: createClientAddress([]),
+    ...options,
+  });
 
 describe("the guard", () => {
   it("lets programs and the portal's own pages pass", () => {

@@ -1,6 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import { GmqError } from "@gmq/protocol";
 import { peerConnectionKey } from "@gmq/transport";
+import type { ClientAddress } from "../access/client-address.js";
 import { isEnough, portalCallerOf, roleFor } from "../access/roles.js";
 
 /** Who asks, for the audit. */
@@ -28,12 +29,20 @@ export interface GuardOptions {
   /** True: only this machine reaches the port, so a foreign host name means DNS rebinding. */
   readonly onLoopback: boolean;
   readonly actorHeader?: string | undefined;
+  /** Who calls through proxies. */
+  readonly addressOf: ClientAddress;
 }
 
 const actorLengthMax = 128;
 
 /** Makes the guard. Browsers name the page's origin on every call; programs name none and pass. */
-export function createRequestGuard({ readOnly, publicUrls, onLoopback, actorHeader }: GuardOptions): RequestGuard {
+export function createRequestGuard({
+  readOnly,
+  publicUrls,
+  onLoopback,
+  actorHeader,
+  addressOf,
+}: GuardOptions): RequestGuard {
   const publicHosts = new Set(publicUrls.map((url) => new URL(url).host));
 
   function check(context: HandlerContext): void {
@@ -80,7 +89,10 @@ export function createRequestGuard({ readOnly, publicUrls, onLoopback, actorHead
       if (known !== undefined) return { actor: known, requestId };
       const { requestHeader, values } = context;
       const told = actorHeader === undefined ? null : requestHeader.get(actorHeader);
-      const actor = told ?? values.get(peerConnectionKey)?.address ?? "";
+      const { address } = values.get(peerConnectionKey);
+      const forwarded = requestHeader.get("x-forwarded-for");
+      const headers = forwarded === null ? {} : { "x-forwarded-for": forwarded };
+      const actor = told ?? addressOf({ headers, socket: { remoteAddress: address } });
       return { actor: actor === "" ? "unknown" : actor.slice(0, actorLengthMax), requestId };
     },
   };

@@ -1,6 +1,7 @@
 /** The access file of a broker: who may come in, and what each may do. YAML, or JSON, which is YAML too. */
 import { tokenHashPattern } from "@gmq/protocol/secrets";
 import { z } from "zod";
+import { isSafeUrl } from "../port-security.js";
 import { readDocument } from "./read-document.js";
 
 const name = z.string().min(1).max(256);
@@ -68,10 +69,4 @@ export type AccessDocument = z.infer<typeof document>;
 /** Reads it. @throws GmqError `invalid_argument` naming file, place and what was expected */
 export function readAccessDocument(flag: string, path: string): AccessDocument {
   return readDocument(flag, path, document);
-}
-
-/** Keys that came in the clear could be anybody's. */
-function isSafeUrl(text: string): boolean {
-  const { protocol, hostname } = new URL(text);
-  return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || /^127\./.test(hostname);
 }

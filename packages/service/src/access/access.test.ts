@@ -330,6 +330,16 @@ describe("a wrong access file", () => {
       /jwt\.jwksUrl: expected https/,
     ],
     [
+      "keys in the clear",
+      "roles: {}\njwt: {jwksUrl: 'http://127.evil.example/keys', issuer: a, audience: b}",
+      /jwt\.jwksUrl: expected https/,
+    ],
+    [
+      "keys in the clear",
+      "roles: {}\njwt: {jwksUrl: 'id.example', issuer: a, audience: b}",
+      /jwt\.jwksUrl: expected https/,
+    ],
+    [
       "a token twice",
       `roles: {}\ntokens: [{name: a, hash: "${hashToken("x")}", roles: []}, {name: a, hash: "${hashToken("y")}", roles: []}]`,
       /a is there twice/,

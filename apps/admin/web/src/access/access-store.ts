@@ -10,11 +10,27 @@ export type AccessState =
   | { readonly kind: "out" }
   | { readonly kind: "in"; readonly name: string; readonly role: Role };
 
+/** How somebody may log in. */
+export interface LoginWays {
+  /** By the portal's own access file: a password or a token. */
+  readonly password: boolean;
+  /** By a provider, under this name. */
+  readonly provider?: string;
+}
+
 let state: AccessState = { kind: "unknown" };
+let ways: LoginWays = { password: true };
 const listeners = new Set<() => void>();
+/** Tabs tell each other of a login: with a provider it comes about in another tab. */
+const otherTabs = new BroadcastChannel("gmq-access");
+otherTabs.addEventListener("message", () => {
+  if (state.kind === "out") void askWhoWeAre().catch((error: unknown) => console.debug("no answer", error));
+});
 
 function change(next: AccessState): void {
+  const isNews = next.kind === "in" && state.kind !== "in";
   state = next;
+  if (isNews) otherTabs.postMessage("in");
   for (const listener of listeners) listener();
 }
 
@@ -27,9 +43,13 @@ interface Answer {
   readonly name?: string;
   readonly role?: Role;
   readonly message?: string;
+  readonly ways?: LoginWays;
+  /** After a logout: where the login provider's session is ended. */
+  readonly url?: string;
 }
 
-function take({ on, name, role }: Answer): void {
+function take({ on, name, role, ways: told }: Answer): void {
+  ways = told ?? ways;
   if (on === false) change({ kind: "off" });
   else if (name !== undefined && role !== undefined) change({ kind: "in", name, role });
 }
@@ -37,8 +57,10 @@ function take({ on, name, role }: Answer): void {
 /** Asks who we are. A portal that does not answer is asked again by whoever needs it. */
 export async function askWhoWeAre(): Promise<void> {
   const answer = await fetch("/access/me", { headers });
-  if (answer.status === 401) change({ kind: "out" });
-  else if (answer.ok) take((await answer.json()) as Answer);
+  if (answer.status === 401) {
+    ways = ((await answer.json()) as Answer).ways ?? ways;
+    change({ kind: "out" });
+  } else if (answer.ok) take((await answer.json()) as Answer);
 }
 
 /** Logs in. Resolves with what is wrong, undefined when nothing is. */
@@ -58,10 +80,12 @@ export async function logIn(credentials: {
   }
 }
 
-/** Logs out; the next thing to see is the login. */
+/** Logs out; the next thing to see is the login, or the provider's way out, which leads back to it. */
 export async function logOut(): Promise<void> {
-  await fetch("/access/logout", { method: "POST", headers });
-  change({ kind: "out" });
+  const answer = await fetch("/access/logout", { method: "POST", headers });
+  const { url } = answer.ok ? ((await answer.json()) as Answer) : {};
+  if (url !== undefined) window.location.assign(url);
+  else change({ kind: "out" });
 }
 
 /** A call was refused because nobody is logged in: the login is shown above the page, which keeps what was typed. */
@@ -77,6 +101,11 @@ function subscribe(listener: () => void): () => void {
 /** Who we are; renders again when that changes. */
 export function useAccess(): AccessState {
   return useSyncExternalStore(subscribe, () => state);
+}
+
+/** How somebody may log in, as the portal said when it was asked who we are. */
+export function useLoginWays(): LoginWays {
+  return useSyncExternalStore(subscribe, () => ways);
 }
 
 /** Whether we may do what needs this role. The portal decides; this is for buttons that would only be refused. */

@@ -1,10 +1,23 @@
 import { type FormEvent, type ReactNode, useState } from "react";
 import { Button } from "../parts/button.js";
 import { Field, inputLook } from "../parts/field.js";
-import { logIn } from "./access-store.js";
+import { logIn, useLoginWays } from "./access-store.js";
+import { ProviderLogin } from "./provider-login.js";
+
+/** Every way in that this portal has. `again`: above a page that stays as it is. */
+export function LoginForm({ again = false }: { readonly again?: boolean }): ReactNode {
+  const { password, provider } = useLoginWays();
+  return (
+    <div className="flex flex-col gap-4">
+      {provider !== undefined && <ProviderLogin label={provider} again={again} />}
+      {provider !== undefined && password && <p className="text-center text-[13px] text-muted">or</p>}
+      {password && <OwnLogin />}
+    </div>
+  );
+}
 
 /** Name and password, or a token. The field names are what password managers look for. */
-export function LoginForm(): ReactNode {
+function OwnLogin(): ReactNode {
   const [byToken, setByToken] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string>();

@@ -43,7 +43,7 @@ export function LoginGate({ children }: { readonly children: ReactNode }): React
         {access.kind === "out" && (
           <Dialog title="Log in again" onClose={stay}>
             <p className="mb-4 text-[13px] text-muted">Your login is over. What you typed is still there.</p>
-            <LoginForm />
+            <LoginForm again />
           </Dialog>
         )}
       </>
