@@ -14,6 +14,7 @@ import {
   openPort,
   originsOf,
   type Peer,
+  type PortSecurity,
   packageVersion,
   parseAddress,
   type RunningService,
@@ -68,6 +69,7 @@ export interface PortalSecurity {
   readonly tls: ServerTls | undefined;
   readonly access: PortalAccess;
   readonly guard: RequestGuard;
+  readonly guardMetrics: PortSecurity["guardMetrics"];
   readonly peer: Pick<Peer, "tlsLive" | "token">;
   close(): void;
 }
@@ -106,7 +108,7 @@ export function openPortalSecurity(options: AdminOptions, logger: Logger): Porta
     closers.push(port.close);
     const peer = openPeer("broker", options, reloadMs, logger);
     closers.push(peer.close);
-    return { tls: port.tls, access, guard, peer, close };
+    return { tls: port.tls, guardMetrics: port.guardMetrics, access, guard, peer, close };
   } catch (error) {
     close();
     throw error;
@@ -116,7 +118,7 @@ export function openPortalSecurity(options: AdminOptions, logger: Logger): Porta
 /** The same with a security of the caller's, who closes it afterwards. */
 export async function serveAdmin(
   options: AdminOptions,
-  { tls, access, guard, peer }: Omit<PortalSecurity, "close">,
+  { tls, access, guard, guardMetrics, peer }: Omit<PortalSecurity, "close">,
   logger: Logger,
 ): Promise<RunningAdmin> {
   const closers = createClosers();
@@ -151,6 +153,7 @@ export async function serveAdmin(
     });
     const service = createPortalService({ brokers, sampler, audit, jobs, descriptors, guard, auditedWrites, facts });
     const healthPage = healthPages(health);
+    const metricsPage = guardMetrics(metrics.page);
     const addHealthRoutes = healthRoutes(health, [PortalService]);
     const listener = await listen({
       ...address,
@@ -162,7 +165,7 @@ export async function serveAdmin(
       plainHttp: (request, response) =>
         healthPage(request, response) ||
         access.pages(request, response) ||
-        metrics.page(request, response) ||
+        metricsPage(request, response) ||
         webFiles(request, response),
       limits: listenLimits(options),
       tls,

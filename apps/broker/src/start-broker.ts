@@ -88,7 +88,7 @@ export function openBrokerPort(
 export async function serveBroker(
   engine: Engine,
   config: Pick<BrokerConfig, "addr" | "brokerId" | keyof typeof brokerBehaviour | keyof typeof limitFields>,
-  { tls, authenticate }: Pick<PortSecurity, "tls" | "authenticate">,
+  { tls, authenticate, guardMetrics }: Omit<PortSecurity, "close">,
   logger: Logger,
 ): Promise<RunningBroker> {
   const { brokerId, partitions, autoCreateTopics, heartbeatMs, allowedOrigins } = config;
@@ -99,6 +99,7 @@ export async function serveBroker(
   const metrics = createMetrics({ part: "broker", version, logger });
   closers.add(metrics.close);
   const healthPage = healthPages(health);
+  const metricsPage = guardMetrics(metrics.page);
   try {
     const broker = createBroker({
       engine: measureEngine(engine, metrics),
@@ -128,7 +129,7 @@ export async function serveBroker(
         reflectionRoutes([...services, Health])(router);
       },
       frameHandlers: broker.frameHandlers,
-      plainHttp: (request, response) => healthPage(request, response) || metrics.page(request, response),
+      plainHttp: (request, response) => healthPage(request, response) || metricsPage(request, response),
       allowedOrigins,
       limits: listenLimits(config),
       tls,

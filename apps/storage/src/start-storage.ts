@@ -85,7 +85,7 @@ export function openStoragePort(
 export async function serveStorage(
   engine: Engine,
   config: Pick<StorageConfig, "addr" | "storageId" | "lagSeriesMax" | keyof typeof limitFields>,
-  { tls, authenticate }: Pick<PortSecurity, "tls" | "authenticate">,
+  { tls, authenticate, guardMetrics }: Omit<PortSecurity, "close">,
   logger: Logger,
 ): Promise<RunningStorage> {
   const { storageId } = config;
@@ -99,6 +99,7 @@ export async function serveStorage(
   addStoreStatus(metrics, engine, { memory: true });
   addGroupLag(metrics, engine, { seriesMax: config.lagSeriesMax });
   const healthPage = healthPages(health);
+  const metricsPage = guardMetrics(metrics.page);
   try {
     const storage = createStorageService(measureEngine(engine, metrics), {
       logger,
@@ -119,7 +120,7 @@ export async function serveStorage(
         reflectionRoutes([...services, Health])(router);
       },
       frameHandlers: storage.frameHandlers,
-      plainHttp: (request, response) => healthPage(request, response) || metrics.page(request, response),
+      plainHttp: (request, response) => healthPage(request, response) || metricsPage(request, response),
       limits: listenLimits(config),
       tls,
       authenticate,

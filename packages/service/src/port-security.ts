@@ -3,6 +3,9 @@ import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
 import { z } from "zod";
 import type { Authenticate } from "./admit.js";
+import { guardMetrics } from "./metrics-access.js";
+import { openSecret, type Secret } from "./peer-security.js";
+import type { PlainHttp } from "./plain-http.js";
 import { type Address, parseAddress } from "./settings.js";
 import { openServerTls, type ServerTls } from "./tls/server-tls.js";
 
@@ -14,6 +17,8 @@ export const portFields = {
   tlsKey: file.optional().describe("file of the certificate's private key, PEM"),
   tlsClientCa: file.optional().describe("file of the authorities of client certificates, PEM: clients may show one"),
   tlsRequireClientCert: z.boolean().default(false).describe("refuse connections without a client certificate"),
+  metricsToken: z.string().min(1).optional().describe("bearer token for /metrics; default: everybody may read it"),
+  metricsTokenFile: file.optional().describe("file that holds the token for /metrics, read again when it changes"),
   reloadMs: z
     .number()
     .int()
@@ -24,7 +29,9 @@ export const portFields = {
   refuseUnsafe: z
     .boolean()
     .default(false)
-    .describe("do not start where everybody may call from other machines, or tokens travel in the clear"),
+    .describe(
+      "do not start where everybody may call or read metrics from other machines, or tokens travel in the clear",
+    ),
 };
 
 /** How they are named on the command line. */
@@ -32,6 +39,8 @@ export const portFlags = {
   tlsCert: { placeholder: "file" },
   tlsKey: { placeholder: "file" },
   tlsClientCa: { placeholder: "file" },
+  metricsToken: { placeholder: "token", secret: true },
+  metricsTokenFile: { placeholder: "file" },
   reloadMs: { placeholder: "ms" },
 } as const;
 
@@ -41,6 +50,8 @@ export interface PortConfig {
   readonly tlsKey?: string | undefined;
   readonly tlsClientCa?: string | undefined;
   readonly tlsRequireClientCert?: boolean;
+  readonly metricsToken?: string | undefined;
+  readonly metricsTokenFile?: string | undefined;
   readonly reloadMs?: number;
   readonly refuseUnsafe?: boolean;
 }
@@ -49,6 +60,8 @@ export interface PortConfig {
 export interface PortSecurity {
   readonly tls: ServerTls | undefined;
   readonly authenticate: Authenticate | undefined;
+  /** The page of metrics, for who may read it. */
+  readonly guardMetrics: (page: PlainHttp) => PlainHttp;
   close(): void;
 }
 
@@ -67,13 +80,20 @@ export function openPort(
 ): PortSecurity {
   const { tlsCert, tlsKey, tlsClientCa, tlsRequireClientCert = false, reloadMs = 5_000 } = config;
   const tls = openTls();
-  try {
-    judge(what, parseAddress(address), { ...config, tls, authenticate }, logger);
-  } catch (error) {
+  let metricsToken: Secret | undefined;
+  const close = (): void => {
     tls?.close();
+    metricsToken?.close();
+  };
+  try {
+    metricsToken = openSecret("--metrics-token", config.metricsToken, config.metricsTokenFile, reloadMs, logger);
+    judge(what, parseAddress(address), { ...config, tls, authenticate, metricsToken }, logger);
+  } catch (error) {
+    close();
     throw error;
   }
-  return { tls, authenticate, close: () => tls?.close() };
+  const current = metricsToken?.current;
+  return { tls, authenticate, guardMetrics: (page) => guardMetrics(page, current), close };
 
   function openTls(): ServerTls | undefined {
     if (tlsCert === undefined || tlsKey === undefined) {
@@ -99,16 +119,22 @@ export function openPort(
 function judge(
   what: string,
   { host, port }: Address,
-  { tls, authenticate, refuseUnsafe = false }: PortConfig & Pick<PortSecurity, "tls" | "authenticate">,
+  given: Pick<PortSecurity, "tls" | "authenticate"> & {
+    readonly metricsToken: Secret | undefined;
+    readonly refuseUnsafe?: boolean;
+  },
   logger: Logger,
 ): void {
+  const { tls, authenticate, metricsToken, refuseUnsafe = false } = given;
   if (isLoopbackHost(host)) return;
   const isOpen = authenticate === undefined && tls?.requireClientCert !== true;
   const problem = isOpen
     ? `${what} lets everybody in who reaches ${host}:${port}: turn access on, or listen on 127.0.0.1`
     : tls === undefined
       ? `${what} takes tokens in the clear on ${host}:${port}: give it --tls-cert and --tls-key`
-      : undefined;
+      : metricsToken === undefined && !tls.requireClientCert
+        ? `${what} shows /metrics with the names of topics and groups to everybody who reaches ${host}:${port}: give it --metrics-token-file`
+        : undefined;
   if (problem === undefined) return;
   if (refuseUnsafe) throw new GmqError("invalid_argument", `unsafe: ${problem}`, { field: "--refuse-unsafe" });
   logger.warn(`UNSAFE: ${problem}`);

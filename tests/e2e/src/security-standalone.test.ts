@@ -38,6 +38,7 @@ beforeAll(async () => {
     "--tls-key": await write("key.pem", key),
     "--access-file": await write("access.yaml", JSON.stringify(access)),
     "--portal-access-file": await write("portal.yaml", JSON.stringify(portal)),
+    "--metrics-token": createToken(),
     "--refuse-unsafe": "yes",
   };
   gmq = startProcess({

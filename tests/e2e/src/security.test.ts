@@ -1,5 +1,6 @@
 /** Real processes with everything on. */
 import { readFile, rename } from "node:fs/promises";
+import { get } from "node:https";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { connect } from "@gmq/client";
@@ -40,6 +41,37 @@ function cli(
     ...(options.input === undefined ? {} : { input: options.input }),
   });
 }
+
+function status(url: string, token?: string): Promise<number> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return new Promise((resolve, reject) => {
+    const request = get(url, { ca: gmq.authority.ca, agent: false, headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    request.on("error", reject);
+  });
+}
+
+describe("metrics", () => {
+  it("are for who says their token, which is renewed without a restart; health is for everybody", async () => {
+    const next = createToken();
+    for (const url of [gmq.brokerUrl, gmq.adminUrl]) {
+      for (const path of ["/metrics", "/metrics?name=x"]) {
+        expect([path, await status(url + path)]).toEqual([path, 401]);
+        expect([path, await status(url + path, gmq.secrets.shop)]).toEqual([path, 401]);
+        expect([path, await status(url + path, gmq.secrets.metrics)]).toEqual([path, 200]);
+      }
+      expect(await status(`${url}/healthz`)).toBe(200);
+      await expect.poll(() => status(`${url}/readyz`)).toBe(200);
+    }
+    await gmq.write("metrics-token", next);
+    await expect.poll(() => status(`${gmq.brokerUrl}/metrics`, next)).toBe(200);
+    expect(await status(`${gmq.brokerUrl}/metrics`, gmq.secrets.metrics)).toBe(401);
+    await gmq.write("metrics-token", gmq.secrets.metrics);
+    await expect.poll(() => status(`${gmq.brokerUrl}/metrics`, gmq.secrets.metrics)).toBe(200);
+  });
+});
 
 describe("a client", () => {
   it("publishes and consumes over TLS with its token, what it may", async () => {

@@ -51,6 +51,7 @@ Good to know:
   With more groups × partitions than \`--lag-series-max\` (default 2000) there is one sum per group with empty \`topic\` and \`partition\`, and \`gmq_group_lag_summed\` is 1.
 - A broker counts what went through it, a storage service what it did for brokers elsewhere. In \`gmq-standalone\` the broker calls the engine itself, so the counts are the broker's.
 - A histogram takes one measurement per call, which carries many batches or partitions: a rate of \`_count\` is calls, not records.
+- Metrics name topics and groups. \`--metrics-token-file\` keeps them for who says the token: [security.md](security.md#metrics).
 - What cannot be read (the store does not answer) has no series in that scrape; \`gmq_store_ready\` and \`gmq_ready\` are always there.
 
 \`docker/observability\` has a Grafana dashboard and alert rules. This page is written from \`packages/metrics/src/catalogue.ts\`; run

@@ -218,7 +218,13 @@ describe("a wrong file", () => {
       throw new GmqError("unauthenticated", "no");
     };
     expect(() => at(":80", { refuseUnsafe: true }, access)).toThrow(/takes tokens in the clear/);
-    at(":80", { ...config(), refuseUnsafe: true }, access);
+    expect(() => at(":80", { ...config(), refuseUnsafe: true }, access)).toThrow(/shows \/metrics .* to everybody/);
+    at(":80", { ...config({ metricsToken: "token" }), refuseUnsafe: true }, access);
+    at(
+      ":80",
+      { ...config({ tlsClientCa: folder.path("ca.pem"), tlsRequireClientCert: true }), refuseUnsafe: true },
+      access,
+    );
     at(":80", { ...config({ tlsClientCa: folder.path("ca.pem"), tlsRequireClientCert: true }), refuseUnsafe: true });
     expect(() => at(":80", { ...config(), refuseUnsafe: true })).toThrow(/lets everybody in/);
   });

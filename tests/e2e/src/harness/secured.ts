@@ -13,7 +13,7 @@ export interface SecuredGmq {
   readonly storageUrl: string;
   readonly adminUrl: string;
   /** Everything that no log may hold. */
-  readonly secrets: Readonly<Record<"storage" | "portal" | "shop" | "redis" | "password", string>>;
+  readonly secrets: Readonly<Record<"storage" | "portal" | "metrics" | "shop" | "redis" | "password", string>>;
   readonly parts: Readonly<Record<"redis" | "storage" | "broker" | "admin", TestProcess>>;
   /** Path of a file in its folder. */
   path(name: string): string;
@@ -38,6 +38,7 @@ export async function startSecured(): Promise<SecuredGmq> {
   const secrets = {
     storage: createToken(),
     portal: createToken(),
+    metrics: createToken(),
     shop: createToken(),
     redis: "redis-s3cret",
     password: "correct horse battery",
@@ -53,7 +54,12 @@ export async function startSecured(): Promise<SecuredGmq> {
     start(
       name,
       process.execPath,
-      [entries[name], ...args, "--log-level", "debug", "--reload-ms", "100", "--refuse-unsafe", "yes"],
+      [
+        entries[name],
+        ...args,
+        ...["--metrics-token-file", path("metrics-token")],
+        ...["--log-level", "debug", "--reload-ms", "100", "--refuse-unsafe", "yes"],
+      ],
       ready,
     );
 
@@ -67,6 +73,7 @@ export async function startSecured(): Promise<SecuredGmq> {
     await write("client-key.pem", client.key);
     await write("storage-token", `${secrets.storage}\n`);
     await write("portal-token", `${secrets.portal}\n`);
+    await write("metrics-token", `${secrets.metrics}\n`);
     const rights = {
       roles: {
         shop: [{ topics: ["orders*"], groups: ["shop*"], allow: ["publish", "consume"] }],
