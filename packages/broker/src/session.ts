@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "@gmq/log";
-import { GmqError, limits } from "@gmq/protocol";
+import { agreeOnVersion, GmqError, limits } from "@gmq/protocol";
 import type { Hello, PublishBatches, SessionRequest, SessionResponse } from "@gmq/protocol/messages";
 import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transport";
 import { denied, maySeeTopic, requireTopic } from "./access/require.js";
@@ -147,13 +147,8 @@ export function startSession(
   }
 
   function open(correlationId: number, hello: Hello): void {
-    const { protocolVersion, clientId, clientVersion } = hello;
-    if (protocolVersion < limits.protocolVersionMin || protocolVersion > limits.protocolVersion) {
-      throw new GmqError("unsupported_version", `protocol version ${protocolVersion} is not spoken here`, {
-        field: "hello.protocol_version",
-        limit: `${limits.protocolVersionMin} to ${limits.protocolVersion}`,
-      });
-    }
+    const protocolVersion = agreeOnVersion(hello);
+    const { clientId, clientVersion } = hello;
     for (const [field, text] of [
       ["hello.client_id", clientId],
       ["hello.client_version", clientVersion],
@@ -176,7 +171,7 @@ export function startSession(
       push,
       writable: () => !streamFull,
     });
-    logger.debug("session opened", { clientId, clientVersion });
+    logger.debug("session opened", { clientId, clientVersion, protocolVersion });
     setState({ name: "open", consumers, heartbeat: setInterval(beat, context.heartbeatIntervalMs) });
     watchSilence();
     send(correlationId, {

@@ -403,6 +403,16 @@ describe("a session that does not begin well", () => {
       { code: "unsupported_version", field: "hello.protocol_version", limit: "1 to 1" },
     ],
     [
+      "newer versions",
+      { case: "hello", value: { protocolVersion: 3, protocolVersionMin: 2 } },
+      { code: "unsupported_version", field: "hello.protocol_version", limit: "1 to 1" },
+    ],
+    [
+      "a range of versions that is none",
+      { case: "hello", value: { protocolVersion: 1, protocolVersionMin: 2 } },
+      { code: "invalid_argument", field: "hello.protocol_version_min", limit: "at most 1" },
+    ],
+    [
       "a client id that is too long",
       { case: "hello", value: { protocolVersion: 1, clientId: "x".repeat(257) } },
       { code: "invalid_argument", field: "hello.client_id", limit: "256 characters" },

@@ -3,7 +3,7 @@
  * again, to the next broker, with jittered backoff. Producers and subscriptions attach to it and are told when it opens and when it is lost.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { GmqError, limits } from "@gmq/protocol";
+import { checkAgreedVersion, GmqError, ownVersions } from "@gmq/protocol";
 import { SessionRequestSchema, type SessionResponse, type Welcome } from "@gmq/protocol/messages";
 import { errorFromMessage, type NodeTransport, type TlsClientOptions } from "@gmq/transport/frames";
 import { type BrokerConnection, connectTo, type SessionStream } from "./broker-connection.js";
@@ -167,7 +167,7 @@ export function createLink(options: LinkOptions): Link {
     stream.send(
       create(SessionRequestSchema, {
         correlationId: nextCorrelationId++,
-        frame: { case: "hello", value: { protocolVersion: limits.protocolVersion, clientId, clientVersion } },
+        frame: { case: "hello", value: { ...ownVersions(), clientId, clientVersion } },
       }),
     );
   }
@@ -190,6 +190,11 @@ export function createLink(options: LinkOptions): Link {
   function open(welcome: Welcome): void {
     if (state.name !== "connecting" || state.stream === undefined || state.node === undefined) return;
     const { node, stream } = state;
+    try {
+      checkAgreedVersion(welcome.protocolVersion);
+    } catch (error) {
+      return lose(GmqError.from(error));
+    }
     setState({
       name: "open",
       node,
@@ -249,8 +254,9 @@ export function createLink(options: LinkOptions): Link {
     if (planned) setTimeout(() => node?.close(), 1_000).unref();
     else node?.close();
     rejectRequests(error);
-    // Trying again will not help: whoever waits for the first session is told now.
-    if (!error.retryable) {
+    // Trying again will not help: whoever waits for the first session is told now. A broker of another version is not the last word: others may speak ours.
+    const othersMay = error.code === "unsupported_version" && failures < options.brokers.length;
+    if (!error.retryable && !othersMay) {
       for (const waiter of openWaiters) waiter.reject(error);
       openWaiters.clear();
     }

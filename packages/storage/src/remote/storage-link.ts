@@ -5,7 +5,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import type { Logger } from "@gmq/log";
-import { GmqError, limits } from "@gmq/protocol";
+import { checkAgreedVersion, GmqError, limits, ownVersions } from "@gmq/protocol";
 import {
   type FetchedPartition,
   type LinkRequest,
@@ -117,7 +117,7 @@ export function openStorageLink(
       drain: () => undefined,
       end: (error) => isCurrent() && lose(error ?? new GmqError("unavailable", `${url} ended the link`)),
     });
-    const hello = { protocolVersion: limits.protocolVersion, brokerId, heartbeatIntervalMs };
+    const hello = { ...ownVersions(), brokerId, heartbeatIntervalMs };
     stream.send(create(LinkRequestSchema, { correlationId: 0, frame: { case: "hello", value: hello } }));
   }
 
@@ -125,7 +125,7 @@ export function openStorageLink(
     lastHeardMs = performance.now();
     switch (frame.case) {
       case "welcome":
-        return open();
+        return open(frame.value.protocolVersion);
       case "heartbeat":
         return;
       case "signals":
@@ -154,11 +154,16 @@ export function openStorageLink(
     if (state.name === "leaving" && requests.size === 0) lose(new GmqError("unavailable", `${url} is going away`));
   }
 
-  function open(): void {
+  function open(protocolVersion: number): void {
     if (state.name !== "connecting") return;
+    try {
+      checkAgreedVersion(protocolVersion);
+    } catch (error) {
+      return lose(GmqError.from(error));
+    }
     const { stream } = state;
     setState({ name: "open", stream, heartbeat: setInterval(beat, heartbeatIntervalMs) });
-    logger.info("linked to storage", { url });
+    logger.info("linked to storage", { url, protocolVersion });
     failures = 0;
     problem = undefined;
     events.changed();

@@ -4,7 +4,7 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Logger } from "@gmq/log";
-import { checkName, GmqError, limits } from "@gmq/protocol";
+import { agreeOnVersion, checkName, GmqError, limits } from "@gmq/protocol";
 import {
   type AppendBatches,
   type FetchEntries,
@@ -87,13 +87,9 @@ export function startLinkSession(
     close(new GmqError("deadline_exceeded", "the link did not say hello", { field: "hello", limit }));
   }
 
-  function open(correlationId: number, { protocolVersion, brokerId, heartbeatIntervalMs }: LinkHello): void {
-    if (protocolVersion < limits.protocolVersionMin || protocolVersion > limits.protocolVersion) {
-      throw new GmqError("unsupported_version", `protocol version ${protocolVersion} is not spoken here`, {
-        field: "hello.protocol_version",
-        limit: `${limits.protocolVersionMin} to ${limits.protocolVersion}`,
-      });
-    }
+  function open(correlationId: number, hello: LinkHello): void {
+    const protocolVersion = agreeOnVersion(hello);
+    const { brokerId, heartbeatIntervalMs } = hello;
     checkName("broker_id", brokerId);
     if (heartbeatIntervalMs < heartbeatMsMin || heartbeatIntervalMs > heartbeatMsMax) {
       throw new GmqError("invalid_argument", `a heartbeat every ${heartbeatIntervalMs} ms`, {
@@ -111,7 +107,7 @@ export function startLinkSession(
     setState({ name: "open", watch, unsubscribe: engine.signals.subscribe(signals.add) });
     const { storageId } = context;
     send(correlationId, { case: "welcome", value: { protocolVersion, storageId, engine: engine.kind } });
-    logger.info("a broker is linked");
+    logger.info("a broker is linked", { protocolVersion });
   }
 
   function frame({ correlationId, frame: request }: LinkRequest): void {
