@@ -78,7 +78,17 @@ export const storageSchema = z.object({
     .max(8_000)
     .default(1_000)
     .describe("how long they have; past it the producer is told that the outcome is not known, and sends again"),
+  redisUser: z.string().default("").describe("user of Redis' ACL; default: the one that has no name"),
   redisPass: z.string().default("").describe("password of Redis"),
+  redisSentinelUser: z.string().default("").describe("user of the Sentinels' own ACL"),
+  redisSentinelPass: z
+    .string()
+    .default("")
+    .describe("password of the Sentinels themselves, which is not that of Redis"),
+  redisTls: z
+    .boolean()
+    .default(false)
+    .describe("call Redis (and Sentinels) over TLS; --redis-ca and --redis-cert say so, too"),
   ...redisTlsFields,
   keyPrefix: z
     .string()
@@ -123,7 +133,10 @@ export const storageConfigOptions: Pick<ConfigOptions<typeof storageSchema>, "fl
     redisMaster: { placeholder: "name" },
     redisReplicas: { placeholder: "n" },
     redisReplicaTimeoutMs: { placeholder: "ms" },
+    redisUser: { placeholder: "name" },
     redisPass: { placeholder: "password", secret: true },
+    redisSentinelUser: { placeholder: "name" },
+    redisSentinelPass: { placeholder: "password", secret: true },
     ...redisTlsFlags,
     ...storageTokenFlags,
     ...portFlags,

@@ -27,3 +27,11 @@ it("opens an engine that waits for a cluster, and for sentinels, which are not t
     await engine.close();
   }
 });
+
+it("refuses TLS for a Redis whose URL says that it is in the clear", async () => {
+  const clear = settings({ redisUrl: "redis://h", redisTls: true });
+  await expect(openEngine(clear, silentLogger)).rejects.toMatchObject({
+    code: "invalid_argument",
+    field: "--redis-url",
+  });
+});

@@ -15,7 +15,11 @@ export type StorePlace = Pick<
   | "redisCluster"
   | "redisSentinels"
   | "redisMaster"
+  | "redisUser"
   | "redisPass"
+  | "redisSentinelUser"
+  | "redisSentinelPass"
+  | "redisTls"
   | "redisReplicas"
   | "redisReplicaTimeoutMs"
   | "keyPrefix"
@@ -70,9 +74,10 @@ function openRedisTls(config: StorePlace, logger: Logger): ClientTls | undefined
     key: named("--redis-key", redisKey),
   };
   const tls = openClientTls(files, reloadMs, logger);
-  if (tls === undefined || (data === undefined && redisUrl?.startsWith("redis://") !== true)) return tls;
-  tls.close();
-  throw new GmqError("invalid_argument", "certificates for Redis are given, and Redis is not called over TLS", {
+  const isAsked = tls !== undefined || config.redisTls;
+  if (!isAsked || (data === undefined && redisUrl?.startsWith("redis://") !== true)) return tls;
+  tls?.close();
+  throw new GmqError("invalid_argument", "TLS for Redis is asked for, and Redis is not called over TLS", {
     field: "--redis-url",
     limit: "rediss://…",
   });
@@ -82,15 +87,32 @@ function redisOf(
   config: StorePlace,
   certificates: ClientTls | undefined,
 ): Pick<RedisEngineOptions, "url" | "cluster" | "redis"> {
-  const { redisUrl, redisAddr, redisCluster, redisSentinels, redisMaster, redisPass } = config;
-  const tls = certificates === undefined ? {} : { tls: certificates.live };
+  const { redisUrl, redisAddr, redisCluster, redisSentinels, redisMaster } = config;
+  const live = certificates?.live ?? (config.redisTls ? {} : undefined);
+  const tls = live === undefined ? {} : { tls: live };
   if (redisUrl !== undefined) return { url: redisUrl, redis: tls };
-  const redis = { ...tls, ...(redisPass === "" ? {} : { password: redisPass }) };
+  const redis = { ...tls, ...given({ username: config.redisUser, password: config.redisPass }) };
   if (redisCluster !== undefined) return { cluster: redisCluster.map(nodeOf), redis };
   if (redisSentinels === undefined) return { url: `redis://${redisAddr}`, redis };
-  const sentinelTls =
-    certificates === undefined ? {} : { sentinelTLS: certificates.live, enableTLSForSentinelMode: true };
-  return { redis: { sentinels: redisSentinels.map(nodeOf), name: redisMaster, ...redis, ...sentinelTls } };
+  const sentinelTls = live === undefined ? {} : { sentinelTLS: live, enableTLSForSentinelMode: true };
+  const sentinelLogin = given({
+    sentinelUsername: config.redisSentinelUser,
+    sentinelPassword: config.redisSentinelPass,
+  });
+  return {
+    redis: {
+      sentinels: redisSentinels.map(nodeOf),
+      name: redisMaster,
+      ...redis,
+      ...sentinelTls,
+      ...sentinelLogin,
+    },
+  };
+}
+
+/** Without those that are empty. */
+function given<Key extends string>(texts: Readonly<Record<Key, string>>): Partial<Record<Key, string>> {
+  return Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== "")) as Partial<Record<Key, string>>;
 }
 
 function nodeOf(address: string): { readonly host: string; readonly port: number } {

@@ -1,5 +1,6 @@
 import "reflect-metadata";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -21,7 +22,13 @@ export interface Issued {
 export interface TestAuthority {
   readonly ca: string;
   /** For localhost and 127.0.0.1 unless `names` says otherwise. */
-  server(options?: { readonly daysFrom?: number; readonly daysTo?: number }): Promise<Issued>;
+  server(options?: {
+    readonly daysFrom?: number;
+    readonly daysTo?: number;
+    readonly names?: readonly string[];
+    /** Good for calling others, too: nodes that call each other. */
+    readonly alsoClient?: boolean;
+  }): Promise<Issued>;
   client(name: string): Promise<Issued>;
 }
 
@@ -38,6 +45,8 @@ export async function certificateFolder() {
   };
 }
 
+const serverUsage = "1.3.6.1.5.5.7.3.1";
+const clientUsage = "1.3.6.1.5.5.7.3.2";
 const dayMs = 24 * 60 * 60 * 1_000;
 let serial = 1;
 
@@ -54,7 +63,13 @@ export async function createAuthority(name = "GMQ test authority"): Promise<Test
     extensions: [new BasicConstraintsExtension(true, 1, true)],
   });
 
-  async function issue(subject: string, usage: string, daysFrom = -1, daysTo = 1): Promise<Issued> {
+  async function issue(
+    subject: string,
+    usages: readonly string[],
+    daysFrom = -1,
+    daysTo = 1,
+    names: readonly string[] = ["localhost", "127.0.0.1"],
+  ): Promise<Issued> {
     const own = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
     const certificate = await X509CertificateGenerator.create({
       serialNumber: String(serial++).padStart(4, "0"),
@@ -66,11 +81,8 @@ export async function createAuthority(name = "GMQ test authority"): Promise<Test
       signingKey: keys.privateKey,
       signingAlgorithm: algorithm,
       extensions: [
-        new ExtendedKeyUsageExtension([usage]),
-        new SubjectAlternativeNameExtension([
-          { type: "dns", value: "localhost" },
-          { type: "ip", value: "127.0.0.1" },
-        ]),
+        new ExtendedKeyUsageExtension([...usages]),
+        new SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value }))),
       ],
     });
     const der = Buffer.from(await crypto.subtle.exportKey("pkcs8", own.privateKey)).toString("base64");
@@ -80,7 +92,8 @@ export async function createAuthority(name = "GMQ test authority"): Promise<Test
 
   return {
     ca: `${root.toString("pem")}\n`,
-    server: ({ daysFrom, daysTo } = {}) => issue("localhost", "1.3.6.1.5.5.7.3.1", daysFrom, daysTo),
-    client: (clientName) => issue(clientName, "1.3.6.1.5.5.7.3.2"),
+    server: ({ daysFrom, daysTo, names, alsoClient = false } = {}) =>
+      issue("localhost", alsoClient ? [serverUsage, clientUsage] : [serverUsage], daysFrom, daysTo, names),
+    client: (clientName) => issue(clientName, [clientUsage]),
   };
 }

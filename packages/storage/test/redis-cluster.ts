@@ -1,8 +1,7 @@
 /** A real Redis Cluster of the test's own: masters and replicas on free ports, to be killed and resharded. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Redis } from "ioredis";
 import type { RedisNode } from "../src/redis/redis-client.js";
-import { freePort, type OwnRedis, startOwnRedis } from "./redis-server.js";
+import { askRedis, freePort, type OwnRedis, type RedisSecurity, startOwnRedis } from "./redis-server.js";
 
 export interface OwnCluster {
   readonly nodes: readonly RedisNode[];
@@ -17,10 +16,15 @@ export interface OwnCluster {
 const slots = 16_384;
 
 /** Starts as many masters, each with its part of the slots and so many replicas, and waits until all agree. */
-export async function startOwnCluster(masterCount = 3, replicasEach = 0): Promise<OwnCluster> {
+export async function startOwnCluster(
+  masterCount = 3,
+  replicasEach = 0,
+  security?: RedisSecurity,
+): Promise<OwnCluster> {
   const count = masterCount * (1 + replicasEach);
   const servers: OwnRedis[] = [];
-  const ask = (node: OwnRedis, command: string, ...args: readonly string[]) => askRedis(node.port, command, args);
+  const ask = (node: OwnRedis, command: string, ...args: readonly string[]) =>
+    askRedis(node.port, command, args, security);
 
   async function everywhere(what: string, holds: (node: OwnRedis) => Promise<boolean>): Promise<void> {
     const untilMs = performance.now() + 60_000;
@@ -49,7 +53,10 @@ export async function startOwnCluster(masterCount = 3, replicasEach = 0): Promis
       ];
       // What a replica missed must not keep it from taking over: the tests have a loss window to look at.
       servers.push(
-        await startOwnRedis([...settings, "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"]),
+        await startOwnRedis(
+          [...settings, "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"],
+          security,
+        ),
       );
       (servers[index] as { busPort?: number }).busPort = busPort;
     }
@@ -83,7 +90,7 @@ export async function startOwnCluster(masterCount = 3, replicasEach = 0): Promis
       );
     });
     return {
-      nodes: servers.map(({ port }) => ({ host: "127.0.0.1", port })),
+      nodes: servers.map(({ port }) => ({ host: security === undefined ? "127.0.0.1" : "localhost", port })),
       masters,
       replicas,
       ask,
@@ -105,21 +112,4 @@ async function lines(answer: Promise<unknown>): Promise<string[]> {
   return String(await answer)
     .split("\n")
     .filter((line) => line !== "");
-}
-
-async function askRedis(port: number, command: string, args: readonly string[]): Promise<unknown> {
-  const redis = new Redis({
-    host: "127.0.0.1",
-    port,
-    lazyConnect: true,
-    retryStrategy: () => null,
-    maxRetriesPerRequest: 0,
-  });
-  redis.on("error", () => redis.disconnect());
-  try {
-    await redis.connect();
-    return await redis.call(command, ...args);
-  } finally {
-    redis.disconnect();
-  }
 }

@@ -2,11 +2,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
+
+/** TLS and users of servers that a test starts. */
+export interface RedisSecurity {
+  /** Settings of each server. */
+  readonly args: readonly string[];
+  /** How the test itself calls them. */
+  readonly options: Pick<RedisOptions, "tls" | "username" | "password">;
+}
 
 export interface OwnRedis {
   readonly url: string;
@@ -16,17 +24,19 @@ export interface OwnRedis {
   stop(): Promise<void>;
 }
 
-/** Starts a redis-server; further arguments are its settings. */
-export async function startOwnRedis(args: readonly string[] = []): Promise<OwnRedis> {
+/** Starts a redis-server; further arguments are its settings. With `security` it speaks TLS only. */
+export async function startOwnRedis(args: readonly string[] = [], security?: RedisSecurity): Promise<OwnRedis> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), "gmq-redis-"));
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
-    const settings = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", ...args];
+    const ports = security === undefined ? ["--port", String(port)] : ["--port", "0", "--tls-port", String(port)];
+    const own = ["--bind", "127.0.0.1", "--dir", folder, "--save", ""];
+    const settings = [...ports, ...own, ...(security?.args ?? []), ...args];
     child = spawn(process.env["GMQ_REDIS_SERVER"] ?? "redis-server", settings, { stdio: "ignore" });
     const untilMs = performance.now() + 10_000;
-    while (!(await answers(port))) {
+    while (!(await answers(port, security))) {
       if (performance.now() > untilMs) throw new Error(`redis-server on port ${port} does not answer`);
       await sleep(20);
     }
@@ -43,7 +53,7 @@ export async function startOwnRedis(args: readonly string[] = []): Promise<OwnRe
 
   await start();
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${security === undefined ? "redis" : "rediss"}://127.0.0.1:${port}`,
     port,
     kill,
     start,
@@ -68,17 +78,36 @@ export async function dropKeys(url: string, prefix: string): Promise<void> {
   control.disconnect();
 }
 
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"));
-    socket.setTimeout(500, () => socket.destroy());
-    socket.once("data", (data) => {
-      resolve(data.toString().startsWith("+PONG"));
-      socket.destroy();
-    });
-    socket.once("error", () => resolve(false));
-    socket.once("close", () => resolve(false));
+async function answers(port: number, security?: RedisSecurity): Promise<boolean> {
+  try {
+    return (await askRedis(port, "PING", [], security)) === "PONG";
+  } catch {
+    return false; // not up yet
+  }
+}
+
+/** Sends one command to the server on this port, over a connection of its own. */
+export async function askRedis(
+  port: number,
+  command: string,
+  args: readonly string[],
+  security?: RedisSecurity,
+): Promise<unknown> {
+  const redis = new Redis({
+    ...security?.options,
+    host: security === undefined ? "127.0.0.1" : "localhost",
+    port,
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
   });
+  redis.on("error", () => redis.disconnect());
+  try {
+    await redis.connect();
+    return await redis.call(command, ...args);
+  } finally {
+    redis.disconnect();
+  }
 }
 
 export async function freePort(): Promise<number> {

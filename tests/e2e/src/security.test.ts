@@ -308,6 +308,8 @@ describe("logs", () => {
     const output = gmq.output();
     expect(output).toContain('"level":"debug"');
     expect(output).not.toContain("UNSAFE");
+    // The documented rights are enough, to listen for signals as well.
+    expect(output).not.toContain("lets nobody listen");
     for (const [name, secret] of Object.entries(gmq.secrets))
       expect([name, output.includes(secret)]).toEqual([name, false]);
     expect(output).not.toMatch(/BEGIN [A-Z ]*PRIVATE KEY|scrypt:\d/);

@@ -107,6 +107,8 @@ function openCluster(
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     clusterRetryStrategy: retryDelayMs,
+    // A certificate is for the name that was asked for, not for the address that it resolves to.
+    ...(rest.tls === undefined ? {} : { dnsLookup: (name, done) => done(null, name) }),
   };
   const cluster = new Cluster(
     nodes.map(({ host, port }) => ({ host, port })),

@@ -84,7 +84,7 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   });
 
   const scripts = loadScripts();
-  const signals = createRedisSignals(subscriber, commands, keys);
+  const signals = createRedisSignals(subscriber, commands, keys, logger);
   const topics = createRedisTopics(commands, scripts, keys, signals);
   const ends = createEndOffsets(signals);
   const tail = createTailCache({
@@ -151,7 +151,10 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
       settle: deadLetters.settle,
     },
     signals,
-    status: async () => withBudgetStatus(await redisStatus(commands, closed), janitor),
+    async status() {
+      const status = withBudgetStatus(await redisStatus(commands, closed), janitor);
+      return status.reason === "" && signals.problem !== undefined ? { ...status, reason: signals.problem } : status;
+    },
     close: () => (closing ??= close()),
   };
 }

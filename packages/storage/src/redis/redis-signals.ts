@@ -1,23 +1,34 @@
+import type { Logger } from "@gmq/log";
 import type { Signal, SignalHub, TopicPartition } from "../engine.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
+import { isReply } from "./redis-errors.js";
 
 export interface RedisSignals extends SignalHub {
   /** Tells every storage process; a hint, so a failure is no error. */
   send(signal: Exclude<Signal, { kind: "resync" }>): void;
   /** Tells this process' listeners what it appended itself, before Redis passes the signal on; its echo is dropped then. */
   appended(partition: TopicPartition, endOffset: bigint): void;
+  /** Why nothing is heard though Redis answers; undefined: all is well. Readers then go by their safety timers, which is slow. */
+  readonly problem: string | undefined;
   close(): void;
 }
 
 /** By then a cluster client listens at another server. */
 const resubscribedMs = 1_000;
+/** A user that may not listen may be allowed to later. */
+const refusedRetryMs = 5_000;
 
 /**
  * One PSUBSCRIBE on a connection of its own for the whole process, whoever listens. After every (re)connect the listeners are told to look at everything:
  * signals may have been missed. Source: redis.io, PSUBSCRIBE and PUBLISH.
  */
-export function createRedisSignals(subscriber: RedisConnection, publisher: RedisConnection, keys: Keys): RedisSignals {
+export function createRedisSignals(
+  subscriber: RedisConnection,
+  publisher: RedisConnection,
+  keys: Keys,
+  logger: Logger,
+): RedisSignals {
   const listeners = new Set<(signal: Signal) => void>();
   const prefixLength = keys.signals.length - 1;
   const { redis } = subscriber;
@@ -29,12 +40,23 @@ export function createRedisSignals(subscriber: RedisConnection, publisher: Redis
   }
 
   const resync = (): void => tell({ kind: "resync" });
+  let problem: string | undefined;
+  let retry: NodeJS.Timeout | undefined;
   const subscribe = (): void => {
-    redis.psubscribe(keys.signals).then(
-      resync,
-      // Only a connection that breaks (or may not subscribe) fails here: the next one subscribes again.
-      () => redis.disconnect(true),
-    );
+    redis.psubscribe(keys.signals).then(() => {
+      problem = undefined;
+      resync();
+    }, refused);
+  };
+  const refused = (error: unknown): void => {
+    // A connection that broke: the next one subscribes again.
+    if (!isReply(error)) return redis.disconnect(true);
+    if (problem === undefined) {
+      logger.error("Redis lets nobody listen for signals: deliveries are slow", { pattern: keys.signals, error });
+    }
+    problem = `signals are not heard, so deliveries are slow: the Redis user needs &${keys.signals}`;
+    clearTimeout(retry);
+    retry = setTimeout(subscribe, refusedRetryMs);
   };
   let laterResync: NodeJS.Timeout | undefined;
   // In a cluster the client subscribes at another server by itself when the one that it listened to is lost: what was said in between is not heard.
@@ -67,8 +89,12 @@ export function createRedisSignals(subscriber: RedisConnection, publisher: Redis
       if (!publisher.ready) return;
       publisher.redis.publish(...channelOf(signal, keys)).catch(() => undefined); // the safety timer of every reader covers a lost hint
     },
+    get problem() {
+      return problem;
+    },
     close() {
       clearTimeout(laterResync);
+      clearTimeout(retry);
       redis.off("ready", subscribe);
       redis.off("pmessage", receive);
       listeners.clear();

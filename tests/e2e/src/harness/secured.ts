@@ -24,7 +24,7 @@ export interface SecuredGmq {
 }
 
 /** Rights of the storage service in Redis, as docs/security.md says them. */
-export const redisAcl = ["~gmq:*", "&gmq:*", "+@all", "-@admin", "-@dangerous", "+info"];
+export const redisAcl = ["~gmq:*", "&gmq:signal:*", "+@all", "-@admin", "-@dangerous", "+info"];
 
 /** Starts it; every process logs at debug. */
 export async function startSecured(): Promise<SecuredGmq> {
