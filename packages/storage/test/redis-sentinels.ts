@@ -28,7 +28,7 @@ export interface SentinelSecurity {
 
 const masterName = "gmq-test";
 
-/** Starts them, and waits until they know each other and the replica: before that they cannot agree on a fail-over. */
+/** Starts them, and waits until the replica is in step and they know each other and it: before that they cannot agree on a fail-over. */
 export async function startOwnSentinels(security?: SentinelSecurity): Promise<OwnSentinels> {
   const servers: OwnRedis[] = [];
   const sentinels: { readonly port: number; readonly child: ChildProcess }[] = [];
@@ -45,6 +45,12 @@ export async function startOwnSentinels(security?: SentinelSecurity): Promise<Ow
     await rm(folder, { recursive: true, force: true });
   }
 
+  /** A replica that was never in step would take over with nothing. */
+  async function replicaIsInStep(): Promise<boolean> {
+    const info = await askRedis(servers[1]?.port ?? 0, "INFO", ["replication"], security?.servers);
+    return String(info).includes("master_link_status:up");
+  }
+
   async function knowsAll(port: number): Promise<boolean> {
     const own = security === undefined ? undefined : { args: [], options: security.options };
     try {
@@ -57,7 +63,7 @@ export async function startOwnSentinels(security?: SentinelSecurity): Promise<Ow
   }
 
   try {
-    const master = await startOwnRedis([], security?.servers);
+    const master = await startOwnRedis(["--repl-diskless-sync-delay", "0"], security?.servers);
     servers.push(master, await startOwnRedis(["--replicaof", "127.0.0.1", String(master.port)], security?.servers));
     for (let index = 0; index < 3; index++) {
       const port = await freePort();
@@ -77,8 +83,12 @@ export async function startOwnSentinels(security?: SentinelSecurity): Promise<Ow
       sentinels.push({ port, child });
     }
     const untilMs = performance.now() + 60_000;
-    while (!(await Promise.all(sentinels.map(({ port }) => knowsAll(port)))).every(Boolean)) {
-      if (performance.now() > untilMs) throw new Error("the sentinels do not know each other after 60 s");
+    while (
+      !(await replicaIsInStep()) ||
+      !(await Promise.all(sentinels.map(({ port }) => knowsAll(port)))).every(Boolean)
+    ) {
+      if (performance.now() > untilMs)
+        throw new Error("the sentinels do not know each other, or the replica is not in step, after 60 s");
       await sleep(200);
     }
   } catch (error) {
