@@ -31,7 +31,7 @@ const entriesPerFetch = 256;
 export function createBroadcast(
   { log, resolveTopic, patterns }: BroadcastContext,
   positions: ReadonlyMap<string, bigint>,
-): Pick<SubscriptionContext, "memberships" | "fetch" | "settle"> {
+): Pick<SubscriptionContext, "memberships" | "fetch" | "follow" | "settle"> {
   async function join(
     spec: { readonly topics: readonly string[] } & Owner,
     start: StartPosition,
@@ -99,6 +99,7 @@ export function createBroadcast(
 
   return {
     memberships: { join },
+    follow: undefined,
     async fetch({ ownership, position, bytesMax }: PartitionFetch): Promise<FetchOutcome> {
       const { topic, partition } = ownership;
       try {

@@ -108,6 +108,7 @@ export function createBroker(options: BrokerOptions): Broker {
   };
   const subscriptions: SubscriptionContext = {
     ...reading,
+    follow: engine.groups.follow,
     meter,
     desks: createDesks(reading),
     resolveTopic: topics.resolve,

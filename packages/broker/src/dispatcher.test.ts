@@ -1,5 +1,5 @@
 import { GmqError } from "@gmq/protocol";
-import type { LogEntry, PartitionSettle, SettleOutcome } from "@gmq/storage";
+import type { Fetched, FollowEvents, LogEntry, PartitionFetch, PartitionSettle, SettleOutcome } from "@gmq/storage";
 import { expect, test } from "vitest";
 import { createCredit } from "./credit.js";
 import { createDispatcher, type Dispatcher } from "./dispatcher.js";
@@ -63,4 +63,63 @@ test("a dispatcher that has ended tells the store's error instead of waiting for
   const settled = dispatcher.settle([ack]);
   dispatcher.stop();
   await expect(settled).rejects.toMatchObject({ code: "store_unavailable" });
+});
+
+test("what a follow tells goes out once and in order; a look ends it first, and reads on from where it ended", async () => {
+  const asked: PartitionFetch[] = [];
+  const given: bigint[] = [];
+  const follows: { readonly fetch: PartitionFetch; readonly events: FollowEvents; isStopped: boolean }[] = [];
+  const credit = createCredit();
+  credit.grant(10, 1_000);
+  const entryAt = (baseOffset: bigint): LogEntry => ({ ...entry, baseOffset, recordCount: 1 });
+  const fetchedTo = (position: bigint): Fetched => ({
+    ok: true,
+    entries: [entryAt(position - 1n)],
+    position,
+    endOffset: position,
+  });
+  const dispatcher = createDispatcher(
+    {
+      ownership,
+      takers: onlyTaker({
+        credit,
+        deliver: (deliveries) => given.push(...deliveries.map((delivery) => delivery.entry.baseOffset)),
+        writable: () => true,
+      }),
+      fetch: async (fetch) => {
+        asked.push(fetch);
+        return { ok: true, entries: [], position: fetch.position, endOffset: fetch.position };
+      },
+      follow(fetch, events) {
+        const follow = { fetch, events, isStopped: false };
+        follows.push(follow);
+        return () => {
+          follow.isStopped = true;
+        };
+      },
+      settle: async () => ({ ok: true, refusals: [] }),
+      log: { read: () => Promise.reject(new GmqError("internal", "nothing is read")) },
+      lost: () => undefined,
+    },
+    { position: 0n, endOffset: 0n, pending: [] },
+  );
+  dispatcher.pump();
+  expect(follows.map(({ fetch }) => [fetch.position, fetch.recordsMax])).toEqual([[0n, 10]]);
+  follows[0]?.events.fetched(fetchedTo(1n));
+  dispatcher.signal(1n);
+  dispatcher.look();
+  expect(follows[0]?.isStopped).toBe(true);
+  // On its way when it was stopped.
+  follows[0]?.events.fetched(fetchedTo(2n));
+  expect(asked).toEqual([]);
+  follows[0]?.events.ended(undefined);
+  await expect.poll(() => follows.length).toBe(2);
+  expect(asked.map(({ position }) => position)).toEqual([2n]);
+  expect(follows[1]?.fetch).toMatchObject({ position: 2n, recordsMax: 8 });
+  expect(given).toEqual([0n, 1n]);
+  // The link is gone: asked once more, and not followed before something was read.
+  follows[1]?.events.ended(new GmqError("store_unavailable", "the link is lost"));
+  await expect.poll(() => asked.length).toBe(2);
+  expect(follows.length).toBe(2);
+  dispatcher.stop();
 });

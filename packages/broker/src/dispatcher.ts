@@ -6,7 +6,9 @@
 import { GmqError, limits } from "@gmq/protocol";
 import type {
   ClaimResult,
+  Fetched,
   FetchOutcome,
+  GroupStore,
   LogStore,
   Ownership,
   PartitionFetch,
@@ -18,7 +20,9 @@ import type {
 } from "@gmq/storage";
 import { type Delivery, deliveryOf } from "./delivery.js";
 import { createEntrySlicer } from "./entry-slicer.js";
+import { createFollowedLog } from "./followed-log.js";
 import { createLedger, type DelayedRun, type Run } from "./ledger.js";
+import { readPending } from "./read-pending.js";
 import { type CutRun, createReadyRuns, type ReadyRun } from "./ready-runs.js";
 import { attemptsNotKnown, resend } from "./resend.js";
 import { createRefuse, without } from "./settle-ranges.js";
@@ -31,6 +35,8 @@ export interface DispatcherContext {
   readonly ownership: Ownership;
   readonly takers: Takers;
   readonly fetch: Turn<PartitionFetch, FetchOutcome>;
+  /** Reads on without being asked, for an owner. Absent: by `fetch` alone. */
+  readonly follow?: GroupStore["follow"] | undefined;
   readonly settle: Turn<PartitionSettle, SettleOutcome>;
   readonly log: Pick<LogStore, "read">;
   /** Claims once more under the same epoch. Undefined where nothing is owned: a broadcast. */
@@ -75,8 +81,6 @@ export interface Dispatcher {
 /** Why nothing goes out: the consumer gave no credit, its connection is full, the store is asked or does not answer, there is nothing, it is to stop. */
 export type DispatcherWait = "credit" | "room" | "store" | "store retry" | "records" | "end";
 
-/** Pending entries lie close together as a rule. */
-const readAheadEntries = 256;
 const backoffMsMin = 50;
 const backoffMsMax = 2_000;
 
@@ -88,6 +92,11 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
   const timers = new Set<NodeJS.Timeout>();
   const waiting = createWaitingRuns((run) => {
     ready.insert(run);
+    pump();
+  });
+  const followed = createFollowedLog(context.follow, took, (error) => {
+    if (error !== undefined && !error.retryable) return fail(error);
+    if (error !== undefined) lookAgain = true;
     pump();
   });
   let position = claim.position;
@@ -125,6 +134,8 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
 
   function pump(): void {
     if (state !== "running" || busy) return;
+    // Both begin where all that was read is known.
+    if (followed.isOpen && (inherits || lookAgain)) return followed.stop();
     if (inherits) {
       void work(inherit);
       return;
@@ -147,8 +158,18 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       deliveries.push(hand(cut, taker));
     }
     if (deliveries.length > 0) current?.deliver(deliveries, endOffset);
-    if (!busy && ready.first === undefined && (position < hintedEnd || lookAgain) && takers.records > 0)
-      void work(fetchOn);
+    if (followed.isOpen) {
+      // More than the consumer takes: it is read when it does.
+      if (ready.first !== undefined) followed.stop();
+    } else if (!busy && ready.first === undefined && takers.records > 0) {
+      if (position < hintedEnd || lookAgain) void work(fetchOn);
+      else followed.start(next());
+    }
+  }
+
+  function next(): PartitionFetch {
+    const bytesMax = Math.min(takers.bytes, limits.fetchBytesDefault);
+    return { ownership, position, bytesMax, recordsMax: takers.records };
   }
 
   function hand(run: CutRun, taker: Taker): Delivery {
@@ -168,24 +189,9 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
   }
 
   async function readEntries({ baseOffset }: Run): Promise<void> {
-    const { topic, partition } = ownership;
-    const { entries, startOffset } = await log.read({
-      topic,
-      partition,
-      from: { offset: baseOffset },
-      entriesMax: readAheadEntries,
-      bytesMax: limits.fetchBytesDefault,
-    });
-    if (baseOffset < startOffset) {
-      dropTrimmed(startOffset);
-      return;
-    }
-    if (entries[0]?.baseOffset !== baseOffset) {
-      throw new GmqError("batch_corrupt", `the entry at offset ${baseOffset} of ${topic}/${partition} is gone`, {
-        field: "offset",
-      });
-    }
-    ready.attach(entries);
+    const found = await readPending(log, ownership, baseOffset);
+    if ("startOffset" in found) dropTrimmed(found.startOffset);
+    else ready.attach(found);
   }
 
   /** Retention or a purge was faster: the store has settled these away and counts them as lost. */
@@ -197,18 +203,25 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
   async function fetchOn(): Promise<void> {
     lookAgain = false;
     const before = hintedEnd;
-    const outcome = await context.fetch({
-      ownership,
-      position,
-      bytesMax: Math.min(takers.bytes, limits.fetchBytesDefault),
-      recordsMax: takers.records,
-    });
+    const outcome = await context.fetch(next());
     if (!outcome.ok) throw outcome.error;
-    position = outcome.position;
     // A hint may have been ahead of the log (an append that was refused): what the fetch saw is the truth, unless a later hint came meanwhile.
-    endOffset = outcome.endOffset;
-    if (hintedEnd === before || outcome.endOffset > hintedEnd) hintedEnd = outcome.endOffset;
-    for (const entry of outcome.entries) {
+    if (hintedEnd === before) hintedEnd = outcome.endOffset;
+    keep(outcome);
+    if (outcome.entries.length > 0) followed.mayStart();
+  }
+
+  function took(fetched: Fetched): void {
+    if (state === "stopped") return;
+    keep(fetched);
+    pump();
+  }
+
+  function keep(fetched: Fetched): void {
+    position = fetched.position;
+    endOffset = fetched.endOffset;
+    if (endOffset > hintedEnd) hintedEnd = endOffset;
+    for (const entry of fetched.entries) {
       ledger.add(entry.baseOffset, entry.recordCount);
       ready.append(entry);
     }
@@ -336,6 +349,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     timers.clear();
     waiting.clear();
     ready.clear();
+    followed.stop();
   }
 
   return {
@@ -364,6 +378,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     },
     pause() {
       if (state === "running") state = "paused";
+      followed.stop();
     },
     stop,
     get position() {

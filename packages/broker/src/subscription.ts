@@ -9,6 +9,7 @@ import type {
   ClaimResult,
   FetchOutcome,
   GroupMemberSpec,
+  GroupStore,
   LogStore,
   Ownership,
   PartitionFetch,
@@ -65,6 +66,8 @@ export interface SubscriptionParts {
 export interface SubscriptionContext extends SubscriptionParts {
   readonly log: Pick<LogStore, "read">;
   readonly fetch: Turn<PartitionFetch, FetchOutcome>;
+  /** Absent where reading has no owner. */
+  readonly follow: GroupStore["follow"];
   readonly settle: Turn<PartitionSettle, SettleOutcome>;
   readonly logger: Logger;
   /** Makes sure that a topic is there, by use where that is allowed. */
@@ -152,6 +155,7 @@ export async function openSubscription(
         },
         log: context.log,
         fetch: context.fetch,
+        follow: context.follow,
         settle: context.settle,
         reclaim: async () => membership?.reclaim?.({ topic, partition }),
         lost: (error) => {

@@ -108,5 +108,23 @@ export function measureEngine(engine: Engine, metrics: Metrics): Engine {
     for (const { error } of outcome.refusals) errors.add("settle", error.code);
   }
 
-  return { ...engine, log: { ...engine.log, append }, groups: { ...engine.groups, fetch, settle } };
+  const { follow } = engine.groups;
+  const measured = { ...engine.groups, fetch, settle };
+  const groups: Engine["groups"] = follow === undefined ? measured : { ...measured, follow: measureFollow(follow) };
+
+  function measureFollow(unmeasured: NonNullable<Engine["groups"]["follow"]>): typeof unmeasured {
+    return (wanted, events) =>
+      unmeasured(wanted, {
+        fetched(outcome) {
+          countFetch(outcome);
+          events.fetched(outcome);
+        },
+        ended(error) {
+          if (error !== undefined) errors.add("fetch", error.code);
+          events.ended(error);
+        },
+      });
+  }
+
+  return { ...engine, log: { ...engine.log, append }, groups };
 }

@@ -57,6 +57,12 @@ export interface GroupStore {
    */
   fetch(fetches: readonly PartitionFetch[]): Promise<FetchOutcome[]>;
   /**
+   * A fetch that stays open, for an owner who has everything that there is: whenever there is more it is fetched at once, where the store is, and told, until the
+   * bytes or records are used up. One at a time for an ownership, and no `fetch` beside it. Returns how to stop it (what is on its way still comes, then `ended`);
+   * undefined: not now, wait for signals. An engine without it is as near as a follow would be.
+   */
+  follow?(fetch: PartitionFetch, events: FollowEvents): (() => void) | undefined;
+  /**
    * Settles records of pending entries, in any order, many partitions in one call. One answer for each, in order; never rejects as a whole.
    * A range already settled is accepted again. An entry whose records are all settled leaves the pending list.
    * A rejected record is settled once its copy is in the dead-letter topic (made on first use, whatever `autoCreate` says), stored once however often this is asked.
@@ -239,9 +245,22 @@ export interface PartitionFetch {
   readonly recordsMax: number;
 }
 
-export type FetchOutcome =
-  | { readonly ok: true; readonly entries: LogEntry[]; readonly position: bigint; readonly endOffset: bigint }
-  | { readonly ok: false; readonly error: GmqError };
+/** Entries, where the next fetch begins, and where the log ends. */
+export interface Fetched {
+  readonly ok: true;
+  readonly entries: LogEntry[];
+  readonly position: bigint;
+  readonly endOffset: bigint;
+}
+
+export type FetchOutcome = Fetched | { readonly ok: false; readonly error: GmqError };
+
+/** What a follow tells, in order. None may throw; nothing comes after `ended`. */
+export interface FollowEvents {
+  fetched(fetched: Fetched): void;
+  /** The bytes or records are used up, it was stopped, or with an error: as of a fetch. */
+  ended(error: GmqError | undefined): void;
+}
 
 export interface PartitionSettle {
   readonly ownership: Ownership;

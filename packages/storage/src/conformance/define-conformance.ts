@@ -8,6 +8,7 @@ import { deadLetterCases } from "./dead-letters.js";
 import { delayedAppendCases } from "./delayed-append.js";
 import { deletionCases } from "./deletion.js";
 import { fetchCases } from "./fetch.js";
+import { followCases } from "./follow.js";
 import { idempotenceCases } from "./idempotence.js";
 import { membershipCases } from "./membership.js";
 import { offsetsCases } from "./offsets.js";
@@ -45,6 +46,7 @@ const subjects: readonly ConformanceSubject[] = [
   startCases,
   claimCases,
   fetchCases,
+  followCases,
   settleCases,
   settleModelCases,
   sharedCases,

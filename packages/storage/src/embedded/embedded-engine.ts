@@ -6,6 +6,7 @@ import { createGroupCoordinator } from "../coordinator/group-coordinator.js";
 import { createDeadLetters } from "../dead-letters/dead-letters.js";
 import { createDelays } from "../delays/delays.js";
 import type { Engine, LogStore, StoreStatus } from "../engine.js";
+import { createFollows } from "../log/follows.js";
 import { createJanitor } from "../retention/janitor.js";
 import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retention/watched-topics.js";
 import { monotonicClock } from "./clock.js";
@@ -55,6 +56,7 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
     logger,
   );
   const ownership = createEmbeddedOwnership(database, topics, reads, clock);
+  const follows = createFollows(async (fetches) => ownership.fetch(fetches), signals);
   const coordinator = createGroupCoordinator(
     createEmbeddedDocuments(database, topics, reads, signals, clock),
     topics,
@@ -76,6 +78,7 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
+    follows.close();
     janitor.close();
     deadLetters.close();
     await delays.close();
@@ -118,6 +121,7 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
         return groupOffsets(database, topics, clock, group);
       },
       fetch: async (fetches) => ownership.fetch(fetches),
+      follow: follows.follow,
       claim: deadLetters.claim,
       settle: deadLetters.settle,
     },

@@ -34,6 +34,10 @@ export interface Keys {
   sessions(group: string): string;
   /** Channel pattern of every signal. */
   readonly signals: string;
+  /** Channel that everybody listens to who listens to `signals`: shows whether anybody does. Nothing is said on it. */
+  readonly listeners: string;
+  /** The same of one listener. */
+  listener(id: string): string;
   partitionSignal(partition: TopicPartition): string;
   groupSignal(group: string): string;
   topicSignal(topic: string): string;
@@ -59,6 +63,8 @@ export function createKeys(prefix: string): Keys {
     group: (group) => `${prefix}:{group/${group}}:state`,
     sessions: (group) => `${prefix}:{group/${group}}:sessions`,
     signals: `${prefix}:signal:*`,
+    listeners: `${prefix}:signal:listeners`,
+    listener: (id) => `${prefix}:signal:listener:${id}`,
     partitionSignal: ({ topic, partition }) => `${prefix}:signal:p:${topic}/${partition}`,
     groupSignal: (group) => `${prefix}:signal:g:${group}`,
     topicSignal: (topic) => `${prefix}:signal:t:${topic}`,

@@ -7,9 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type BatchMeta, encodeEntryMeta, GmqError, hasSeededBug, limits } from "@gmq/protocol";
 import type { AppendOutcome, LogBatch } from "../engine.js";
 import { checkBatch } from "../log/check-batch.js";
+import type { Rider } from "../log/follows.js";
 import type { BatchIdentity } from "../log/producer-table.js";
 import { batchesOfEntry } from "./entry-fill.js";
-import { type LogTail, newAppendId, type PartitionLog } from "./partition-log.js";
+import { type Added, type LogTail, newAppendId, type PartitionLog } from "./partition-log.js";
 import { fromRedisError, isReply } from "./redis-errors.js";
 
 /** A batch on its way, and who waits for it. */
@@ -47,8 +48,10 @@ export interface AppenderHost {
   /** Makes the stream again when its topic exists. */
   restoreStream(): Promise<boolean>;
   topicGone(): GmqError;
+  /** Owners that an entry of these offsets, the second not in it, may be registered for with its append. */
+  board(baseOffset: bigint, endOffset: bigint): readonly Rider[];
   /** Redis has accepted an entry. */
-  stored(entry: StoredEntry): void;
+  stored(entry: StoredEntry, added: Added): void;
   /** Waits until what Redis has accepted so far is as safe as was asked for; undefined: it is. @throws GmqError `unknown_outcome` */
   readonly confirmed?: (() => Promise<void>) | undefined;
 }
@@ -142,8 +145,10 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
     const { baseOffset, appendTimeMs, appendId } = turn;
     const meta = encodeEntryMeta({ appendTimeMs, appendId, batches: turn.metas, logBytes: now.logBytes });
     if (seeded.acksEarly) answer(turn);
-    const outcome = await log.add(baseOffset, meta, turn.records, turn.bodies);
-    if (outcome === "stored") return finish(now, turn, meta);
+    const riders = host.board(baseOffset, baseOffset + BigInt(turn.records));
+    const outcome = await log.add(baseOffset, meta, turn.records, turn.bodies, riders);
+    if (typeof outcome === "object" && "riders" in outcome) return finish(now, turn, meta, outcome);
+    for (const rider of riders) rider.missed();
     // The table holds what was not stored: it goes, and the batches wait for another look at the log.
     state = undefined;
     if (typeof outcome === "object" && "refused" in outcome) {
@@ -256,7 +261,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
     return true;
   }
 
-  function finish(now: State, turn: Turn, meta: Uint8Array): void {
+  function finish(now: State, turn: Turn, meta: Uint8Array, added: Added): void {
     now.nextOffset = turn.baseOffset + BigInt(turn.records);
     now.lastAppendMs = turn.appendTimeMs;
     now.logBytes += turn.bytes;
@@ -266,7 +271,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
       now.entriesSinceSnapshot = 0;
       log.keepSnapshot(now.nextOffset, now.tail.table).catch(() => undefined); // the next one does it; losing it costs reading time
     }
-    host.stored({ baseOffset: turn.baseOffset, recordCount: turn.records, meta, bodies: turn.bodies });
+    host.stored({ baseOffset: turn.baseOffset, recordCount: turn.records, meta, bodies: turn.bodies }, added);
     answer(turn);
   }
 

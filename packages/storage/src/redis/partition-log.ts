@@ -1,8 +1,9 @@
 /** What a partition's appender asks of Redis: its tail, and one entry at a time. */
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 import { decodeEntryMeta, type EntryMeta, hasSeededBug } from "@gmq/protocol";
 import type { TopicPartition } from "../engine.js";
 import { bodyBytesOf } from "../log/entry-bytes.js";
+import type { Rider } from "../log/follows.js";
 import { createProducerTable, type ProducerTable } from "../log/producer-table.js";
 import { AppendCommand, asBuffer } from "./append-command.js";
 import type { RedisConnection } from "./connection.js";
@@ -26,28 +27,45 @@ export interface LogTail {
   readonly appendIds: ReadonlySet<bigint>;
 }
 
-/** What became of an XADD. `lost`: its answer did not come; the log has to be read to know. */
-export type AddOutcome = "stored" | "stale" | "no stream" | { readonly refused: unknown } | { readonly lost: unknown };
+/** A stored entry. */
+export interface Added {
+  /** Redis passes the signal on to this process too. */
+  readonly echoes: boolean;
+  /** Who came along, and why the entry is not registered for it: "" when it is. */
+  readonly riders: readonly { readonly rider: Rider; readonly problem: string }[];
+}
+
+/** What became of an append. `lost`: its answer did not come; the log has to be read to know. */
+export type AddOutcome = Added | "stale" | "no stream" | { readonly refused: unknown } | { readonly lost: unknown };
 
 export interface PartitionLog {
   /** Reads the producer snapshot and every entry meta after it. @throws Redis' error */
   readTail(): Promise<LogTail>;
-  /** Appends one entry, its bodies joined, and tells readers behind it in the same write. Never throws. */
-  add(baseOffset: bigint, meta: Uint8Array, recordCount: number, bodies: readonly Uint8Array[]): Promise<AddOutcome>;
+  /** Appends one entry, its bodies joined, and tells readers behind it in the same write; a small one is registered for the riders in the same step. Never throws. */
+  add(
+    baseOffset: bigint,
+    meta: Uint8Array,
+    recordCount: number,
+    bodies: readonly Uint8Array[],
+    riders: readonly Rider[],
+  ): Promise<AddOutcome>;
   /** Keeps the producer table as it is at an offset, unless a newer one is kept. @throws Redis' error */
   keepSnapshot(upTo: bigint, table: ProducerTable): Promise<unknown>;
 }
 
 /** Entry metas read by one script call: their bodies pass through Redis' memory, so few at a time. */
 const tailPage = 16;
+/** Bodies up to here pass through Lua: what that costs is less than a round trip. */
+const smallBytesMax = 16 * 1024;
 const savesProducersLater = hasSeededBug("dedupe-in-second-call");
 
-/** Makes the access to one partition. */
+/** Makes the access to one partition. `ownChannel`: who appends hears of it by the answer, and listens on this channel while it listens to signals. */
 export function createPartitionLog(
   connection: RedisConnection,
   scripts: Scripts,
   keys: Keys,
   partition: TopicPartition,
+  ownChannel = "",
 ): PartitionLog {
   const log = keys.log(partition);
   const producers = keys.producers(partition);
@@ -61,6 +79,33 @@ export function createPartitionLog(
   async function lastMeta(): Promise<EntryMeta | undefined> {
     const [, meta] = itemsOf(await scripts.run(connection, "meta-at", [log], ["+", "before"]));
     return textOf(meta) === "" ? undefined : decodeEntryMeta(meta as Buffer);
+  }
+
+  async function addSmall(
+    baseOffset: bigint,
+    meta: Uint8Array,
+    recordCount: number,
+    bodies: readonly Uint8Array[],
+    riders: readonly Rider[],
+  ): Promise<AddOutcome> {
+    const body = bodies.length === 1 ? asBuffer(bodies[0] as Uint8Array) : Buffer.concat(bodies);
+    const endOffset = (baseOffset + BigInt(recordCount)).toString();
+    const base = baseOffset.toString();
+    const called = [log];
+    const args: (string | Buffer)[] = [entryId(baseOffset), asBuffer(meta), String(recordCount), body];
+    args.push(channel, endOffset, keys.listeners, ownChannel);
+    for (const { fetch } of riders) {
+      const { group, memberId, epoch } = fetch.ownership;
+      called.push(keys.progress(partition, group), keys.pending(partition, group));
+      args.push(group, memberId, String(epoch), base);
+    }
+    const reply = await scripts.run(connection, "append", called, args);
+    if (reply === null) return "no stream";
+    const problems = itemsOf(reply);
+    return {
+      echoes: false,
+      riders: riders.map((rider, at) => ({ rider, problem: textOf(problems[at]) })),
+    };
   }
 
   return {
@@ -98,9 +143,12 @@ export function createPartitionLog(
       }
     },
 
-    async add(baseOffset, meta, recordCount, bodies) {
+    async add(baseOffset, meta, recordCount, bodies, riders) {
       const endOffset = baseOffset + BigInt(recordCount);
       try {
+        // In a cluster a script cannot tell listeners at other servers.
+        if (!connection.isCluster && bytesOf(bodies) <= smallBytesMax)
+          return await addSmall(baseOffset, meta, recordCount, bodies, riders);
         const id = await connection.run((redis) => {
           const added = new AppendCommand({ log, id: entryId(baseOffset), meta, recordCount, bodies });
           redis.sendCommand(added);
@@ -109,7 +157,8 @@ export function createPartitionLog(
           return added.promise;
         });
         if (connection.isCluster && id !== null) tell(connection.redis, endOffset);
-        return id === null ? "no stream" : "stored";
+        const problem = "not asked for";
+        return id === null ? "no stream" : { echoes: true, riders: riders.map((rider) => ({ rider, problem })) };
       } catch (error) {
         if (isStaleId(error)) return "stale";
         return isReply(error) ? { refused: error } : { lost: error };
@@ -123,7 +172,23 @@ export function createPartitionLog(
   };
 }
 
+function bytesOf(bodies: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const { length } of bodies) bytes += length;
+  return bytes;
+}
+
+/** Random bytes for append ids: asked for one by one they are a system call each. */
+const randomPool = Buffer.alloc(4_096);
+let randomUsed = randomPool.length;
+
 /** Names one attempt to append an entry, so that it is found again after a lost answer. */
 export function newAppendId(): bigint {
-  return randomBytes(8).readBigUInt64LE();
+  if (randomUsed === randomPool.length) {
+    randomFillSync(randomPool);
+    randomUsed = 0;
+  }
+  const id = randomPool.readBigUInt64LE(randomUsed);
+  randomUsed += 8;
+  return id;
 }

@@ -1,5 +1,6 @@
 import { GmqError, limits } from "@gmq/protocol";
 import type { AppendOutcome, PartitionAppend, TopicPartition } from "../engine.js";
+import type { Follows } from "../log/follows.js";
 import type { RedisConnection } from "./connection.js";
 import type { EndOffsets } from "./end-offsets.js";
 import type { Keys } from "./keys.js";
@@ -30,6 +31,7 @@ export function createRedisAppend(
   ends: EndOffsets,
   tail: TailCache,
   barrier: ReplicaBarrier | undefined,
+  follows: Pick<Follows, "board">,
 ): RedisAppend {
   const appenders = new Map<string, Map<number, PartitionAppender>>();
   let waitingBytes = 0;
@@ -52,20 +54,27 @@ export function createRedisAppend(
     let appender = ofTopic.get(partition.partition);
     if (appender === undefined) {
       const log = keys.log(partition);
-      appender = createPartitionAppender(createPartitionLog(connection, scripts, keys, partition), {
+      appender = createPartitionAppender(createPartitionLog(connection, scripts, keys, partition, signals.ownChannel), {
+        board: (baseOffset, endOffset) => follows.board(partition, baseOffset, endOffset),
         generation: () => connection.generation,
         life: async () => (await topics.known(partition.topic)).createdAtMs,
         restoreStream: () => topics.restoreStream(partition),
         confirmed: barrier === undefined ? undefined : () => barrier.reached(partition),
         topicGone: () => new GmqError("topic_not_found", `there is no topic ${partition.topic}`, { field: "topic" }),
-        stored({ baseOffset, recordCount, meta, bodies }) {
-          if (tail.wants(log)) {
-            const body = bodies.length === 1 ? (bodies[0] as Uint8Array) : Buffer.concat(bodies);
-            tail.note(log, { baseOffset, recordCount, meta, body });
-          }
+        stored({ baseOffset, recordCount, meta, bodies }, { echoes, riders }) {
+          const isWanted = tail.wants(log);
           const endOffset = baseOffset + BigInt(recordCount);
           ends.note(partition, endOffset);
-          signals.appended(partition, endOffset);
+          if (isWanted || riders.length > 0) {
+            const body = bodies.length === 1 ? (bodies[0] as Uint8Array) : Buffer.concat(bodies);
+            const entry = { baseOffset, recordCount, meta, body };
+            if (isWanted) tail.note(log, entry);
+            signals.appended(partition, endOffset, echoes);
+            for (const { rider, problem } of riders) {
+              if (problem === "") rider.arrived(entry);
+              else rider.missed();
+            }
+          } else signals.appended(partition, endOffset, echoes);
         },
       });
       ofTopic.set(partition.partition, appender);

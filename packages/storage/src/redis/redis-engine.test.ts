@@ -146,6 +146,66 @@ describe("two storage processes at one partition", () => {
   });
 });
 
+describe("a follow", () => {
+  it("is given each record once, in order, whoever appended it, and while connections and scripts are lost", async () => {
+    const [one, other] = [await openWithTopic(), await open()];
+    const member = {
+      group: "g",
+      memberId: "m",
+      incarnation: "i",
+      clientId: "test",
+      clientVersion: "1.0",
+      brokerId: "b",
+      topics: ["t"],
+      sessionTimeoutMs: 60_000,
+      staticMember: false,
+    };
+    const { partitions } = await one.groups.join(member, "earliest");
+    const epoch = partitions[0]?.epoch ?? 0;
+    const ownership: Ownership = { group: "g", topic: "t", partition: 0, memberId: "m", epoch };
+    await one.groups.claim(ownership);
+    const given: bigint[] = [];
+    let position = 0n;
+    let isClosing = false;
+    let stop: (() => void) | undefined;
+    // As a broker does it: what may have been handed out with a lost answer is asked for again from where it stands.
+    const follow = (): void => {
+      stop = one.groups.follow?.(
+        { ownership, position, bytesMax: 100_000, recordsMax: 40 },
+        {
+          fetched(fetched) {
+            for (const entry of fetched.entries)
+              for (let index = 0; index < entry.recordCount; index++) given.push(entry.baseOffset + BigInt(index));
+            position = fetched.position;
+          },
+          ended: () => void (isClosing || setTimeout(follow, 20)),
+        },
+      );
+    };
+    follow();
+    let stored = 0;
+    for (let round = 0; round < 120; round++) {
+      if (round % 40 === 20) await control.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+      if (round % 40 === 30) await control.call("SCRIPT", "FLUSH");
+      for (const engine of [one, other]) {
+        const identity = { producerId: engine === one ? 1n : 2n, producerEpoch: 1, firstSequence: BigInt(round) };
+        await expect.poll(async () => (await append(engine, ["x"], identity)).ok).toBe(true);
+        stored++;
+      }
+    }
+    // A hint that was lost with a connection is made up for by the next look, which is a broker's safety timer.
+    await expect
+      .poll(async () => {
+        if (given.length < stored) await append(other, ["x"]).then(() => stored++);
+        return given.length === stored;
+      })
+      .toBe(true);
+    isClosing = true;
+    stop?.();
+    expect(given).toEqual(Array.from({ length: stored }, (_, index) => BigInt(index)));
+  });
+});
+
 describe("a connection that breaks", () => {
   it("loses and doubles nothing while clients are killed under load", async () => {
     const engine = await openWithTopic();

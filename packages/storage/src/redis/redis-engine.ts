@@ -5,6 +5,7 @@ import { createGroupCoordinator } from "../coordinator/group-coordinator.js";
 import { createDeadLetters } from "../dead-letters/dead-letters.js";
 import { createDelays } from "../delays/delays.js";
 import type { Engine } from "../engine.js";
+import { createFollows } from "../log/follows.js";
 import { createJanitor } from "../retention/janitor.js";
 import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retention/watched-topics.js";
 import { openConnection, type RedisConnection } from "./connection.js";
@@ -97,7 +98,10 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   signals.subscribe(({ kind }) => {
     if (kind === "topic" || kind === "resync") tail.clear();
   });
-  const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, tail, barrier);
+  const reads = createRedisReads(reading, scripts, keys, topics, ends, tail);
+  const ownership = createRedisOwnership(commands, scripts, keys, topics, reads, ends);
+  const follows = createFollows(ownership.fetch, signals);
+  const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, tail, barrier, follows);
   // What waits for its time was admitted when it came: it goes into the log past the budgets.
   const delays = createDelays(
     createRedisDelays(commands, keys, barrier),
@@ -106,8 +110,6 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
     Date.now,
     logger,
   );
-  const reads = createRedisReads(reading, scripts, keys, topics, ends, tail);
-  const ownership = createRedisOwnership(commands, scripts, keys, topics, reads, ends);
   const log = { append: appending.append, read: reads.read };
   const deadLetters = createDeadLetters(ownership, log, topics, logger);
   const documents = createRedisDocuments(commands, scripts, keys, topics, reads, signals);
@@ -127,6 +129,7 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
 
   async function close(): Promise<void> {
     closed = true;
+    follows.close();
     janitor.close();
     deadLetters.close();
     await delays.close();
@@ -147,6 +150,7 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
         return groupOffsets(commands, scripts, keys, group, view.partitions);
       },
       fetch: ownership.fetch,
+      follow: follows.follow,
       claim: deadLetters.claim,
       settle: deadLetters.settle,
     },

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Logger } from "@gmq/log";
 import type { Signal, SignalHub, TopicPartition } from "../engine.js";
 import type { RedisConnection } from "./connection.js";
@@ -7,8 +8,10 @@ import { isReply } from "./redis-errors.js";
 export interface RedisSignals extends SignalHub {
   /** Tells every storage process; a hint, so a failure is no error. */
   send(signal: Exclude<Signal, { kind: "resync" }>): void;
-  /** Tells this process' listeners what it appended itself, before Redis passes the signal on; its echo is dropped then. */
-  appended(partition: TopicPartition, endOffset: bigint): void;
+  /** Tells this process' listeners what it appended itself, before Redis passes the signal on; when Redis does, `echoes`, that is dropped. */
+  appended(partition: TopicPartition, endOffset: bigint, echoes: boolean): void;
+  /** A channel that this process listens to, and nobody else, while it listens to signals. */
+  readonly ownChannel: string;
   /** Why nothing is heard though Redis answers; undefined: all is well. Readers then go by their safety timers, which is slow. */
   readonly problem: string | undefined;
   close(): void;
@@ -34,6 +37,7 @@ export function createRedisSignals(
   const { redis } = subscriber;
   /** By channel: the end that was told here before its echo. As many as there are partitions that this process appends to. */
   const toldEnds = new Map<string, bigint>();
+  const ownChannel = keys.listener(randomUUID());
 
   function tell(signal: Signal): void {
     for (const listener of listeners) listener(signal);
@@ -43,7 +47,8 @@ export function createRedisSignals(
   let problem: string | undefined;
   let retry: NodeJS.Timeout | undefined;
   const subscribe = (): void => {
-    redis.psubscribe(keys.signals).then(() => {
+    // In this order: who hears signals is counted before.
+    Promise.all([redis.subscribe(keys.listeners, ownChannel), redis.psubscribe(keys.signals)]).then(() => {
       problem = undefined;
       resync();
     }, refused);
@@ -81,8 +86,9 @@ export function createRedisSignals(
       listeners.add(own);
       return () => void listeners.delete(own);
     },
-    appended({ topic, partition }, endOffset) {
-      toldEnds.set(keys.partitionSignal({ topic, partition }), endOffset);
+    ownChannel,
+    appended({ topic, partition }, endOffset, echoes) {
+      if (echoes) toldEnds.set(keys.partitionSignal({ topic, partition }), endOffset);
       tell({ kind: "partition", topic, partition, endOffset });
     },
     send(signal) {

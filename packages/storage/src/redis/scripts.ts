@@ -5,9 +5,10 @@ import type { RedisConnection } from "./connection.js";
 import { isReply, prefixOf } from "./redis-errors.js";
 import { seededScript } from "./seeded-scripts.js";
 
-/** Every script of the engine. Each runs on keys of one slot, and no payload passes through one on the publish or deliver path. */
+/** Every script of the engine. Each runs on keys of one slot; of payload, only a small entry that is appended passes through one. */
 const names = [
   "alter-topic",
+  "append",
   "begin",
   "claim",
   "claim-shared",
@@ -51,7 +52,7 @@ const dropsForgotten = hasSeededBug("noscript-is-dropped");
 export function loadScripts(): Scripts {
   const known = new Map(
     names.map((name) => {
-      const text = seededScript(name, readFileSync(new URL(`scripts/${name}.lua`, import.meta.url), "utf8"));
+      const text = name === "append" ? `${asFunction("deliver")}${textOfScript(name)}` : textOfScript(name);
       return [name, { text, sha: createHash("sha1").update(text).digest("hex") }];
     }),
   );
@@ -76,6 +77,15 @@ export function loadScripts(): Scripts {
       }
     },
   };
+}
+
+function textOfScript(name: ScriptName): string {
+  return seededScript(name, readFileSync(new URL(`scripts/${name}.lua`, import.meta.url), "utf8"));
+}
+
+/** A script as a function of its keys and arguments, for another script. */
+function asFunction(name: ScriptName): string {
+  return `local function ${name}(KEYS, ARGV)\n${textOfScript(name)}\nend\n`;
 }
 
 /** Text of a bulk string, "" for nil. */

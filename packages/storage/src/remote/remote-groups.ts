@@ -141,6 +141,17 @@ export function createRemoteGroups(links: Links): GroupStore {
       return groupOf((await (await client(group)).pauseGroup({ group, topic, paused: false })).group);
     },
 
+    follow(fetch, events) {
+      const { topic, partition } = fetch.ownership;
+      return links.readyFor(`${topic}/${partition}`)?.follow(fetchToMessage(fetch), {
+        fetched(message) {
+          const outcome = fetchOutcomeFromMessage(message);
+          if (outcome.ok) events.fetched(outcome);
+        },
+        ended: (error) => events.ended(error === undefined ? undefined : storeError(error)),
+      });
+    },
+
     async claim(ownership, peers) {
       const link = await links.for(`${ownership.topic}/${ownership.partition}`);
       const request = {

@@ -11,6 +11,7 @@ import {
   type LinkRequest,
   LinkRequestSchema,
   type LinkResponse,
+  type PartitionFetch,
   type Signal as SignalMessage,
   StorageService,
 } from "@gmq/protocol/messages";
@@ -48,15 +49,28 @@ export interface StorageLink {
    * @throws GmqError the service's answer, or `unavailable` when the link is lost: the outcome is unknown then
    */
   request(frame: LinkFrame, payloadBytes: number): Promise<LinkAnswer>;
+  /** Begins a follow; returns how to end it. Undefined: there is no link, or its service does not know follows. */
+  follow(fetch: PartitionFetch, events: LinkFollow): (() => void) | undefined;
   /** Waits for the answers of what is in flight, 5 s at most, then ends the link; what is unanswered is rejected as `closed`. */
   close(): Promise<void>;
+}
+
+/** What a follow is told; nothing comes after `ended`. */
+export interface LinkFollow {
+  fetched(partition: FetchedPartition): void;
+  ended(error: GmqError | undefined): void;
 }
 
 type Stream = FrameStream<LinkResponse, LinkRequest>;
 
 type State =
   | { readonly name: "connecting"; readonly stream: Stream; readonly timer: NodeJS.Timeout }
-  | { readonly name: "open" | "leaving"; readonly stream: Stream; readonly heartbeat: NodeJS.Timeout }
+  | {
+      readonly name: "open" | "leaving";
+      readonly stream: Stream;
+      readonly heartbeat: NodeJS.Timeout;
+      readonly follows: boolean;
+    }
   | { readonly name: "backoff"; readonly timer: NodeJS.Timeout }
   | { readonly name: "closed" };
 
@@ -89,9 +103,11 @@ export function openStorageLink(
   const node: NodeTransport = createNodeTransport({ ...target, connectTimeoutMs });
   const frames = createFrameConnection(target);
   const requests = new Map<number, Request>();
+  /** Those that are open; as many as there are partitions read here. */
+  const followers = new Map<number, LinkFollow>();
   let waiting: Waiting[] = [];
   let inFlightBytes = 0;
-  let nextCorrelationId = 1;
+  let nextCorrelationId = 0;
   let failures = 0;
   let lastHeardMs = 0;
   let whenIdle: (() => void) | undefined;
@@ -125,7 +141,7 @@ export function openStorageLink(
     lastHeardMs = performance.now();
     switch (frame.case) {
       case "welcome":
-        return open(frame.value.protocolVersion);
+        return open(frame.value.protocolVersion, frame.value.follows);
       case "heartbeat":
         return;
       case "signals":
@@ -138,6 +154,8 @@ export function openStorageLink(
   }
 
   function settleRequest(correlationId: number, frame: LinkAnswer): void {
+    const follower = followers.get(correlationId);
+    if (follower !== undefined) return tellFollower(correlationId, follower, frame);
     const request = requests.get(correlationId);
     if (request === undefined) return;
     if (frame.case === "fetched") {
@@ -154,7 +172,20 @@ export function openStorageLink(
     if (state.name === "leaving" && requests.size === 0) lose(new GmqError("unavailable", `${url} is going away`));
   }
 
-  function open(protocolVersion: number): void {
+  function tellFollower(correlationId: number, follower: LinkFollow, frame: LinkAnswer): void {
+    if (frame.case === "fetched" && frame.value.more) {
+      for (const partition of frame.value.partitions) follower.fetched(partition);
+      return;
+    }
+    followers.delete(correlationId);
+    if (frame.case === "error") return follower.ended(errorFromMessage(frame.value));
+    const partitions = frame.case === "fetched" ? frame.value.partitions : [];
+    const error = partitions.find((partition) => partition.error !== undefined)?.error;
+    if (error === undefined) for (const partition of partitions) follower.fetched(partition);
+    follower.ended(error === undefined ? undefined : errorFromMessage(error));
+  }
+
+  function open(protocolVersion: number, follows: boolean): void {
     if (state.name !== "connecting") return;
     try {
       checkAgreedVersion(protocolVersion);
@@ -162,7 +193,7 @@ export function openStorageLink(
       return lose(GmqError.from(error));
     }
     const { stream } = state;
-    setState({ name: "open", stream, heartbeat: setInterval(beat, heartbeatIntervalMs) });
+    setState({ name: "open", stream, heartbeat: setInterval(beat, heartbeatIntervalMs), follows });
     logger.info("linked to storage", { url, protocolVersion });
     failures = 0;
     problem = undefined;
@@ -204,10 +235,13 @@ export function openStorageLink(
 
   function rejectAll(error: GmqError): void {
     const lost: Request[] = [...requests.values(), ...waiting];
+    const ended = [...followers.values()];
     requests.clear();
+    followers.clear();
     waiting = [];
     inFlightBytes = 0;
     for (const { reject } of lost) reject(error);
+    for (const follower of ended) follower.ended(error);
     whenIdle?.();
   }
 
@@ -223,11 +257,17 @@ export function openStorageLink(
 
   function transmit(frame: LinkFrame, request: Request): void {
     if (state.name !== "open" && state.name !== "leaving") return request.reject(noLink());
-    const correlationId = nextCorrelationId;
-    nextCorrelationId = (nextCorrelationId % 0xffff_ffff) + 1;
+    const correlationId = newCorrelationId();
     requests.set(correlationId, request);
     inFlightBytes += request.bytes;
     state.stream.send(create(LinkRequestSchema, { correlationId, frame }));
+  }
+
+  /** A follow stays open for long: its number is not given again meanwhile. */
+  function newCorrelationId(): number {
+    do nextCorrelationId = (nextCorrelationId % 0xffff_ffff) + 1;
+    while (followers.has(nextCorrelationId));
+    return nextCorrelationId;
   }
 
   function noLink(): GmqError {
@@ -250,6 +290,17 @@ export function openStorageLink(
           waiting.push({ ...request, frame });
         } else transmit(frame, request);
       });
+    },
+    follow(fetch, events) {
+      if (state.name !== "open" || !state.follows) return undefined;
+      const { stream } = state;
+      const correlationId = newCorrelationId();
+      followers.set(correlationId, events);
+      stream.send(create(LinkRequestSchema, { correlationId, frame: { case: "follow", value: { fetch } } }));
+      return () => {
+        if (followers.get(correlationId) !== events) return;
+        stream.send(create(LinkRequestSchema, { correlationId, frame: { case: "unfollow", value: {} } }));
+      };
     },
     async close() {
       if (requests.size > 0) {

@@ -9,6 +9,7 @@ import {
   type AppendBatches,
   type FetchEntries,
   type FetchedPartition,
+  type Follow,
   type LinkHello,
   type LinkRequest,
   type LinkResponse,
@@ -16,7 +17,7 @@ import {
   type SettleRecords,
 } from "@gmq/protocol/messages";
 import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transport";
-import type { Engine, PartitionAppend } from "../engine.js";
+import type { Engine, PartitionAppend, PartitionFetch, Signal } from "../engine.js";
 import {
   appendOutcomeToMessage,
   fetchFromMessage,
@@ -24,6 +25,7 @@ import {
   settleFromMessage,
   settleOutcomeToMessage,
 } from "../wire/record-messages.js";
+import { createLinkFollows } from "./link-follows.js";
 import { createSignalRelay } from "./signal-relay.js";
 
 export interface LinkSession {
@@ -48,7 +50,11 @@ const heartbeatMsMax = 60_000;
 export function startLinkSession(
   stream: FrameStream<LinkRequest, LinkResponse>,
   peer: PeerContext,
-  context: { readonly engine: Engine; readonly storageId: string; readonly logger: Logger },
+  context: {
+    readonly engine: Engine;
+    readonly storageId: string;
+    readonly logger: Logger;
+  },
   closed: () => void,
 ): LinkSession {
   const { engine } = context;
@@ -56,9 +62,16 @@ export function startLinkSession(
   let state: State = { name: "hello", timer: setTimeout(helloMissing, limits.helloTimeoutMsDefault) };
   let lastHeardMs = performance.now();
   const signals = createSignalRelay((batch) => send(0, { case: "signals", value: { signals: batch } }));
+  const follows = createLinkFollows(engine.groups.follow, (id, partitions, more) => {
+    const hasRoom = partitions.length === 0 && more ? true : send(id, { case: "fetched", value: { partitions, more } });
+    signals.join();
+    return hasRoom;
+  });
 
-  function send(correlationId: number, frame: Frame): void {
-    if (!stream.send(create(LinkResponseSchema, { correlationId, frame }))) signals.hold();
+  function send(correlationId: number, frame: Frame): boolean {
+    const hasRoom = stream.send(create(LinkResponseSchema, { correlationId, frame }));
+    if (!hasRoom) signals.hold();
+    return hasRoom;
   }
 
   function setState(next: State): void {
@@ -78,6 +91,7 @@ export function startLinkSession(
   function finish(): void {
     if (state.name === "closed") return;
     setState({ name: "closed" });
+    follows.close();
     signals.close();
     closed();
   }
@@ -104,10 +118,18 @@ export function startLinkSession(
       const limit = `${silenceMsMax} ms`;
       close(new GmqError("unavailable", "the broker was silent for too long", { field: "heartbeat", limit }));
     }, heartbeatIntervalMs);
-    setState({ name: "open", watch, unsubscribe: engine.signals.subscribe(signals.add) });
+    setState({ name: "open", watch, unsubscribe: engine.signals.subscribe(heard) });
     const { storageId } = context;
-    send(correlationId, { case: "welcome", value: { protocolVersion, storageId, engine: engine.kind } });
+    send(correlationId, {
+      case: "welcome",
+      value: { protocolVersion, storageId, engine: engine.kind, follows: engine.groups.follow !== undefined },
+    });
     logger.info("a broker is linked", { protocolVersion });
+  }
+
+  /** What a follow is about to answer needs no frame of its own. */
+  function heard(signal: Signal): void {
+    signals.add(signal, signal.kind === "partition" && follows.has(signal));
   }
 
   function frame({ correlationId, frame: request }: LinkRequest): void {
@@ -137,8 +159,12 @@ export function startLinkSession(
         return answer(correlationId, fetch(correlationId, request.value));
       case "settle":
         return answer(correlationId, settle(request.value));
+      case "follow":
+        return follows.start(correlationId, followed(request.value));
+      case "unfollow":
+        return follows.stop(correlationId);
       case "heartbeat":
-        return send(correlationId, { case: "heartbeat", value: {} });
+        return void send(correlationId, { case: "heartbeat", value: {} });
       case "hello":
         throw new GmqError("protocol_violation", "hello was said before", { field: "frame" });
       case undefined:
@@ -190,6 +216,11 @@ export function startLinkSession(
     return { case: "settled", value: { partitions: outcomes.map(settleOutcomeToMessage) } };
   }
 
+  function followed({ fetch: wanted }: Follow): PartitionFetch {
+    if (wanted === undefined) throw new GmqError("malformed_frame", "a follow has no fetch", { field: "follow.fetch" });
+    return fetchFromMessage(wanted);
+  }
+
   stream.start({
     frame,
     drain: signals.flow,
@@ -199,7 +230,11 @@ export function startLinkSession(
     },
   });
   return {
-    drain: (deadlineMs) => state.name === "open" && send(0, { case: "drain", value: { deadlineMs } }),
+    drain(deadlineMs) {
+      if (state.name !== "open") return;
+      send(0, { case: "drain", value: { deadlineMs } });
+      follows.stopAll();
+    },
     close,
   };
 }

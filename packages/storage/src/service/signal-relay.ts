@@ -6,10 +6,13 @@ type SignalMessage = MessageInitShape<typeof SignalSchema>;
 
 /** Passes signals on in batches, the newest about each thing. */
 export interface SignalRelay {
-  add(signal: Signal): void;
+  /** `later`: with the next `join`. */
+  add(signal: Signal, later: boolean): void;
   /** The peer is slow: signals gather until `flow`. They are bounded by the number of partitions, groups and topics. */
   hold(): void;
   flow(): void;
+  /** Sends what waits with a frame of this turn. */
+  join(): void;
   close(): void;
 }
 
@@ -20,6 +23,7 @@ export function createSignalRelay(send: (batch: SignalMessage[]) => void): Signa
   let held = false;
 
   function flush(): void {
+    if (scheduled !== undefined) clearImmediate(scheduled);
     scheduled = undefined;
     if (held || waiting.size === 0) return;
     const batch = Array.from(waiting.values(), messageOf);
@@ -28,9 +32,9 @@ export function createSignalRelay(send: (batch: SignalMessage[]) => void): Signa
   }
 
   return {
-    add(signal) {
+    add(signal, later) {
       waiting.set(nameOf(signal), signal);
-      if (!held) scheduled ??= setImmediate(flush);
+      if (!held && !later) scheduled ??= setImmediate(flush);
     },
     hold() {
       held = true;
@@ -39,6 +43,7 @@ export function createSignalRelay(send: (batch: SignalMessage[]) => void): Signa
       held = false;
       flush();
     },
+    join: flush,
     close() {
       if (scheduled !== undefined) clearImmediate(scheduled);
       held = true;

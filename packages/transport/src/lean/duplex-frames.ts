@@ -69,6 +69,11 @@ export function createDuplexFrames<Incoming, Outgoing>(
     unsentBytes = 0;
   }
 
+  /** Behind every promise of this turn: what they send goes into the same write. */
+  function flushLater(): void {
+    process.nextTick(flush);
+  }
+
   function tell(error: GmqError | undefined): void {
     if (told) return;
     told = true;
@@ -108,7 +113,7 @@ export function createDuplexFrames<Incoming, Outgoing>(
         const chunks = codec.encode(frame);
         let bytes = 0;
         for (const { length } of chunks) bytes += length;
-        if (unsentBytes === 0) queueMicrotask(flush);
+        if (unsentBytes === 0) queueMicrotask(flushLater);
         unsent.push(messagePrefix(bytes), ...chunks);
         unsentBytes += bytes + prefixBytes;
         const waiting = unsentBytes + stream.writableLength;

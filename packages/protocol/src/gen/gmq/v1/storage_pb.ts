@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gmq/v1/storage.proto.
  */
 export const file_gmq_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("ChRnbXEvdjEvc3RvcmFnZS5wcm90bxIGZ21xLnYxIvMBCgtMaW5rUmVxdWVzdBIWCg5jb3JyZWxhdGlvbl9pZBgBIAEoDRIiCgVoZWxsbxgCIAEoCzIRLmdtcS52MS5MaW5rSGVsbG9IABInCgZhcHBlbmQYAyABKAsyFS5nbXEudjEuQXBwZW5kQmF0Y2hlc0gAEiUKBWZldGNoGAQgASgLMhQuZ21xLnYxLkZldGNoRW50cmllc0gAEicKBnNldHRsZRgFIAEoCzIVLmdtcS52MS5TZXR0bGVSZWNvcmRzSAASJgoJaGVhcnRiZWF0GAYgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAQgcKBWZyYW1lIuYCCgxMaW5rUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKA0SJgoHd2VsY29tZRgCIAEoCzITLmdtcS52MS5MaW5rV2VsY29tZUgAEisKCGFwcGVuZGVkGAMgASgLMhcuZ21xLnYxLkFwcGVuZGVkQmF0Y2hlc0gAEikKB2ZldGNoZWQYBCABKAsyFi5nbXEudjEuRmV0Y2hlZEVudHJpZXNIABIpCgdzZXR0bGVkGAUgASgLMhYuZ21xLnYxLlNldHRsZWRSZWNvcmRzSAASIgoHc2lnbmFscxgGIAEoCzIPLmdtcS52MS5TaWduYWxzSAASJgoJaGVhcnRiZWF0GAcgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEh4KBWRyYWluGAggASgLMg0uZ21xLnYxLkRyYWluSAASHgoFZXJyb3IYCSABKAsyDS5nbXEudjEuRXJyb3JIAEIHCgVmcmFtZSJ1CglMaW5rSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIRCglicm9rZXJfaWQYAiABKAkSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNEhwKFHByb3RvY29sX3ZlcnNpb25fbWluGAQgASgNIksKC0xpbmtXZWxjb21lEhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SEgoKc3RvcmFnZV9pZBgCIAEoCRIOCgZlbmdpbmUYAyABKAkiOQoNQXBwZW5kQmF0Y2hlcxIoCgdhcHBlbmRzGAEgAygLMhcuZ21xLnYxLlBhcnRpdGlvbkFwcGVuZCJTCg9QYXJ0aXRpb25BcHBlbmQSDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEh4KB2JhdGNoZXMYAyADKAsyDS5nbXEudjEuQmF0Y2giQAoPQXBwZW5kZWRCYXRjaGVzEi0KCnBhcnRpdGlvbnMYASADKAsyGS5nbXEudjEuQXBwZW5kZWRQYXJ0aXRpb24iOwoRQXBwZW5kZWRQYXJ0aXRpb24SJgoHcmVzdWx0cxgBIAMoCzIVLmdtcS52MS5QdWJsaXNoUmVzdWx0Im4KCU93bmVyc2hpcBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0SEQoJbWVtYmVyX2lkGAQgASgJEg0KBWVwb2NoGAUgASgDEg4KBnNoYXJlZBgGIAEoCCI3CgxGZXRjaEVudHJpZXMSJwoHZmV0Y2hlcxgBIAMoCzIWLmdtcS52MS5QYXJ0aXRpb25GZXRjaCJwCg5QYXJ0aXRpb25GZXRjaBIkCglvd25lcnNoaXAYASABKAsyES5nbXEudjEuT3duZXJzaGlwEhAKCHBvc2l0aW9uGAIgASgDEhEKCWJ5dGVzX21heBgDIAEoDRITCgtyZWNvcmRzX21heBgEIAEoDSJMCg5GZXRjaGVkRW50cmllcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLkZldGNoZWRQYXJ0aXRpb24SDAoEbW9yZRgCIAEoCCJ2ChBGZXRjaGVkUGFydGl0aW9uEhwKBWVycm9yGAEgASgLMg0uZ21xLnYxLkVycm9yEh4KB2VudHJpZXMYAiADKAsyDS5nbXEudjEuRW50cnkSEAoIcG9zaXRpb24YAyABKAMSEgoKZW5kX29mZnNldBgEIAEoAyI5Cg1TZXR0bGVSZWNvcmRzEigKB3NldHRsZXMYASADKAsyFy5nbXEudjEuUGFydGl0aW9uU2V0dGxlIl0KD1BhcnRpdGlvblNldHRsZRIkCglvd25lcnNoaXAYASABKAsyES5nbXEudjEuT3duZXJzaGlwEiQKB2VudHJpZXMYAiADKAsyEy5nbXEudjEuRW50cnlTZXR0bGUiXQoLRW50cnlTZXR0bGUSEwoLYmFzZV9vZmZzZXQYASABKAMSFAoMcmVjb3JkX2NvdW50GAIgASgNEiMKBnJhbmdlcxgDIAMoCzITLmdtcS52MS5TZXR0bGVSYW5nZSI+Cg5TZXR0bGVkUmVjb3JkcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLlNldHRsZWRQYXJ0aXRpb24iWQoQU2V0dGxlZFBhcnRpdGlvbhIcCgVlcnJvchgBIAEoCzINLmdtcS52MS5FcnJvchInCghyZWZ1c2FscxgCIAMoCzIVLmdtcS52MS5TZXR0bGVSZWZ1c2FsIioKB1NpZ25hbHMSHwoHc2lnbmFscxgBIAMoCzIOLmdtcS52MS5TaWduYWwicwoGU2lnbmFsEiwKCXBhcnRpdGlvbhgBIAEoCzIXLmdtcS52MS5QYXJ0aXRpb25TaWduYWxIABIPCgVncm91cBgCIAEoCUgAEg8KBXRvcGljGAMgASgJSAASEAoGcmVzeW5jGAQgASgISABCBwoFYWJvdXQiRwoPUGFydGl0aW9uU2lnbmFsEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRISCgplbmRfb2Zmc2V0GAMgASgDIkgKEkNyZWF0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWciNwoTQ3JlYXRlVG9waWNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8iIAoPR2V0VG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJIjQKEEdldFRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIhMKEUxpc3RUb3BpY3NSZXF1ZXN0IjcKEkxpc3RUb3BpY3NSZXNwb25zZRIhCgZ0b3BpY3MYASADKAsyES5nbXEudjEuVG9waWNJbmZvIiMKEkRlbGV0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCSIVChNEZWxldGVUb3BpY1Jlc3BvbnNlIikKGEdldFBhcnRpdGlvblN0YXRzUmVxdWVzdBINCgV0b3BpYxgBIAEoCSJHChlHZXRQYXJ0aXRpb25TdGF0c1Jlc3BvbnNlEioKCnBhcnRpdGlvbnMYASADKAsyFi5nbXEudjEuUGFydGl0aW9uU3RhdHMigwEKElJlYWRFbnRyaWVzUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SIwoEZnJvbRgDIAEoCzIVLmdtcS52MS5TdGFydFBvc2l0aW9uEhMKC2VudHJpZXNfbWF4GAQgASgNEhEKCWJ5dGVzX21heBgFIAEoDSJfChNSZWFkRW50cmllc1Jlc3BvbnNlEh4KB2VudHJpZXMYASADKAsyDS5nbXEudjEuRW50cnkSFAoMc3RhcnRfb2Zmc2V0GAIgASgDEhIKCmVuZF9vZmZzZXQYAyABKAMikgIKEEpvaW5Hcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgFIAEoCRIRCglicm9rZXJfaWQYBiABKAkSDgoGdG9waWNzGAcgAygJEhoKEnNlc3Npb25fdGltZW91dF9tcxgIIAEoDRIVCg1zdGF0aWNfbWVtYmVyGAkgASgIEiQKBXN0YXJ0GAogASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SIAoEa2luZBgLIAEoDjISLmdtcS52MS5NZW1iZXJLaW5kIjUKEUpvaW5Hcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJkCg9NZW1iZXJIZWFydGJlYXQSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhoKEnNlc3Npb25fdGltZW91dF9tcxgEIAEoDSJDChdIZWFydGJlYXRNZW1iZXJzUmVxdWVzdBIoCgdtZW1iZXJzGAEgAygLMhcuZ21xLnYxLk1lbWJlckhlYXJ0YmVhdCJDChhIZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USJwoHbWVtYmVycxgBIAMoCzIWLmdtcS52MS5NZW1iZXJMaXZlbmVzcyJtCg5NZW1iZXJMaXZlbmVzcxIOCgZmZW5jZWQYASABKAgSFQoNZ3JvdXBfdmVyc2lvbhgCIAEoAxIeChFuZXh0X2V4cGlyeV9pbl9tcxgDIAEoDUgAiAEBQhQKEl9uZXh0X2V4cGlyeV9pbl9tcyJKChFMZWF2ZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRIRCgltZW1iZXJfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkiFAoSTGVhdmVHcm91cFJlc3BvbnNlInwKF1JlbGVhc2VPd25lcnNoaXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEhEKCW1lbWJlcl9pZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIqCgpwYXJ0aXRpb25zGAQgAygLMhYuZ21xLnYxLlRvcGljUGFydGl0aW9uIjwKGFJlbGVhc2VPd25lcnNoaXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXcibgoVQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0EiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASJQoFcGVlcnMYAiABKAsyES5nbXEudjEuRGVza1BlZXJzSACIAQFCCAoGX3BlZXJzIi4KCURlc2tQZWVycxISCgptZW1iZXJfaWRzGAEgAygJEg0KBWVwb2NoGAIgASgDImUKFkNsYWltUGFydGl0aW9uUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAMSEgoKZW5kX29mZnNldBgCIAEoAxIlCgdwZW5kaW5nGAMgAygLMhQuZ21xLnYxLlBlbmRpbmdFbnRyeSK5AQoMUGVuZGluZ0VudHJ5EhMKC2Jhc2Vfb2Zmc2V0GAEgASgDEhQKDHJlY29yZF9jb3VudBgCIAEoDRIOCgZzdGF0ZXMYAyABKAkSKAoIYXR0ZW1wdHMYBCADKAsyFi5nbXEudjEuUmVjb3JkQXR0ZW1wdHMSHQoDZHVlGAUgAygLMhAuZ21xLnYxLlJldHJ5RHVlEiUKCmhhbmRfYmFja3MYBiABKAsyES5nbXEudjEuSGFuZEJhY2tzIigKCFJldHJ5RHVlEg0KBWluZGV4GAEgASgNEg0KBWluX21zGAIgASgNIiAKD0dldEdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCSI0ChBHZXRHcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyITChFMaXN0R3JvdXBzUmVxdWVzdCI3ChJMaXN0R3JvdXBzUmVzcG9uc2USIQoGZ3JvdXBzGAEgAygLMhEuZ21xLnYxLkdyb3VwVmlldyIjChJEZWxldGVHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkiFQoTRGVsZXRlR3JvdXBSZXNwb25zZSInChZHZXRHcm91cE9mZnNldHNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJIkwKF0dldEdyb3VwT2Zmc2V0c1Jlc3BvbnNlEjEKCnBhcnRpdGlvbnMYASADKAsyHS5nbXEudjEuR3JvdXBQYXJ0aXRpb25PZmZzZXRzIhcKFUdldFN0b3JlU3RhdHVzUmVxdWVzdCLJAQoWR2V0U3RvcmVTdGF0dXNSZXNwb25zZRIOCgZlbmdpbmUYASABKAkSDQoFcmVhZHkYAiABKAgSDgoGcmVhc29uGAMgASgJEhIKCmR1cmFiaWxpdHkYBCABKAkSPAoHZGV0YWlscxgFIAMoCzIrLmdtcS52MS5HZXRTdG9yZVN0YXR1c1Jlc3BvbnNlLkRldGFpbHNFbnRyeRouCgxEZXRhaWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChFHZXRQZW5kaW5nUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0iOwoSR2V0UGVuZGluZ1Jlc3BvbnNlEiUKB3BlbmRpbmcYASADKAsyFC5nbXEudjEuUGVuZGluZ0VudHJ5Iq0BChFSZXNldEdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRISCgpwYXJ0aXRpb25zGAMgAygNEiEKAnRvGAQgASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SDwoHZHJ5X3J1bhgFIAEoCBIdChBleHBlY3RlZF92ZXJzaW9uGAYgASgDSACIAQFCEwoRX2V4cGVjdGVkX3ZlcnNpb24iTAoSUmVzZXRHcm91cFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAMSJQoKcGFydGl0aW9ucxgCIAMoCzIRLmdtcS52MS5Hcm91cE1vdmUiUAoRUGF1c2VHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEgoFdG9waWMYAiABKAlIAIgBARIOCgZwYXVzZWQYAyABKAhCCAoGX3RvcGljIjYKElBhdXNlR3JvdXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXciWAoRQWx0ZXJUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnEg8KB3ZlcnNpb24YAyABKAMiNgoSQWx0ZXJUb3BpY1Jlc3BvbnNlEiAKBXRvcGljGAEgASgLMhEuZ21xLnYxLlRvcGljSW5mbyI5ChRBZGRQYXJ0aXRpb25zUmVxdWVzdBINCgV0b3BpYxgBIAEoCRISCgpwYXJ0aXRpb25zGAIgASgNIjkKFUFkZFBhcnRpdGlvbnNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8ibAoRUHVyZ2VUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSFgoJcGFydGl0aW9uGAIgASgNSACIAQESEQoJdG9fb2Zmc2V0GAMgASgDEg8KB2RyeV9ydW4YBCABKAhCDAoKX3BhcnRpdGlvbiJBChJQdXJnZVRvcGljUmVzcG9uc2USKwoKcGFydGl0aW9ucxgBIAMoCzIXLmdtcS52MS5QdXJnZWRQYXJ0aXRpb24iTgobR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDSJmChxHZXRQYXJ0aXRpb25Qcm9ncmVzc1Jlc3BvbnNlEg0KBWJlZ3VuGAEgASgIEhAKCHBvc2l0aW9uGAIgASgDEiUKB3BlbmRpbmcYAyADKAsyFC5nbXEudjEuUGVuZGluZ0VudHJ5Mv4NCg5TdG9yYWdlU2VydmljZRI1CgRMaW5rEhMuZ21xLnYxLkxpbmtSZXF1ZXN0GhQuZ21xLnYxLkxpbmtSZXNwb25zZSgBMAESRgoLQ3JlYXRlVG9waWMSGi5nbXEudjEuQ3JlYXRlVG9waWNSZXF1ZXN0GhsuZ21xLnYxLkNyZWF0ZVRvcGljUmVzcG9uc2USPQoIR2V0VG9waWMSFy5nbXEudjEuR2V0VG9waWNSZXF1ZXN0GhguZ21xLnYxLkdldFRvcGljUmVzcG9uc2USQwoKTGlzdFRvcGljcxIZLmdtcS52MS5MaXN0VG9waWNzUmVxdWVzdBoaLmdtcS52MS5MaXN0VG9waWNzUmVzcG9uc2USRgoLRGVsZXRlVG9waWMSGi5nbXEudjEuRGVsZXRlVG9waWNSZXF1ZXN0GhsuZ21xLnYxLkRlbGV0ZVRvcGljUmVzcG9uc2USWAoRR2V0UGFydGl0aW9uU3RhdHMSIC5nbXEudjEuR2V0UGFydGl0aW9uU3RhdHNSZXF1ZXN0GiEuZ21xLnYxLkdldFBhcnRpdGlvblN0YXRzUmVzcG9uc2USRgoLUmVhZEVudHJpZXMSGi5nbXEudjEuUmVhZEVudHJpZXNSZXF1ZXN0GhsuZ21xLnYxLlJlYWRFbnRyaWVzUmVzcG9uc2USQAoJSm9pbkdyb3VwEhguZ21xLnYxLkpvaW5Hcm91cFJlcXVlc3QaGS5nbXEudjEuSm9pbkdyb3VwUmVzcG9uc2USVQoQSGVhcnRiZWF0TWVtYmVycxIfLmdtcS52MS5IZWFydGJlYXRNZW1iZXJzUmVxdWVzdBogLmdtcS52MS5IZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USQwoKTGVhdmVHcm91cBIZLmdtcS52MS5MZWF2ZUdyb3VwUmVxdWVzdBoaLmdtcS52MS5MZWF2ZUdyb3VwUmVzcG9uc2USVQoQUmVsZWFzZU93bmVyc2hpcBIfLmdtcS52MS5SZWxlYXNlT3duZXJzaGlwUmVxdWVzdBogLmdtcS52MS5SZWxlYXNlT3duZXJzaGlwUmVzcG9uc2USTwoOQ2xhaW1QYXJ0aXRpb24SHS5nbXEudjEuQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0Gh4uZ21xLnYxLkNsYWltUGFydGl0aW9uUmVzcG9uc2USPQoIR2V0R3JvdXASFy5nbXEudjEuR2V0R3JvdXBSZXF1ZXN0GhguZ21xLnYxLkdldEdyb3VwUmVzcG9uc2USQwoKTGlzdEdyb3VwcxIZLmdtcS52MS5MaXN0R3JvdXBzUmVxdWVzdBoaLmdtcS52MS5MaXN0R3JvdXBzUmVzcG9uc2USRgoLRGVsZXRlR3JvdXASGi5nbXEudjEuRGVsZXRlR3JvdXBSZXF1ZXN0GhsuZ21xLnYxLkRlbGV0ZUdyb3VwUmVzcG9uc2USUgoPR2V0R3JvdXBPZmZzZXRzEh4uZ21xLnYxLkdldEdyb3VwT2Zmc2V0c1JlcXVlc3QaHy5nbXEudjEuR2V0R3JvdXBPZmZzZXRzUmVzcG9uc2USQwoKR2V0UGVuZGluZxIZLmdtcS52MS5HZXRQZW5kaW5nUmVxdWVzdBoaLmdtcS52MS5HZXRQZW5kaW5nUmVzcG9uc2USQwoKUmVzZXRHcm91cBIZLmdtcS52MS5SZXNldEdyb3VwUmVxdWVzdBoaLmdtcS52MS5SZXNldEdyb3VwUmVzcG9uc2USQwoKUGF1c2VHcm91cBIZLmdtcS52MS5QYXVzZUdyb3VwUmVxdWVzdBoaLmdtcS52MS5QYXVzZUdyb3VwUmVzcG9uc2USTwoOR2V0U3RvcmVTdGF0dXMSHS5nbXEudjEuR2V0U3RvcmVTdGF0dXNSZXF1ZXN0Gh4uZ21xLnYxLkdldFN0b3JlU3RhdHVzUmVzcG9uc2USQwoKQWx0ZXJUb3BpYxIZLmdtcS52MS5BbHRlclRvcGljUmVxdWVzdBoaLmdtcS52MS5BbHRlclRvcGljUmVzcG9uc2USTAoNQWRkUGFydGl0aW9ucxIcLmdtcS52MS5BZGRQYXJ0aXRpb25zUmVxdWVzdBodLmdtcS52MS5BZGRQYXJ0aXRpb25zUmVzcG9uc2USQwoKUHVyZ2VUb3BpYxIZLmdtcS52MS5QdXJnZVRvcGljUmVxdWVzdBoaLmdtcS52MS5QdXJnZVRvcGljUmVzcG9uc2USYQoUR2V0UGFydGl0aW9uUHJvZ3Jlc3MSIy5nbXEudjEuR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXF1ZXN0GiQuZ21xLnYxLkdldFBhcnRpdGlvblByb2dyZXNzUmVzcG9uc2ViBnByb3RvMw", [file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
+  fileDesc("ChRnbXEvdjEvc3RvcmFnZS5wcm90bxIGZ21xLnYxIrsCCgtMaW5rUmVxdWVzdBIWCg5jb3JyZWxhdGlvbl9pZBgBIAEoDRIiCgVoZWxsbxgCIAEoCzIRLmdtcS52MS5MaW5rSGVsbG9IABInCgZhcHBlbmQYAyABKAsyFS5nbXEudjEuQXBwZW5kQmF0Y2hlc0gAEiUKBWZldGNoGAQgASgLMhQuZ21xLnYxLkZldGNoRW50cmllc0gAEicKBnNldHRsZRgFIAEoCzIVLmdtcS52MS5TZXR0bGVSZWNvcmRzSAASJgoJaGVhcnRiZWF0GAYgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEiAKBmZvbGxvdxgHIAEoCzIOLmdtcS52MS5Gb2xsb3dIABIkCgh1bmZvbGxvdxgIIAEoCzIQLmdtcS52MS5VbmZvbGxvd0gAQgcKBWZyYW1lIuYCCgxMaW5rUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKA0SJgoHd2VsY29tZRgCIAEoCzITLmdtcS52MS5MaW5rV2VsY29tZUgAEisKCGFwcGVuZGVkGAMgASgLMhcuZ21xLnYxLkFwcGVuZGVkQmF0Y2hlc0gAEikKB2ZldGNoZWQYBCABKAsyFi5nbXEudjEuRmV0Y2hlZEVudHJpZXNIABIpCgdzZXR0bGVkGAUgASgLMhYuZ21xLnYxLlNldHRsZWRSZWNvcmRzSAASIgoHc2lnbmFscxgGIAEoCzIPLmdtcS52MS5TaWduYWxzSAASJgoJaGVhcnRiZWF0GAcgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEh4KBWRyYWluGAggASgLMg0uZ21xLnYxLkRyYWluSAASHgoFZXJyb3IYCSABKAsyDS5nbXEudjEuRXJyb3JIAEIHCgVmcmFtZSJ1CglMaW5rSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIRCglicm9rZXJfaWQYAiABKAkSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNEhwKFHByb3RvY29sX3ZlcnNpb25fbWluGAQgASgNIlwKC0xpbmtXZWxjb21lEhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SEgoKc3RvcmFnZV9pZBgCIAEoCRIOCgZlbmdpbmUYAyABKAkSDwoHZm9sbG93cxgEIAEoCCI5Cg1BcHBlbmRCYXRjaGVzEigKB2FwcGVuZHMYASADKAsyFy5nbXEudjEuUGFydGl0aW9uQXBwZW5kIlMKD1BhcnRpdGlvbkFwcGVuZBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SHgoHYmF0Y2hlcxgDIAMoCzINLmdtcS52MS5CYXRjaCJACg9BcHBlbmRlZEJhdGNoZXMSLQoKcGFydGl0aW9ucxgBIAMoCzIZLmdtcS52MS5BcHBlbmRlZFBhcnRpdGlvbiI7ChFBcHBlbmRlZFBhcnRpdGlvbhImCgdyZXN1bHRzGAEgAygLMhUuZ21xLnYxLlB1Ymxpc2hSZXN1bHQibgoJT3duZXJzaGlwEg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDRIRCgltZW1iZXJfaWQYBCABKAkSDQoFZXBvY2gYBSABKAMSDgoGc2hhcmVkGAYgASgIIjcKDEZldGNoRW50cmllcxInCgdmZXRjaGVzGAEgAygLMhYuZ21xLnYxLlBhcnRpdGlvbkZldGNoInAKDlBhcnRpdGlvbkZldGNoEiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASEAoIcG9zaXRpb24YAiABKAMSEQoJYnl0ZXNfbWF4GAMgASgNEhMKC3JlY29yZHNfbWF4GAQgASgNIi8KBkZvbGxvdxIlCgVmZXRjaBgBIAEoCzIWLmdtcS52MS5QYXJ0aXRpb25GZXRjaCIKCghVbmZvbGxvdyJMCg5GZXRjaGVkRW50cmllcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLkZldGNoZWRQYXJ0aXRpb24SDAoEbW9yZRgCIAEoCCJ2ChBGZXRjaGVkUGFydGl0aW9uEhwKBWVycm9yGAEgASgLMg0uZ21xLnYxLkVycm9yEh4KB2VudHJpZXMYAiADKAsyDS5nbXEudjEuRW50cnkSEAoIcG9zaXRpb24YAyABKAMSEgoKZW5kX29mZnNldBgEIAEoAyI5Cg1TZXR0bGVSZWNvcmRzEigKB3NldHRsZXMYASADKAsyFy5nbXEudjEuUGFydGl0aW9uU2V0dGxlIl0KD1BhcnRpdGlvblNldHRsZRIkCglvd25lcnNoaXAYASABKAsyES5nbXEudjEuT3duZXJzaGlwEiQKB2VudHJpZXMYAiADKAsyEy5nbXEudjEuRW50cnlTZXR0bGUiXQoLRW50cnlTZXR0bGUSEwoLYmFzZV9vZmZzZXQYASABKAMSFAoMcmVjb3JkX2NvdW50GAIgASgNEiMKBnJhbmdlcxgDIAMoCzITLmdtcS52MS5TZXR0bGVSYW5nZSI+Cg5TZXR0bGVkUmVjb3JkcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLlNldHRsZWRQYXJ0aXRpb24iWQoQU2V0dGxlZFBhcnRpdGlvbhIcCgVlcnJvchgBIAEoCzINLmdtcS52MS5FcnJvchInCghyZWZ1c2FscxgCIAMoCzIVLmdtcS52MS5TZXR0bGVSZWZ1c2FsIioKB1NpZ25hbHMSHwoHc2lnbmFscxgBIAMoCzIOLmdtcS52MS5TaWduYWwicwoGU2lnbmFsEiwKCXBhcnRpdGlvbhgBIAEoCzIXLmdtcS52MS5QYXJ0aXRpb25TaWduYWxIABIPCgVncm91cBgCIAEoCUgAEg8KBXRvcGljGAMgASgJSAASEAoGcmVzeW5jGAQgASgISABCBwoFYWJvdXQiRwoPUGFydGl0aW9uU2lnbmFsEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRISCgplbmRfb2Zmc2V0GAMgASgDIkgKEkNyZWF0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWciNwoTQ3JlYXRlVG9waWNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8iIAoPR2V0VG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJIjQKEEdldFRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIhMKEUxpc3RUb3BpY3NSZXF1ZXN0IjcKEkxpc3RUb3BpY3NSZXNwb25zZRIhCgZ0b3BpY3MYASADKAsyES5nbXEudjEuVG9waWNJbmZvIiMKEkRlbGV0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCSIVChNEZWxldGVUb3BpY1Jlc3BvbnNlIikKGEdldFBhcnRpdGlvblN0YXRzUmVxdWVzdBINCgV0b3BpYxgBIAEoCSJHChlHZXRQYXJ0aXRpb25TdGF0c1Jlc3BvbnNlEioKCnBhcnRpdGlvbnMYASADKAsyFi5nbXEudjEuUGFydGl0aW9uU3RhdHMigwEKElJlYWRFbnRyaWVzUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SIwoEZnJvbRgDIAEoCzIVLmdtcS52MS5TdGFydFBvc2l0aW9uEhMKC2VudHJpZXNfbWF4GAQgASgNEhEKCWJ5dGVzX21heBgFIAEoDSJfChNSZWFkRW50cmllc1Jlc3BvbnNlEh4KB2VudHJpZXMYASADKAsyDS5nbXEudjEuRW50cnkSFAoMc3RhcnRfb2Zmc2V0GAIgASgDEhIKCmVuZF9vZmZzZXQYAyABKAMikgIKEEpvaW5Hcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgFIAEoCRIRCglicm9rZXJfaWQYBiABKAkSDgoGdG9waWNzGAcgAygJEhoKEnNlc3Npb25fdGltZW91dF9tcxgIIAEoDRIVCg1zdGF0aWNfbWVtYmVyGAkgASgIEiQKBXN0YXJ0GAogASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SIAoEa2luZBgLIAEoDjISLmdtcS52MS5NZW1iZXJLaW5kIjUKEUpvaW5Hcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJkCg9NZW1iZXJIZWFydGJlYXQSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhoKEnNlc3Npb25fdGltZW91dF9tcxgEIAEoDSJDChdIZWFydGJlYXRNZW1iZXJzUmVxdWVzdBIoCgdtZW1iZXJzGAEgAygLMhcuZ21xLnYxLk1lbWJlckhlYXJ0YmVhdCJDChhIZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USJwoHbWVtYmVycxgBIAMoCzIWLmdtcS52MS5NZW1iZXJMaXZlbmVzcyJtCg5NZW1iZXJMaXZlbmVzcxIOCgZmZW5jZWQYASABKAgSFQoNZ3JvdXBfdmVyc2lvbhgCIAEoAxIeChFuZXh0X2V4cGlyeV9pbl9tcxgDIAEoDUgAiAEBQhQKEl9uZXh0X2V4cGlyeV9pbl9tcyJKChFMZWF2ZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRIRCgltZW1iZXJfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkiFAoSTGVhdmVHcm91cFJlc3BvbnNlInwKF1JlbGVhc2VPd25lcnNoaXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEhEKCW1lbWJlcl9pZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIqCgpwYXJ0aXRpb25zGAQgAygLMhYuZ21xLnYxLlRvcGljUGFydGl0aW9uIjwKGFJlbGVhc2VPd25lcnNoaXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXcibgoVQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0EiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASJQoFcGVlcnMYAiABKAsyES5nbXEudjEuRGVza1BlZXJzSACIAQFCCAoGX3BlZXJzIi4KCURlc2tQZWVycxISCgptZW1iZXJfaWRzGAEgAygJEg0KBWVwb2NoGAIgASgDImUKFkNsYWltUGFydGl0aW9uUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAMSEgoKZW5kX29mZnNldBgCIAEoAxIlCgdwZW5kaW5nGAMgAygLMhQuZ21xLnYxLlBlbmRpbmdFbnRyeSK5AQoMUGVuZGluZ0VudHJ5EhMKC2Jhc2Vfb2Zmc2V0GAEgASgDEhQKDHJlY29yZF9jb3VudBgCIAEoDRIOCgZzdGF0ZXMYAyABKAkSKAoIYXR0ZW1wdHMYBCADKAsyFi5nbXEudjEuUmVjb3JkQXR0ZW1wdHMSHQoDZHVlGAUgAygLMhAuZ21xLnYxLlJldHJ5RHVlEiUKCmhhbmRfYmFja3MYBiABKAsyES5nbXEudjEuSGFuZEJhY2tzIigKCFJldHJ5RHVlEg0KBWluZGV4GAEgASgNEg0KBWluX21zGAIgASgNIiAKD0dldEdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCSI0ChBHZXRHcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyITChFMaXN0R3JvdXBzUmVxdWVzdCI3ChJMaXN0R3JvdXBzUmVzcG9uc2USIQoGZ3JvdXBzGAEgAygLMhEuZ21xLnYxLkdyb3VwVmlldyIjChJEZWxldGVHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkiFQoTRGVsZXRlR3JvdXBSZXNwb25zZSInChZHZXRHcm91cE9mZnNldHNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJIkwKF0dldEdyb3VwT2Zmc2V0c1Jlc3BvbnNlEjEKCnBhcnRpdGlvbnMYASADKAsyHS5nbXEudjEuR3JvdXBQYXJ0aXRpb25PZmZzZXRzIhcKFUdldFN0b3JlU3RhdHVzUmVxdWVzdCLJAQoWR2V0U3RvcmVTdGF0dXNSZXNwb25zZRIOCgZlbmdpbmUYASABKAkSDQoFcmVhZHkYAiABKAgSDgoGcmVhc29uGAMgASgJEhIKCmR1cmFiaWxpdHkYBCABKAkSPAoHZGV0YWlscxgFIAMoCzIrLmdtcS52MS5HZXRTdG9yZVN0YXR1c1Jlc3BvbnNlLkRldGFpbHNFbnRyeRouCgxEZXRhaWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChFHZXRQZW5kaW5nUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0iOwoSR2V0UGVuZGluZ1Jlc3BvbnNlEiUKB3BlbmRpbmcYASADKAsyFC5nbXEudjEuUGVuZGluZ0VudHJ5Iq0BChFSZXNldEdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRISCgpwYXJ0aXRpb25zGAMgAygNEiEKAnRvGAQgASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SDwoHZHJ5X3J1bhgFIAEoCBIdChBleHBlY3RlZF92ZXJzaW9uGAYgASgDSACIAQFCEwoRX2V4cGVjdGVkX3ZlcnNpb24iTAoSUmVzZXRHcm91cFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAMSJQoKcGFydGl0aW9ucxgCIAMoCzIRLmdtcS52MS5Hcm91cE1vdmUiUAoRUGF1c2VHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEgoFdG9waWMYAiABKAlIAIgBARIOCgZwYXVzZWQYAyABKAhCCAoGX3RvcGljIjYKElBhdXNlR3JvdXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXciWAoRQWx0ZXJUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnEg8KB3ZlcnNpb24YAyABKAMiNgoSQWx0ZXJUb3BpY1Jlc3BvbnNlEiAKBXRvcGljGAEgASgLMhEuZ21xLnYxLlRvcGljSW5mbyI5ChRBZGRQYXJ0aXRpb25zUmVxdWVzdBINCgV0b3BpYxgBIAEoCRISCgpwYXJ0aXRpb25zGAIgASgNIjkKFUFkZFBhcnRpdGlvbnNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8ibAoRUHVyZ2VUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSFgoJcGFydGl0aW9uGAIgASgNSACIAQESEQoJdG9fb2Zmc2V0GAMgASgDEg8KB2RyeV9ydW4YBCABKAhCDAoKX3BhcnRpdGlvbiJBChJQdXJnZVRvcGljUmVzcG9uc2USKwoKcGFydGl0aW9ucxgBIAMoCzIXLmdtcS52MS5QdXJnZWRQYXJ0aXRpb24iTgobR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDSJmChxHZXRQYXJ0aXRpb25Qcm9ncmVzc1Jlc3BvbnNlEg0KBWJlZ3VuGAEgASgIEhAKCHBvc2l0aW9uGAIgASgDEiUKB3BlbmRpbmcYAyADKAsyFC5nbXEudjEuUGVuZGluZ0VudHJ5Mv4NCg5TdG9yYWdlU2VydmljZRI1CgRMaW5rEhMuZ21xLnYxLkxpbmtSZXF1ZXN0GhQuZ21xLnYxLkxpbmtSZXNwb25zZSgBMAESRgoLQ3JlYXRlVG9waWMSGi5nbXEudjEuQ3JlYXRlVG9waWNSZXF1ZXN0GhsuZ21xLnYxLkNyZWF0ZVRvcGljUmVzcG9uc2USPQoIR2V0VG9waWMSFy5nbXEudjEuR2V0VG9waWNSZXF1ZXN0GhguZ21xLnYxLkdldFRvcGljUmVzcG9uc2USQwoKTGlzdFRvcGljcxIZLmdtcS52MS5MaXN0VG9waWNzUmVxdWVzdBoaLmdtcS52MS5MaXN0VG9waWNzUmVzcG9uc2USRgoLRGVsZXRlVG9waWMSGi5nbXEudjEuRGVsZXRlVG9waWNSZXF1ZXN0GhsuZ21xLnYxLkRlbGV0ZVRvcGljUmVzcG9uc2USWAoRR2V0UGFydGl0aW9uU3RhdHMSIC5nbXEudjEuR2V0UGFydGl0aW9uU3RhdHNSZXF1ZXN0GiEuZ21xLnYxLkdldFBhcnRpdGlvblN0YXRzUmVzcG9uc2USRgoLUmVhZEVudHJpZXMSGi5nbXEudjEuUmVhZEVudHJpZXNSZXF1ZXN0GhsuZ21xLnYxLlJlYWRFbnRyaWVzUmVzcG9uc2USQAoJSm9pbkdyb3VwEhguZ21xLnYxLkpvaW5Hcm91cFJlcXVlc3QaGS5nbXEudjEuSm9pbkdyb3VwUmVzcG9uc2USVQoQSGVhcnRiZWF0TWVtYmVycxIfLmdtcS52MS5IZWFydGJlYXRNZW1iZXJzUmVxdWVzdBogLmdtcS52MS5IZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USQwoKTGVhdmVHcm91cBIZLmdtcS52MS5MZWF2ZUdyb3VwUmVxdWVzdBoaLmdtcS52MS5MZWF2ZUdyb3VwUmVzcG9uc2USVQoQUmVsZWFzZU93bmVyc2hpcBIfLmdtcS52MS5SZWxlYXNlT3duZXJzaGlwUmVxdWVzdBogLmdtcS52MS5SZWxlYXNlT3duZXJzaGlwUmVzcG9uc2USTwoOQ2xhaW1QYXJ0aXRpb24SHS5nbXEudjEuQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0Gh4uZ21xLnYxLkNsYWltUGFydGl0aW9uUmVzcG9uc2USPQoIR2V0R3JvdXASFy5nbXEudjEuR2V0R3JvdXBSZXF1ZXN0GhguZ21xLnYxLkdldEdyb3VwUmVzcG9uc2USQwoKTGlzdEdyb3VwcxIZLmdtcS52MS5MaXN0R3JvdXBzUmVxdWVzdBoaLmdtcS52MS5MaXN0R3JvdXBzUmVzcG9uc2USRgoLRGVsZXRlR3JvdXASGi5nbXEudjEuRGVsZXRlR3JvdXBSZXF1ZXN0GhsuZ21xLnYxLkRlbGV0ZUdyb3VwUmVzcG9uc2USUgoPR2V0R3JvdXBPZmZzZXRzEh4uZ21xLnYxLkdldEdyb3VwT2Zmc2V0c1JlcXVlc3QaHy5nbXEudjEuR2V0R3JvdXBPZmZzZXRzUmVzcG9uc2USQwoKR2V0UGVuZGluZxIZLmdtcS52MS5HZXRQZW5kaW5nUmVxdWVzdBoaLmdtcS52MS5HZXRQZW5kaW5nUmVzcG9uc2USQwoKUmVzZXRHcm91cBIZLmdtcS52MS5SZXNldEdyb3VwUmVxdWVzdBoaLmdtcS52MS5SZXNldEdyb3VwUmVzcG9uc2USQwoKUGF1c2VHcm91cBIZLmdtcS52MS5QYXVzZUdyb3VwUmVxdWVzdBoaLmdtcS52MS5QYXVzZUdyb3VwUmVzcG9uc2USTwoOR2V0U3RvcmVTdGF0dXMSHS5nbXEudjEuR2V0U3RvcmVTdGF0dXNSZXF1ZXN0Gh4uZ21xLnYxLkdldFN0b3JlU3RhdHVzUmVzcG9uc2USQwoKQWx0ZXJUb3BpYxIZLmdtcS52MS5BbHRlclRvcGljUmVxdWVzdBoaLmdtcS52MS5BbHRlclRvcGljUmVzcG9uc2USTAoNQWRkUGFydGl0aW9ucxIcLmdtcS52MS5BZGRQYXJ0aXRpb25zUmVxdWVzdBodLmdtcS52MS5BZGRQYXJ0aXRpb25zUmVzcG9uc2USQwoKUHVyZ2VUb3BpYxIZLmdtcS52MS5QdXJnZVRvcGljUmVxdWVzdBoaLmdtcS52MS5QdXJnZVRvcGljUmVzcG9uc2USYQoUR2V0UGFydGl0aW9uUHJvZ3Jlc3MSIy5nbXEudjEuR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXF1ZXN0GiQuZ21xLnYxLkdldFBhcnRpdGlvblByb2dyZXNzUmVzcG9uc2ViBnByb3RvMw", [file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
 
 /**
  * @generated from message gmq.v1.LinkRequest
@@ -64,6 +64,18 @@ export type LinkRequest = Message<"gmq.v1.LinkRequest"> & {
      */
     value: Heartbeat;
     case: "heartbeat";
+  } | {
+    /**
+     * @generated from field: gmq.v1.Follow follow = 7;
+     */
+    value: Follow;
+    case: "follow";
+  } | {
+    /**
+     * @generated from field: gmq.v1.Unfollow unfollow = 8;
+     */
+    value: Unfollow;
+    case: "unfollow";
   } | { case: undefined; value?: undefined };
 };
 
@@ -204,6 +216,13 @@ export type LinkWelcome = Message<"gmq.v1.LinkWelcome"> & {
    * @generated from field: string engine = 3;
    */
   engine: string;
+
+  /**
+   * It takes follows.
+   *
+   * @generated from field: bool follows = 4;
+   */
+  follows: boolean;
 };
 
 /**
@@ -393,6 +412,41 @@ export const PartitionFetchSchema: GenMessage<PartitionFetch> = /*@__PURE__*/
   messageDesc(file_gmq_v1_storage, 10);
 
 /**
+ * A fetch by an owner who has everything that there is: it stays open and is answered whenever there is more, each time from where the last answer ended,
+ * until the bytes or records are used up. Its last answer has `more` false, and may have no partition in it.
+ *
+ * @generated from message gmq.v1.Follow
+ */
+export type Follow = Message<"gmq.v1.Follow"> & {
+  /**
+   * @generated from field: gmq.v1.PartitionFetch fetch = 1;
+   */
+  fetch?: PartitionFetch | undefined;
+};
+
+/**
+ * Describes the message gmq.v1.Follow.
+ * Use `create(FollowSchema)` to create a new message.
+ */
+export const FollowSchema: GenMessage<Follow> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_storage, 11);
+
+/**
+ * Ends the follow with this frame's correlation id; the follow's last answer is the answer.
+ *
+ * @generated from message gmq.v1.Unfollow
+ */
+export type Unfollow = Message<"gmq.v1.Unfollow"> & {
+};
+
+/**
+ * Describes the message gmq.v1.Unfollow.
+ * Use `create(UnfollowSchema)` to create a new message.
+ */
+export const UnfollowSchema: GenMessage<Unfollow> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_storage, 12);
+
+/**
  * One FetchedPartition for each PartitionFetch, in order.
  *
  * @generated from message gmq.v1.FetchedEntries
@@ -404,7 +458,7 @@ export type FetchedEntries = Message<"gmq.v1.FetchedEntries"> & {
   partitions: FetchedPartition[];
 
   /**
-   * The answer is too large for one frame: the next frame with this correlation id goes on with the partitions after these.
+   * The answer is too large for one frame: the next frame with this correlation id goes on with the partitions after these. To a follow: it stays open.
    *
    * @generated from field: bool more = 2;
    */
@@ -416,7 +470,7 @@ export type FetchedEntries = Message<"gmq.v1.FetchedEntries"> & {
  * Use `create(FetchedEntriesSchema)` to create a new message.
  */
 export const FetchedEntriesSchema: GenMessage<FetchedEntries> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 11);
+  messageDesc(file_gmq_v1_storage, 13);
 
 /**
  * @generated from message gmq.v1.FetchedPartition
@@ -450,7 +504,7 @@ export type FetchedPartition = Message<"gmq.v1.FetchedPartition"> & {
  * Use `create(FetchedPartitionSchema)` to create a new message.
  */
 export const FetchedPartitionSchema: GenMessage<FetchedPartition> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 12);
+  messageDesc(file_gmq_v1_storage, 14);
 
 /**
  * @generated from message gmq.v1.SettleRecords
@@ -467,7 +521,7 @@ export type SettleRecords = Message<"gmq.v1.SettleRecords"> & {
  * Use `create(SettleRecordsSchema)` to create a new message.
  */
 export const SettleRecordsSchema: GenMessage<SettleRecords> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 13);
+  messageDesc(file_gmq_v1_storage, 15);
 
 /**
  * @generated from message gmq.v1.PartitionSettle
@@ -489,7 +543,7 @@ export type PartitionSettle = Message<"gmq.v1.PartitionSettle"> & {
  * Use `create(PartitionSettleSchema)` to create a new message.
  */
 export const PartitionSettleSchema: GenMessage<PartitionSettle> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 14);
+  messageDesc(file_gmq_v1_storage, 16);
 
 /**
  * What became of records of one pending entry.
@@ -518,7 +572,7 @@ export type EntrySettle = Message<"gmq.v1.EntrySettle"> & {
  * Use `create(EntrySettleSchema)` to create a new message.
  */
 export const EntrySettleSchema: GenMessage<EntrySettle> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 15);
+  messageDesc(file_gmq_v1_storage, 17);
 
 /**
  * @generated from message gmq.v1.SettledRecords
@@ -535,7 +589,7 @@ export type SettledRecords = Message<"gmq.v1.SettledRecords"> & {
  * Use `create(SettledRecordsSchema)` to create a new message.
  */
 export const SettledRecordsSchema: GenMessage<SettledRecords> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 16);
+  messageDesc(file_gmq_v1_storage, 18);
 
 /**
  * @generated from message gmq.v1.SettledPartition
@@ -559,7 +613,7 @@ export type SettledPartition = Message<"gmq.v1.SettledPartition"> & {
  * Use `create(SettledPartitionSchema)` to create a new message.
  */
 export const SettledPartitionSchema: GenMessage<SettledPartition> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 17);
+  messageDesc(file_gmq_v1_storage, 19);
 
 /**
  * @generated from message gmq.v1.Signals
@@ -576,7 +630,7 @@ export type Signals = Message<"gmq.v1.Signals"> & {
  * Use `create(SignalsSchema)` to create a new message.
  */
 export const SignalsSchema: GenMessage<Signals> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 18);
+  messageDesc(file_gmq_v1_storage, 20);
 
 /**
  * A hint that something moved. Signals may be lost or doubled: readers also look on start, on reconnect and on a slow timer.
@@ -625,7 +679,7 @@ export type Signal = Message<"gmq.v1.Signal"> & {
  * Use `create(SignalSchema)` to create a new message.
  */
 export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 19);
+  messageDesc(file_gmq_v1_storage, 21);
 
 /**
  * @generated from message gmq.v1.PartitionSignal
@@ -652,7 +706,7 @@ export type PartitionSignal = Message<"gmq.v1.PartitionSignal"> & {
  * Use `create(PartitionSignalSchema)` to create a new message.
  */
 export const PartitionSignalSchema: GenMessage<PartitionSignal> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 20);
+  messageDesc(file_gmq_v1_storage, 22);
 
 /**
  * @generated from message gmq.v1.CreateTopicRequest
@@ -674,7 +728,7 @@ export type CreateTopicRequest = Message<"gmq.v1.CreateTopicRequest"> & {
  * Use `create(CreateTopicRequestSchema)` to create a new message.
  */
 export const CreateTopicRequestSchema: GenMessage<CreateTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 21);
+  messageDesc(file_gmq_v1_storage, 23);
 
 /**
  * @generated from message gmq.v1.CreateTopicResponse
@@ -691,7 +745,7 @@ export type CreateTopicResponse = Message<"gmq.v1.CreateTopicResponse"> & {
  * Use `create(CreateTopicResponseSchema)` to create a new message.
  */
 export const CreateTopicResponseSchema: GenMessage<CreateTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 22);
+  messageDesc(file_gmq_v1_storage, 24);
 
 /**
  * @generated from message gmq.v1.GetTopicRequest
@@ -708,7 +762,7 @@ export type GetTopicRequest = Message<"gmq.v1.GetTopicRequest"> & {
  * Use `create(GetTopicRequestSchema)` to create a new message.
  */
 export const GetTopicRequestSchema: GenMessage<GetTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 23);
+  messageDesc(file_gmq_v1_storage, 25);
 
 /**
  * Absent: no such topic.
@@ -727,7 +781,7 @@ export type GetTopicResponse = Message<"gmq.v1.GetTopicResponse"> & {
  * Use `create(GetTopicResponseSchema)` to create a new message.
  */
 export const GetTopicResponseSchema: GenMessage<GetTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 24);
+  messageDesc(file_gmq_v1_storage, 26);
 
 /**
  * @generated from message gmq.v1.ListTopicsRequest
@@ -740,7 +794,7 @@ export type ListTopicsRequest = Message<"gmq.v1.ListTopicsRequest"> & {
  * Use `create(ListTopicsRequestSchema)` to create a new message.
  */
 export const ListTopicsRequestSchema: GenMessage<ListTopicsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 25);
+  messageDesc(file_gmq_v1_storage, 27);
 
 /**
  * @generated from message gmq.v1.ListTopicsResponse
@@ -757,7 +811,7 @@ export type ListTopicsResponse = Message<"gmq.v1.ListTopicsResponse"> & {
  * Use `create(ListTopicsResponseSchema)` to create a new message.
  */
 export const ListTopicsResponseSchema: GenMessage<ListTopicsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 26);
+  messageDesc(file_gmq_v1_storage, 28);
 
 /**
  * @generated from message gmq.v1.DeleteTopicRequest
@@ -774,7 +828,7 @@ export type DeleteTopicRequest = Message<"gmq.v1.DeleteTopicRequest"> & {
  * Use `create(DeleteTopicRequestSchema)` to create a new message.
  */
 export const DeleteTopicRequestSchema: GenMessage<DeleteTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 27);
+  messageDesc(file_gmq_v1_storage, 29);
 
 /**
  * @generated from message gmq.v1.DeleteTopicResponse
@@ -787,7 +841,7 @@ export type DeleteTopicResponse = Message<"gmq.v1.DeleteTopicResponse"> & {
  * Use `create(DeleteTopicResponseSchema)` to create a new message.
  */
 export const DeleteTopicResponseSchema: GenMessage<DeleteTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 28);
+  messageDesc(file_gmq_v1_storage, 30);
 
 /**
  * @generated from message gmq.v1.GetPartitionStatsRequest
@@ -804,7 +858,7 @@ export type GetPartitionStatsRequest = Message<"gmq.v1.GetPartitionStatsRequest"
  * Use `create(GetPartitionStatsRequestSchema)` to create a new message.
  */
 export const GetPartitionStatsRequestSchema: GenMessage<GetPartitionStatsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 29);
+  messageDesc(file_gmq_v1_storage, 31);
 
 /**
  * @generated from message gmq.v1.GetPartitionStatsResponse
@@ -821,7 +875,7 @@ export type GetPartitionStatsResponse = Message<"gmq.v1.GetPartitionStatsRespons
  * Use `create(GetPartitionStatsResponseSchema)` to create a new message.
  */
 export const GetPartitionStatsResponseSchema: GenMessage<GetPartitionStatsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 30);
+  messageDesc(file_gmq_v1_storage, 32);
 
 /**
  * @generated from message gmq.v1.ReadEntriesRequest
@@ -858,7 +912,7 @@ export type ReadEntriesRequest = Message<"gmq.v1.ReadEntriesRequest"> & {
  * Use `create(ReadEntriesRequestSchema)` to create a new message.
  */
 export const ReadEntriesRequestSchema: GenMessage<ReadEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 31);
+  messageDesc(file_gmq_v1_storage, 33);
 
 /**
  * @generated from message gmq.v1.ReadEntriesResponse
@@ -885,7 +939,7 @@ export type ReadEntriesResponse = Message<"gmq.v1.ReadEntriesResponse"> & {
  * Use `create(ReadEntriesResponseSchema)` to create a new message.
  */
 export const ReadEntriesResponseSchema: GenMessage<ReadEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 32);
+  messageDesc(file_gmq_v1_storage, 34);
 
 /**
  * @generated from message gmq.v1.JoinGroupRequest
@@ -954,7 +1008,7 @@ export type JoinGroupRequest = Message<"gmq.v1.JoinGroupRequest"> & {
  * Use `create(JoinGroupRequestSchema)` to create a new message.
  */
 export const JoinGroupRequestSchema: GenMessage<JoinGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 33);
+  messageDesc(file_gmq_v1_storage, 35);
 
 /**
  * @generated from message gmq.v1.JoinGroupResponse
@@ -971,7 +1025,7 @@ export type JoinGroupResponse = Message<"gmq.v1.JoinGroupResponse"> & {
  * Use `create(JoinGroupResponseSchema)` to create a new message.
  */
 export const JoinGroupResponseSchema: GenMessage<JoinGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 34);
+  messageDesc(file_gmq_v1_storage, 36);
 
 /**
  * @generated from message gmq.v1.MemberHeartbeat
@@ -1003,7 +1057,7 @@ export type MemberHeartbeat = Message<"gmq.v1.MemberHeartbeat"> & {
  * Use `create(MemberHeartbeatSchema)` to create a new message.
  */
 export const MemberHeartbeatSchema: GenMessage<MemberHeartbeat> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 35);
+  messageDesc(file_gmq_v1_storage, 37);
 
 /**
  * @generated from message gmq.v1.HeartbeatMembersRequest
@@ -1020,7 +1074,7 @@ export type HeartbeatMembersRequest = Message<"gmq.v1.HeartbeatMembersRequest"> 
  * Use `create(HeartbeatMembersRequestSchema)` to create a new message.
  */
 export const HeartbeatMembersRequestSchema: GenMessage<HeartbeatMembersRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 36);
+  messageDesc(file_gmq_v1_storage, 38);
 
 /**
  * @generated from message gmq.v1.HeartbeatMembersResponse
@@ -1039,7 +1093,7 @@ export type HeartbeatMembersResponse = Message<"gmq.v1.HeartbeatMembersResponse"
  * Use `create(HeartbeatMembersResponseSchema)` to create a new message.
  */
 export const HeartbeatMembersResponseSchema: GenMessage<HeartbeatMembersResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 37);
+  messageDesc(file_gmq_v1_storage, 39);
 
 /**
  * @generated from message gmq.v1.MemberLiveness
@@ -1072,7 +1126,7 @@ export type MemberLiveness = Message<"gmq.v1.MemberLiveness"> & {
  * Use `create(MemberLivenessSchema)` to create a new message.
  */
 export const MemberLivenessSchema: GenMessage<MemberLiveness> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 38);
+  messageDesc(file_gmq_v1_storage, 40);
 
 /**
  * @generated from message gmq.v1.LeaveGroupRequest
@@ -1099,7 +1153,7 @@ export type LeaveGroupRequest = Message<"gmq.v1.LeaveGroupRequest"> & {
  * Use `create(LeaveGroupRequestSchema)` to create a new message.
  */
 export const LeaveGroupRequestSchema: GenMessage<LeaveGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 39);
+  messageDesc(file_gmq_v1_storage, 41);
 
 /**
  * @generated from message gmq.v1.LeaveGroupResponse
@@ -1112,7 +1166,7 @@ export type LeaveGroupResponse = Message<"gmq.v1.LeaveGroupResponse"> & {
  * Use `create(LeaveGroupResponseSchema)` to create a new message.
  */
 export const LeaveGroupResponseSchema: GenMessage<LeaveGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 40);
+  messageDesc(file_gmq_v1_storage, 42);
 
 /**
  * @generated from message gmq.v1.ReleaseOwnershipRequest
@@ -1144,7 +1198,7 @@ export type ReleaseOwnershipRequest = Message<"gmq.v1.ReleaseOwnershipRequest"> 
  * Use `create(ReleaseOwnershipRequestSchema)` to create a new message.
  */
 export const ReleaseOwnershipRequestSchema: GenMessage<ReleaseOwnershipRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 41);
+  messageDesc(file_gmq_v1_storage, 43);
 
 /**
  * @generated from message gmq.v1.ReleaseOwnershipResponse
@@ -1161,7 +1215,7 @@ export type ReleaseOwnershipResponse = Message<"gmq.v1.ReleaseOwnershipResponse"
  * Use `create(ReleaseOwnershipResponseSchema)` to create a new message.
  */
 export const ReleaseOwnershipResponseSchema: GenMessage<ReleaseOwnershipResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 42);
+  messageDesc(file_gmq_v1_storage, 44);
 
 /**
  * @generated from message gmq.v1.ClaimPartitionRequest
@@ -1185,7 +1239,7 @@ export type ClaimPartitionRequest = Message<"gmq.v1.ClaimPartitionRequest"> & {
  * Use `create(ClaimPartitionRequestSchema)` to create a new message.
  */
 export const ClaimPartitionRequestSchema: GenMessage<ClaimPartitionRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 43);
+  messageDesc(file_gmq_v1_storage, 45);
 
 /**
  * A desk that registered up to `epoch` and is not named is gone.
@@ -1209,7 +1263,7 @@ export type DeskPeers = Message<"gmq.v1.DeskPeers"> & {
  * Use `create(DeskPeersSchema)` to create a new message.
  */
 export const DeskPeersSchema: GenMessage<DeskPeers> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 44);
+  messageDesc(file_gmq_v1_storage, 46);
 
 /**
  * @generated from message gmq.v1.ClaimPartitionResponse
@@ -1240,7 +1294,7 @@ export type ClaimPartitionResponse = Message<"gmq.v1.ClaimPartitionResponse"> & 
  * Use `create(ClaimPartitionResponseSchema)` to create a new message.
  */
 export const ClaimPartitionResponseSchema: GenMessage<ClaimPartitionResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 45);
+  messageDesc(file_gmq_v1_storage, 47);
 
 /**
  * @generated from message gmq.v1.PendingEntry
@@ -1286,7 +1340,7 @@ export type PendingEntry = Message<"gmq.v1.PendingEntry"> & {
  * Use `create(PendingEntrySchema)` to create a new message.
  */
 export const PendingEntrySchema: GenMessage<PendingEntry> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 46);
+  messageDesc(file_gmq_v1_storage, 48);
 
 /**
  * @generated from message gmq.v1.RetryDue
@@ -1310,7 +1364,7 @@ export type RetryDue = Message<"gmq.v1.RetryDue"> & {
  * Use `create(RetryDueSchema)` to create a new message.
  */
 export const RetryDueSchema: GenMessage<RetryDue> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 47);
+  messageDesc(file_gmq_v1_storage, 49);
 
 /**
  * @generated from message gmq.v1.GetGroupRequest
@@ -1327,7 +1381,7 @@ export type GetGroupRequest = Message<"gmq.v1.GetGroupRequest"> & {
  * Use `create(GetGroupRequestSchema)` to create a new message.
  */
 export const GetGroupRequestSchema: GenMessage<GetGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 48);
+  messageDesc(file_gmq_v1_storage, 50);
 
 /**
  * Absent: no such group.
@@ -1346,7 +1400,7 @@ export type GetGroupResponse = Message<"gmq.v1.GetGroupResponse"> & {
  * Use `create(GetGroupResponseSchema)` to create a new message.
  */
 export const GetGroupResponseSchema: GenMessage<GetGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 49);
+  messageDesc(file_gmq_v1_storage, 51);
 
 /**
  * @generated from message gmq.v1.ListGroupsRequest
@@ -1359,7 +1413,7 @@ export type ListGroupsRequest = Message<"gmq.v1.ListGroupsRequest"> & {
  * Use `create(ListGroupsRequestSchema)` to create a new message.
  */
 export const ListGroupsRequestSchema: GenMessage<ListGroupsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 50);
+  messageDesc(file_gmq_v1_storage, 52);
 
 /**
  * @generated from message gmq.v1.ListGroupsResponse
@@ -1376,7 +1430,7 @@ export type ListGroupsResponse = Message<"gmq.v1.ListGroupsResponse"> & {
  * Use `create(ListGroupsResponseSchema)` to create a new message.
  */
 export const ListGroupsResponseSchema: GenMessage<ListGroupsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 51);
+  messageDesc(file_gmq_v1_storage, 53);
 
 /**
  * @generated from message gmq.v1.DeleteGroupRequest
@@ -1393,7 +1447,7 @@ export type DeleteGroupRequest = Message<"gmq.v1.DeleteGroupRequest"> & {
  * Use `create(DeleteGroupRequestSchema)` to create a new message.
  */
 export const DeleteGroupRequestSchema: GenMessage<DeleteGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 52);
+  messageDesc(file_gmq_v1_storage, 54);
 
 /**
  * @generated from message gmq.v1.DeleteGroupResponse
@@ -1406,7 +1460,7 @@ export type DeleteGroupResponse = Message<"gmq.v1.DeleteGroupResponse"> & {
  * Use `create(DeleteGroupResponseSchema)` to create a new message.
  */
 export const DeleteGroupResponseSchema: GenMessage<DeleteGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 53);
+  messageDesc(file_gmq_v1_storage, 55);
 
 /**
  * @generated from message gmq.v1.GetGroupOffsetsRequest
@@ -1423,7 +1477,7 @@ export type GetGroupOffsetsRequest = Message<"gmq.v1.GetGroupOffsetsRequest"> & 
  * Use `create(GetGroupOffsetsRequestSchema)` to create a new message.
  */
 export const GetGroupOffsetsRequestSchema: GenMessage<GetGroupOffsetsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 54);
+  messageDesc(file_gmq_v1_storage, 56);
 
 /**
  * @generated from message gmq.v1.GetGroupOffsetsResponse
@@ -1440,7 +1494,7 @@ export type GetGroupOffsetsResponse = Message<"gmq.v1.GetGroupOffsetsResponse"> 
  * Use `create(GetGroupOffsetsResponseSchema)` to create a new message.
  */
 export const GetGroupOffsetsResponseSchema: GenMessage<GetGroupOffsetsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 55);
+  messageDesc(file_gmq_v1_storage, 57);
 
 /**
  * @generated from message gmq.v1.GetStoreStatusRequest
@@ -1453,7 +1507,7 @@ export type GetStoreStatusRequest = Message<"gmq.v1.GetStoreStatusRequest"> & {
  * Use `create(GetStoreStatusRequestSchema)` to create a new message.
  */
 export const GetStoreStatusRequestSchema: GenMessage<GetStoreStatusRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 56);
+  messageDesc(file_gmq_v1_storage, 58);
 
 /**
  * @generated from message gmq.v1.GetStoreStatusResponse
@@ -1496,7 +1550,7 @@ export type GetStoreStatusResponse = Message<"gmq.v1.GetStoreStatusResponse"> & 
  * Use `create(GetStoreStatusResponseSchema)` to create a new message.
  */
 export const GetStoreStatusResponseSchema: GenMessage<GetStoreStatusResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 57);
+  messageDesc(file_gmq_v1_storage, 59);
 
 /**
  * @generated from message gmq.v1.GetPendingRequest
@@ -1523,7 +1577,7 @@ export type GetPendingRequest = Message<"gmq.v1.GetPendingRequest"> & {
  * Use `create(GetPendingRequestSchema)` to create a new message.
  */
 export const GetPendingRequestSchema: GenMessage<GetPendingRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 58);
+  messageDesc(file_gmq_v1_storage, 60);
 
 /**
  * @generated from message gmq.v1.GetPendingResponse
@@ -1540,7 +1594,7 @@ export type GetPendingResponse = Message<"gmq.v1.GetPendingResponse"> & {
  * Use `create(GetPendingResponseSchema)` to create a new message.
  */
 export const GetPendingResponseSchema: GenMessage<GetPendingResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 59);
+  messageDesc(file_gmq_v1_storage, 61);
 
 /**
  * @generated from message gmq.v1.ResetGroupRequest
@@ -1588,7 +1642,7 @@ export type ResetGroupRequest = Message<"gmq.v1.ResetGroupRequest"> & {
  * Use `create(ResetGroupRequestSchema)` to create a new message.
  */
 export const ResetGroupRequestSchema: GenMessage<ResetGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 60);
+  messageDesc(file_gmq_v1_storage, 62);
 
 /**
  * @generated from message gmq.v1.ResetGroupResponse
@@ -1610,7 +1664,7 @@ export type ResetGroupResponse = Message<"gmq.v1.ResetGroupResponse"> & {
  * Use `create(ResetGroupResponseSchema)` to create a new message.
  */
 export const ResetGroupResponseSchema: GenMessage<ResetGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 61);
+  messageDesc(file_gmq_v1_storage, 63);
 
 /**
  * @generated from message gmq.v1.PauseGroupRequest
@@ -1641,7 +1695,7 @@ export type PauseGroupRequest = Message<"gmq.v1.PauseGroupRequest"> & {
  * Use `create(PauseGroupRequestSchema)` to create a new message.
  */
 export const PauseGroupRequestSchema: GenMessage<PauseGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 62);
+  messageDesc(file_gmq_v1_storage, 64);
 
 /**
  * @generated from message gmq.v1.PauseGroupResponse
@@ -1658,7 +1712,7 @@ export type PauseGroupResponse = Message<"gmq.v1.PauseGroupResponse"> & {
  * Use `create(PauseGroupResponseSchema)` to create a new message.
  */
 export const PauseGroupResponseSchema: GenMessage<PauseGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 63);
+  messageDesc(file_gmq_v1_storage, 65);
 
 /**
  * Topic configuration and trims.
@@ -1691,7 +1745,7 @@ export type AlterTopicRequest = Message<"gmq.v1.AlterTopicRequest"> & {
  * Use `create(AlterTopicRequestSchema)` to create a new message.
  */
 export const AlterTopicRequestSchema: GenMessage<AlterTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 64);
+  messageDesc(file_gmq_v1_storage, 66);
 
 /**
  * @generated from message gmq.v1.AlterTopicResponse
@@ -1708,7 +1762,7 @@ export type AlterTopicResponse = Message<"gmq.v1.AlterTopicResponse"> & {
  * Use `create(AlterTopicResponseSchema)` to create a new message.
  */
 export const AlterTopicResponseSchema: GenMessage<AlterTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 65);
+  messageDesc(file_gmq_v1_storage, 67);
 
 /**
  * @generated from message gmq.v1.AddPartitionsRequest
@@ -1732,7 +1786,7 @@ export type AddPartitionsRequest = Message<"gmq.v1.AddPartitionsRequest"> & {
  * Use `create(AddPartitionsRequestSchema)` to create a new message.
  */
 export const AddPartitionsRequestSchema: GenMessage<AddPartitionsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 66);
+  messageDesc(file_gmq_v1_storage, 68);
 
 /**
  * @generated from message gmq.v1.AddPartitionsResponse
@@ -1749,7 +1803,7 @@ export type AddPartitionsResponse = Message<"gmq.v1.AddPartitionsResponse"> & {
  * Use `create(AddPartitionsResponseSchema)` to create a new message.
  */
 export const AddPartitionsResponseSchema: GenMessage<AddPartitionsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 67);
+  messageDesc(file_gmq_v1_storage, 69);
 
 /**
  * @generated from message gmq.v1.PurgeTopicRequest
@@ -1787,7 +1841,7 @@ export type PurgeTopicRequest = Message<"gmq.v1.PurgeTopicRequest"> & {
  * Use `create(PurgeTopicRequestSchema)` to create a new message.
  */
 export const PurgeTopicRequestSchema: GenMessage<PurgeTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 68);
+  messageDesc(file_gmq_v1_storage, 70);
 
 /**
  * @generated from message gmq.v1.PurgeTopicResponse
@@ -1804,7 +1858,7 @@ export type PurgeTopicResponse = Message<"gmq.v1.PurgeTopicResponse"> & {
  * Use `create(PurgeTopicResponseSchema)` to create a new message.
  */
 export const PurgeTopicResponseSchema: GenMessage<PurgeTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 69);
+  messageDesc(file_gmq_v1_storage, 71);
 
 /**
  * Dead letters.
@@ -1833,7 +1887,7 @@ export type GetPartitionProgressRequest = Message<"gmq.v1.GetPartitionProgressRe
  * Use `create(GetPartitionProgressRequestSchema)` to create a new message.
  */
 export const GetPartitionProgressRequestSchema: GenMessage<GetPartitionProgressRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 70);
+  messageDesc(file_gmq_v1_storage, 72);
 
 /**
  * @generated from message gmq.v1.GetPartitionProgressResponse
@@ -1864,7 +1918,7 @@ export type GetPartitionProgressResponse = Message<"gmq.v1.GetPartitionProgressR
  * Use `create(GetPartitionProgressResponseSchema)` to create a new message.
  */
 export const GetPartitionProgressResponseSchema: GenMessage<GetPartitionProgressResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 71);
+  messageDesc(file_gmq_v1_storage, 73);
 
 /**
  * @generated from service gmq.v1.StorageService
@@ -1872,7 +1926,7 @@ export const GetPartitionProgressResponseSchema: GenMessage<GetPartitionProgress
 export const StorageService: GenService<{
   /**
    * Append, fetch and settle with many in flight, and the signals of this store. Every request frame has exactly one answer;
-   * only that of a fetch may come in several frames.
+   * only those of a fetch and of a follow may come in several frames.
    *
    * @generated from rpc gmq.v1.StorageService.Link
    */
