@@ -20,6 +20,7 @@ export type {
   GroupStore,
   GroupView,
   HandBacks,
+  HeldEntry,
   MemberHeartbeat,
   MemberKind,
   MemberLiveness,
