@@ -122,14 +122,19 @@ Examples:
       await show(options, { group, topic, partition, ...found }, () => {
         const rows = found.records.map(({ offset, idleMs, attempts, dueInMs }) => [
           offset,
-          (idleMs / 1000).toFixed(1),
+          secondsOf(idleMs),
           attempts,
-          (dueInMs / 1000).toFixed(1),
+          secondsOf(dueInMs),
         ]);
         const owner = found.owner === undefined ? "nobody" : found.owner;
         return `${found.unsettledRecords} unsettled, held by ${owner}\n\n${renderTable(["OFFSET", "IDLE SECONDS", "ATTEMPTS", "DUE IN SECONDS"], rows)}`;
       });
     });
+}
+
+/** To a tenth. */
+function secondsOf(ms: number): number {
+  return Math.round(ms / 100) / 10;
 }
 
 function pauseGroup(gmq: Gmq, group: string, topic: string | undefined, call: CallOptions): Promise<void> {

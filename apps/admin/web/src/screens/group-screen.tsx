@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
+import { useMay } from "../access/access-store.js";
 import { ExplainDialog } from "../groups/explain-dialog.js";
 import { memberColumns, type PartitionRow, partitionColumns, partitionRows } from "../groups/group-tables.js";
 import { PauseButton } from "../groups/pause-button.js";
@@ -31,6 +32,7 @@ export function GroupScreen(): ReactNode {
   const search = route.useSearch();
   const navigate = useNavigate();
   const live = useLive();
+  const mayDelete = useMay("admin");
   const now = useSecond();
   const [open, setOpen] = useState<"delete" | "reset">();
   const [explained, setExplained] = useState<PartitionRow>();
@@ -69,7 +71,7 @@ export function GroupScreen(): ReactNode {
           <>
             <PauseButton group={group} paused={paused} />
             {topics.length > 0 && <Button onClick={() => setOpen("reset")}>Move…</Button>}
-            <Button onClick={() => setOpen("delete")}>Delete…</Button>
+            {mayDelete && <Button onClick={() => setOpen("delete")}>Delete…</Button>}
           </>
         )}
       </PageHeader>
