@@ -239,6 +239,14 @@ describe("dead letters", () => {
     expect(await open()).toBe(5);
   });
 
+  it("are not redriven at a rate that is none: the job is not made", async () => {
+    const redrive = { topic: "payments", group: "refunds", ratePerSecond: 2_000_000 };
+    await expect(call(base(), "PortalService/StartJob", { redrive })).rejects.toThrow(/rate_per_second/);
+    await expect(
+      call(base(), "PortalService/StartJob", { redrive: { ...redrive, ratePerSecond: -1 } }),
+    ).rejects.toThrow(/rate_per_second/);
+  });
+
   it("are discarded once the time to take it back has passed", async () => {
     await discardAll();
     await page.getByRole("dialog").getByText("5 discarded").waitFor();

@@ -1,3 +1,4 @@
+import { MemberKind } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
@@ -43,7 +44,10 @@ export function GroupScreen(): ReactNode {
   });
   const { data } = described;
   const row = live.groups.get(group);
-  const members = data?.group?.members ?? [];
+  const all = data?.group?.members ?? [];
+  // Desks are the brokers' own.
+  const members = all.filter(({ kind }) => kind !== MemberKind.DESK);
+  const shared = all.some(({ kind }) => kind !== MemberKind.UNSPECIFIED);
   const rows = data === undefined ? [] : partitionRows(data);
   const trends = useTrends(rows, described.dataUpdatedAt);
   const topics = [...new Set(rows.map(({ topic }) => topic))];
@@ -124,7 +128,7 @@ export function GroupScreen(): ReactNode {
             >
               <DataTable
                 caption={`Partitions of ${group}`}
-                columns={partitionColumns(group, setExplained, trends)}
+                columns={partitionColumns(group, shared, setExplained, trends)}
                 rows={rows}
                 rowKey={({ topic, partition }) => `${topic}/${partition}`}
                 sort={search.sort ?? "place"}
@@ -135,10 +139,13 @@ export function GroupScreen(): ReactNode {
                 empty={<Empty title="The group has read nothing yet" />}
               />
             </Panel>
-            <Panel title="Members" note={counted(members.length, "member")}>
+            <Panel
+              title="Members"
+              note={`${counted(members.length, "member")}${shared ? ", which share every partition" : ""}`}
+            >
               <DataTable
                 caption={`Members of ${group}`}
-                columns={memberColumns(rows, now)}
+                columns={memberColumns(rows, shared, now)}
                 rows={members}
                 rowKey={({ memberId }) => memberId}
                 empty={<Empty title="Nobody consumes in this group">Its place in each partition is kept.</Empty>}
