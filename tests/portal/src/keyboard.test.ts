@@ -186,7 +186,7 @@ describe("pending records", () => {
     await page.goto(stage.url("/groups/slow/pending/held/0"));
     await page.getByText("8 handed out and not settled").waitFor();
     await page.getByRole("columnheader", { name: "Idle" }).waitFor();
-    await page.getByRole("table", { name: /^Idle/ }).waitFor();
+    await page.getByRole("table", { name: "Idle, since handed out" }).waitFor();
     expect(await button("Claim…").count()).toBe(0);
     await isAccessible();
 

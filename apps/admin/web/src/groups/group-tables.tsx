@@ -182,18 +182,23 @@ export function memberColumns(
         </>
       ),
     },
-    { id: "client", header: "Client", from: "sm", cell: ({ clientId }) => clientId },
+    {
+      id: "client",
+      header: "Client",
+      from: "sm",
+      cell: ({ clientId }) => <span className="whitespace-nowrap">{clientId}</span>,
+    },
     {
       id: "version",
       header: "Version",
       from: "md",
-      cell: ({ clientVersion }) => <span className="text-muted">{clientVersion}</span>,
+      cell: ({ clientVersion }) => <span className="whitespace-nowrap text-muted">{clientVersion}</span>,
     },
     {
       id: "broker",
       header: "Broker",
       from: "lg",
-      cell: ({ brokerId }) => <span className="text-muted">{brokerId}</span>,
+      cell: ({ brokerId }) => <span className="whitespace-nowrap text-muted">{brokerId}</span>,
     },
     {
       id: "owned",

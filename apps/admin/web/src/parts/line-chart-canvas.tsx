@@ -25,9 +25,12 @@ export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
     // Colours are read when a chart is made: another scheme needs another chart.
     const recolored = new MutationObserver(draw);
     recolored.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    system.addEventListener("change", draw);
     return () => {
       resized.disconnect();
       recolored.disconnect();
+      system.removeEventListener("change", draw);
       plot.current?.destroy();
       plot.current = undefined;
     };

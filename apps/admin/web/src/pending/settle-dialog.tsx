@@ -44,7 +44,7 @@ const acts: Readonly<Record<SettleAct, Act>> = {
     word: "ack",
     others: "the others are settled by now",
     means:
-      "count as done: the group never gets them again. A consumer that works on one now finds its result accepted and changed nothing.",
+      "what is acked counts as done, and the group never gets it again. A consumer that works on it now finds its result accepted, and nothing changed by it.",
   },
   retry: {
     action: PendingAction.RETRY,
@@ -53,7 +53,7 @@ const acts: Readonly<Record<SettleAct, Act>> = {
     word: "retry",
     others: "the others are settled by now",
     means:
-      "are delivered at once in place of at their retry time. It costs no attempt. What a consumer works on now is left alone.",
+      "what waits for its retry time is delivered at once. It costs no attempt. What a consumer works on now is left alone.",
   },
   deadLetter: {
     action: PendingAction.DEAD_LETTER,
@@ -61,7 +61,7 @@ const acts: Readonly<Record<SettleAct, Act>> = {
     done: "dead-lettered",
     word: "dead-letter",
     others: "the others are settled by now",
-    means: "are given up: a copy goes to the group's dead-letter topic, from where it can be redriven.",
+    means: "what is given up goes as a copy to the group's dead-letter topic, from where it can be redriven.",
   },
   claim: {
     action: PendingAction.CLAIM,
@@ -70,7 +70,7 @@ const acts: Readonly<Record<SettleAct, Act>> = {
     word: "claim",
     others: "the others are settled by now, or wait for a retry, or nobody else at that broker could take them",
     means:
-      "are taken from the consumer that has them and given to another one of the group. It costs no attempt. What the first says of them later is refused, and it gets nothing new until it settles something.",
+      "what is claimed is taken from the consumer that has it and given to another one. It costs no attempt. What the first says of it later is refused, and it gets nothing new until it settles something.",
   },
 };
 
@@ -96,7 +96,7 @@ export function SettleDialog({ group, topic, partition, act, offsets, onClose }:
     <Dialog title={`${verb} ${counted(offsets.length, "record")} of ${topic} / ${partition}`} onClose={onClose} wide>
       <div className="flex flex-col gap-4 text-[13px]">
         <p>
-          {counted(offsets.length, "record")} of group {group} {means}
+          Group {group}: {means}
         </p>
         {act === "deadLetter" && data === undefined && (
           <Field label="Reason" hint="Stands with each dead letter">

@@ -50,7 +50,13 @@ export function PendingScreen(): ReactNode {
           </Link>
         }
         note={
-          data === undefined ? undefined : data.memberId === "" ? "nobody owns the partition" : `at ${data.memberId}`
+          data === undefined
+            ? undefined
+            : data.memberId === ""
+              ? "nobody owns the partition"
+              : isShared
+                ? "shared: each record is with one of the group's consumers"
+                : `at ${data.memberId}`
         }
       >
         <CopyAs
@@ -147,7 +153,7 @@ function Histograms({ records }: { readonly records: readonly PendingRecord[] })
     <Panel title="How they stand" note={`of ${formatCount(records.length)} listed`} padded>
       <div className="grid gap-6 md:grid-cols-3">
         <Histogram
-          title="Idle: since handed to who has it"
+          title="Idle, since handed out"
           bars={classes(
             records.map(({ idleMs }) => Number(idleMs)),
             [
@@ -210,6 +216,7 @@ function columns(topic: string, partition: string, owned: boolean): readonly Col
       id: "state",
       header: "State",
       grow: true,
+      from: "sm",
       cell: ({ dueInMs }) =>
         dueInMs > 0 ? (
           <Badge tone="warn">waits for its retry</Badge>
@@ -226,7 +233,7 @@ function columns(topic: string, partition: string, owned: boolean): readonly Col
     },
     {
       id: "attempts",
-      header: "Failed attempts",
+      header: "Attempts",
       numeric: true,
       sortBy: ({ attempts }) => attempts,
       cell: ({ attempts }) => formatCount(attempts),
