@@ -6,6 +6,7 @@
 import { GmqError, limits } from "@gmq/protocol";
 import type {
   ClaimResult,
+  EntrySettle,
   FetchOutcome,
   LogStore,
   Ownership,

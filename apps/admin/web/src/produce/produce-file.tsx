@@ -91,12 +91,13 @@ export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
   );
 }
 
-/** The same job from a shell: the file's bytes go as base64, as protobuf's JSON has them. */
+/** The same job from a shell, where the file may be larger than a command line. Bytes go as base64, as protobuf's JSON has them; a topic's name needs no escapes. */
 function curlOfFile(topic: string, file: string, ratePerSecond: number): string {
-  const rate = ratePerSecond === 0 ? "" : `, ratePerSecond: ${ratePerSecond}`;
-  return `base64 ${quote(file)} | tr -d '\\n' \\
-  | jq -Rc --arg topic ${quote(topic)} '{produceLines: {topic: $topic, lines: .${rate}}}' \\
-  | curl -H 'content-type: application/json' -d @- ${quote(`${location.origin}/gmq.v1.PortalService/StartJob`)}`;
+  const rate = ratePerSecond === 0 ? "" : `,"ratePerSecond":${ratePerSecond}`;
+  return `{ printf '{"produceLines":{"topic":"${topic}","lines":"'
+  base64 < ${quote(file)} | tr -d '\\n'
+  printf '"${rate}}}'
+} | curl -H 'content-type: application/json' --data-binary @- ${quote(`${location.origin}/gmq.v1.PortalService/StartJob`)}`;
 }
 
 function Checked({ answer }: { readonly answer: Awaited<ReturnType<typeof portal.checkLines>> }): ReactNode {
