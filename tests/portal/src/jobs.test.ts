@@ -173,7 +173,7 @@ describe("a file", () => {
     const command = (await page.getByRole("region", { name: "Command of curl" }).textContent()) ?? "";
     expect(command).toContain("base64 < good.ndjson");
     await promisify(execFile)("sh", ["-c", command], { cwd: folder.path });
-    await expect.poll(async () => (await recordsOf("by-curl")).length).toBe(1_000);
+    await expect.poll(async () => (await recordsOf("by-curl")).length, { timeout: 60_000 }).toBe(1_000);
     await page.keyboard.press("Escape");
   });
 
