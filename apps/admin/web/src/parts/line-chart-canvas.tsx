@@ -16,8 +16,9 @@ export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
     const element = box.current;
     if (element === null) return;
     const draw = (): void => {
+      const data = plot.current?.data ?? [[], ...shape.split("|").map(() => [])];
       plot.current?.destroy();
-      plot.current = new uPlot(options(element, shape), [[], ...shape.split("|").map(() => [])], element);
+      plot.current = new uPlot(options(element, shape), data, element);
     };
     draw();
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: heightPx }));

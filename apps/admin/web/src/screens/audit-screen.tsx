@@ -161,12 +161,8 @@ function columns(show: (entry: PortalAuditEntry) => void): readonly Column<Porta
     {
       id: "at",
       header: "When",
-      cell: ({ atMs }) => (
-        <time dateTime={new Date(Number(atMs)).toISOString()} className="whitespace-nowrap text-muted">
-          <span className="max-sm:hidden">{formatTime(atMs).slice(0, 10)} </span>
-          {formatTime(atMs).slice(11, 19)}
-        </time>
-      ),
+      from: "sm",
+      cell: ({ atMs }) => <span className="whitespace-nowrap text-muted">{formatTime(atMs).slice(0, 19)}</span>,
     },
     {
       id: "outcome",
