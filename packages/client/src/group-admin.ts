@@ -1,7 +1,7 @@
 /** Administration of groups: where they stand, why they wait, moving and pausing them. */
 import type { GmqError } from "@gmq/protocol";
 import { type AdminService, type GroupMove as MoveMessage, PendingAction } from "@gmq/protocol/messages";
-import { errorFromMessage } from "@gmq/transport";
+import { errorFromMessage } from "@gmq/transport/frames";
 import type { createServiceClient } from "@gmq/transport/unary";
 import type { CallOptions } from "./call-options.js";
 import { checkPartition, inRange } from "./checked-values.js";
