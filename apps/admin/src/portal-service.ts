@@ -80,7 +80,7 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
       return await inspectRecord(brokers, request, context.signal);
     },
     async produce(request, context) {
-      const { topic, key, value, headers, partition } = request;
+      const { topic, key, value, headers, headerList, partition } = request;
       const shown = { ...request, value: value.subarray(0, auditRequestValueBytes) };
       const stored = await auditedWrites.write(
         {
@@ -90,7 +90,7 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
           topic,
           group: "",
           compared: false,
-          run: ({ broker }) => broker.publish({ topic, keyBytes: key, value, headers, partition }),
+          run: ({ broker }) => broker.publish({ topic, keyBytes: key, value, headers, headerList, partition }),
         },
         context,
       );

@@ -6,6 +6,7 @@
 import { GmqError, limits } from "@gmq/protocol";
 import type {
   ClaimResult,
+  EntrySettle,
   Fetched,
   FetchOutcome,
   GroupStore,
@@ -22,10 +23,11 @@ import { type Delivery, deliveryOf } from "./delivery.js";
 import { createEntrySlicer } from "./entry-slicer.js";
 import { createFollowedLog } from "./followed-log.js";
 import { createLedger, type DelayedRun, type Run } from "./ledger.js";
+import { type OperatorSettle, settleForOperator } from "./operator-settle.js";
 import { readPending } from "./read-pending.js";
 import { type CutRun, createReadyRuns, type ReadyRun } from "./ready-runs.js";
 import { attemptsNotKnown, resend } from "./resend.js";
-import { createRefuse, without } from "./settle-ranges.js";
+import { without } from "./settle-ranges.js";
 import type { Taker, Takers } from "./takers.js";
 import type { Turn } from "./turn.js";
 import { createWaitingRuns } from "./waiting-runs.js";
@@ -65,7 +67,7 @@ export interface Dispatcher {
    * Settles for an operator, one record a range: under this owner's epoch, so that no fence is passed by. Records that wait in the broker may be meant too;
    * `release` delivers those at once. What became settled, passed on or went to the consumer meanwhile is refused. @throws as `settle`
    */
-  settleFor(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]>;
+  settleFor(ranges: readonly SettleRange[], how?: OperatorSettle): Promise<readonly SettleRefusal[]>;
   /** Claims again and takes what it does not know of: what a desk left that is gone, what was given with a lost answer, and settlements that the store has lost. */
   inherit(): void;
   /** Delivers nothing more; settling still works. */
@@ -301,36 +303,18 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     return [...plan.refusals, ...outcome.refusals, ...(sendings > 1 ? attemptsNotKnown(plan.entries) : [])];
   }
 
-  async function settleFor(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
-    const refuse = createRefuse();
-    const ahead = ranges.filter(({ firstOffset }) => firstOffset >= position);
-    const plan = ledger.planFor(ranges.filter(({ firstOffset }) => firstOffset < position));
-    const refusals = [...plan.refusals, ...ahead.map((range) => refuse(range, "not_delivered"))];
-    if (plan.entries.length === 0) return refusals;
-    // Before the store is asked: what it settles must not go out meanwhile.
-    const meant = new Set(plan.entries.flatMap((entry) => entry.ranges.map(({ firstOffset }) => firstOffset)));
-    const taken = takeOut((offset) => meant.has(offset));
-    const putBack = (isBack: (offset: bigint) => boolean): void => {
-      for (const run of taken) if (isBack(run.baseOffset + BigInt(run.from))) later(run);
-      pump();
-    };
-    let outcome: SettleOutcome;
-    try {
-      outcome = await context.settle({ ownership, entries: plan.entries });
-    } catch (error) {
-      putBack(() => true);
-      throw error;
-    }
-    if (!outcome.ok) {
-      if (outcome.error.code === "fenced") fail(outcome.error);
-      else putBack(() => true);
-      throw outcome.error;
-    }
-    const refused = new Set(outcome.refusals.map(({ firstOffset }) => firstOffset));
-    ledger.settled(refused.size === 0 ? plan.entries : without(plan.entries, refused));
-    for (const run of plan.released) if (!refused.has(run.baseOffset + BigInt(run.from))) ready.insert(run);
-    putBack((offset) => refused.has(offset));
-    return [...refusals, ...outcome.refusals];
+  /** Brings runs back to be delivered: what waited goes on waiting, what has no delay goes out now. */
+  function bringBack(runs: readonly DelayedRun[]): void {
+    for (const run of runs) later(run);
+    pump();
+  }
+
+  /** Settles once, as an operator asks for it. @throws GmqError what the store refused it with */
+  async function settleNow(entries: readonly EntrySettle[]): Promise<readonly SettleRefusal[]> {
+    const outcome = await context.settle({ ownership, entries });
+    if (outcome.ok) return outcome.refusals;
+    if (outcome.error.code === "fenced") fail(outcome.error);
+    throw outcome.error;
   }
 
   function isStopped(): boolean {
@@ -371,7 +355,12 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       pump();
     },
     settle,
-    settleFor,
+    settleFor: (ranges, how = {}) =>
+      settleForOperator(
+        { ledger, takeBack: takers.takeBack, position, takeOut, bringBack, settle: settleNow },
+        ranges,
+        how,
+      ),
     inherit() {
       inherits = context.reclaim !== undefined;
       pump();

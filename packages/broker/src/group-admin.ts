@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { checkName, GmqError, limits } from "@gmq/protocol";
 import { type AdminService, PendingRecordSchema } from "@gmq/protocol/messages";
-import type { Engine, PendingEntry } from "@gmq/storage";
+import type { Engine, HeldEntry } from "@gmq/storage";
 import { groupToMessage, moveToMessage, resetFromMessage } from "@gmq/storage/wire";
 import type { Dispatchers } from "./dispatchers.js";
 import { explainGroup } from "./explain-group.js";
@@ -56,10 +56,10 @@ export function createGroupAdmin(engine: Engine, brokerId: string, dispatchers: 
 }
 
 /** The unsettled records of pending entries, oldest first, and how many there are in all. */
-function unsettledOf(pending: readonly PendingEntry[], recordsMax: number) {
+function unsettledOf(pending: readonly HeldEntry[], recordsMax: number) {
   const records = [];
   let unsettled = 0;
-  for (const { baseOffset, recordCount, states, attempts, due } of pending) {
+  for (const { baseOffset, recordCount, states, attempts, due, idleMs } of pending) {
     const attemptsAt = new Map(attempts.map((item) => [item.index, item.attempts]));
     const dueAt = new Map(due.map(({ index, inMs }) => [index, inMs]));
     for (let index = 0; index < recordCount; index++) {
@@ -71,6 +71,7 @@ function unsettledOf(pending: readonly PendingEntry[], recordsMax: number) {
           offset: baseOffset + BigInt(index),
           attempts: attemptsAt.get(index) ?? 0,
           dueInMs: Math.min(dueAt.get(index) ?? 0, 0xffff_ffff),
+          idleMs: BigInt(idleMs),
         }),
       );
     }

@@ -62,9 +62,11 @@ export interface Ledger {
   plan(ranges: readonly SettleRange[]): LedgerSettle;
   /**
    * The same for an operator, who names records one by one, wherever they are: with the consumer or waiting in the broker. What is settled is refused, and so is
-   * to deliver again what is with the consumer.
+   * to deliver again what is with the consumer, unless it is taken back from there.
    */
-  planFor(ranges: readonly SettleRange[]): LedgerSettle;
+  planFor(ranges: readonly SettleRange[], takenBack: boolean): LedgerSettle;
+  /** Where a record is. */
+  stateOf(offset: bigint): "waiting" | "with consumer" | "settled";
   /** Notes that the store has taken these. */
   settled(entries: readonly EntrySettle[]): void;
   /** Every entry that is not wholly settled, with the indexes of its settled records. */
@@ -93,6 +95,14 @@ export function createLedger(): Ledger {
   function find(baseOffset: bigint): Entry | undefined {
     const entry = entries[firstAfter(entries, baseOffset) - 1];
     return entry?.baseOffset === baseOffset ? entry : undefined;
+  }
+
+  /** A record's entry, its index there and its state; what no entry holds is done. */
+  function look(offset: bigint) {
+    const entry = entries[firstAfter(entries, offset) - 1];
+    const index = entry === undefined ? 0 : Number(offset - entry.baseOffset);
+    const isHeld = entry !== undefined && index < entry.recordCount;
+    return { entry, index, state: isHeld ? (entry.states?.[index] ?? entry.shared) : done };
   }
 
   function settleRange(entry: Entry, from: number, to: number): void {
@@ -229,20 +239,17 @@ export function createLedger(): Ledger {
       return { entries: settles, refusals, released, delayed };
     },
 
-    planFor(ranges) {
+    planFor(ranges, takenBack) {
       const byEntry = new Map<Entry, SettleRange[]>();
       const refusals: SettleRefusal[] = [];
       const released: Run[] = [];
       const refuse = createRefuse();
       for (const range of ranges) {
-        const entry = entries[firstAfter(entries, range.firstOffset) - 1];
-        const index = entry === undefined ? 0 : Number(range.firstOffset - entry.baseOffset);
-        const state =
-          entry === undefined || index >= entry.recordCount ? done : (entry.states?.[index] ?? entry.shared);
+        const { entry, index, state } = look(range.firstOffset);
         if (entry === undefined || state === done) {
           refusals.push(refuse(range, "already_settled"));
-        } else if (range.verb === "release" && state === withConsumer) {
-          refusals.push(refuse(range, "conflict"));
+        } else if (range.verb === "release" && state === withConsumer && !takenBack) {
+          refusals.push(refuse(range, "with_consumer"));
         } else {
           const { baseOffset, recordCount } = entry;
           if (range.verb === "release") released.push({ baseOffset, recordCount, from: index, to: index + 1 });
@@ -270,6 +277,11 @@ export function createLedger(): Ledger {
         }
         if (entry.unsettled === 0) remove(entry);
       }
+    },
+
+    stateOf(offset) {
+      const { state } = look(offset);
+      return state === done ? "settled" : state === waiting ? "waiting" : "with consumer";
     },
 
     settledIndexes() {

@@ -48,6 +48,7 @@ export async function settlePending(
   request: AdminServiceSettlePendingRequest,
 ): Promise<AdminServiceSettlePendingResponse> {
   const { topic, partition, dryRun } = request;
+  const takeBack = request.action === PendingAction.CLAIM;
   const group = checkGroup(request.group);
   const place = { topic: checkName("topic", topic), partition };
   const ranges = rangesOf(request);
@@ -59,7 +60,7 @@ export async function settlePending(
   const desks = view.members.filter(({ kind, topics }) => kind === "desk" && topics.includes(topic));
   if (desks.length > 0) {
     const reader = dispatchers.find(group, place);
-    return await settleAtDesk(engine, { group, place, dryRun, ranges }, reader, desks, brokerId);
+    return await settleAtDesk(engine, { group, place, dryRun, takeBack, ranges }, reader, desks, brokerId);
   }
   const owner = view.members.find(({ memberId }) => memberId === own.memberId);
   if (owner !== undefined && owner.brokerId !== brokerId) {
@@ -70,22 +71,23 @@ export async function settlePending(
       field: "group",
     });
   }
-  if (owner === undefined && request.action === PendingAction.RETRY) {
+  if (owner === undefined && (request.action === PendingAction.RETRY || takeBack)) {
     throw new GmqError("conflict", "nobody owns the partition, so there is nobody to deliver to", { field: "action" });
   }
   const reader = dispatchers.find(group, place);
   if (owner !== undefined && reader === undefined) {
     throw new GmqError("conflict", "the partition is changing hands: ask again", { field: "partition" });
   }
+  if (reader !== undefined && (takeBack || !dryRun))
+    return answer(ranges, await reader.settleFor(ranges, { takeBack, dryRun }));
   if (dryRun) return answer(ranges, refusalsBy(await engine.groups.pending(group, place), ranges));
-  if (reader !== undefined) return answer(ranges, await reader.settleFor(ranges));
   return answer(ranges, await settleAsMember({ engine, memberships, brokerId }, group, place, ranges));
 }
 
 /** A shared group's records are with desks of one or more brokers: this one settles what its own has, and says who else may have the rest. */
 async function settleAtDesk(
   { groups }: Engine,
-  { group, place, dryRun, ranges }: Asked,
+  { group, place, dryRun, takeBack, ranges }: Asked,
   reader: Dispatcher | undefined,
   desks: readonly GroupMember[],
   brokerId: string,
@@ -100,8 +102,9 @@ async function settleAtDesk(
     }
     return create(AdminServiceSettlePendingResponseSchema, { ownerBrokerId: first, otherBrokerIds });
   }
-  if (dryRun) return answer(ranges, refusalsBy(await groups.pending(group, place), ranges));
-  const refusals = await reader.settleFor(ranges);
+  // Who holds a record only its desk knows; whatever else is asked, the store does.
+  if (dryRun && !takeBack) return answer(ranges, refusalsBy(await groups.pending(group, place), ranges));
+  const refusals = await reader.settleFor(ranges, { takeBack, dryRun });
   const pending = refusals.length === 0 ? [] : await groups.pending(group, place);
   const refuse = createRefuse();
   // What this desk does not know and the store still has is with another one.
@@ -117,6 +120,7 @@ interface Asked {
   readonly group: string;
   readonly place: TopicPartition;
   readonly dryRun: boolean;
+  readonly takeBack: boolean;
   readonly ranges: readonly SettleRange[];
 }
 
@@ -138,7 +142,7 @@ function rangesOf({ offsets, action, reason }: AdminServiceSettlePendingRequest)
   if (verb === undefined) {
     throw new GmqError("invalid_argument", `action ${action} is not known`, {
       field: "action",
-      limit: "1 ack, 2 retry, 3 dead letter",
+      limit: "1 ack, 2 retry, 3 dead letter, 4 claim",
     });
   }
   const detail = verb === "reject" ? { reason: reason === "" ? "operator" : reason, errorText: "" } : {};
@@ -149,6 +153,7 @@ const verbs: Readonly<Partial<Record<PendingAction, SettleRange["verb"]>>> = {
   [PendingAction.ACK]: "ack",
   [PendingAction.RETRY]: "release",
   [PendingAction.DEAD_LETTER]: "reject",
+  [PendingAction.CLAIM]: "release",
 };
 
 /** Those that are not pending. */

@@ -1,5 +1,5 @@
 /** What is wrong with the ranges of a settlement, whatever was delivered. Pure. */
-import { GmqError } from "@gmq/protocol";
+import { type ErrorCode, GmqError } from "@gmq/protocol";
 import type { EntrySettle, SettleRange, SettleRefusal } from "@gmq/storage";
 
 const fates = ["ack", "reject", "back"] as const;
@@ -38,19 +38,26 @@ export function conflictsOf(ranges: readonly SettleRange[]): ReadonlySet<SettleR
   return found;
 }
 
-const refusalTexts = {
-  not_delivered: "are not with this consumer",
-  already_settled: "are settled already",
-  invalid_argument: "are named twice in one settlement",
-  conflict: "are with the consumer now",
-} as const;
+/** Why a range is refused: the error's code, and what is said of the records. */
+const refusals = {
+  not_delivered: ["not_delivered", "are not with this consumer"],
+  already_settled: ["already_settled", "are settled already"],
+  invalid_argument: ["invalid_argument", "are named twice in one settlement"],
+  with_consumer: ["conflict", "are with the consumer now"],
+  with_nobody: ["conflict", "wait in the broker, or are being settled: no consumer has them now"],
+  with_only_consumer: ["conflict", "are with the only consumer that could take them here"],
+  exclusive: ["conflict", "pass on with their partition only: an exclusive group has one consumer for it"],
+} as const satisfies Record<string, readonly [ErrorCode, string]>;
+
+export type Refusal = keyof typeof refusals;
 
 /** Makes refusals for one settlement. They share one error per reason: there may be tens of thousands, and an error with its stack is dear. */
-export function createRefuse(): (range: SettleRange, code: keyof typeof refusalTexts) => SettleRefusal {
-  const errors = new Map<string, GmqError>();
-  return ({ firstOffset, lastOffset }, code) => {
-    const error = errors.get(code) ?? new GmqError(code, `records ${refusalTexts[code]}`, { field: "ranges" });
-    errors.set(code, error);
+export function createRefuse(): (range: SettleRange, why: Refusal) => SettleRefusal {
+  const errors = new Map<Refusal, GmqError>();
+  return ({ firstOffset, lastOffset }, why) => {
+    const [code, text] = refusals[why];
+    const error = errors.get(why) ?? new GmqError(code, `records ${text}`, { field: "ranges" });
+    errors.set(why, error);
     return { firstOffset, lastOffset, error };
   };
 }

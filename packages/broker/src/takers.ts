@@ -10,12 +10,22 @@ export interface Taker {
   deliver(deliveries: readonly Delivery[], endOffset: bigint): void;
 }
 
+/** Takes single records back from the consumers that hold them, for an operator. */
+export interface TakeBack {
+  /** Why it cannot be; undefined: it can. */
+  refusal(offset: bigint): "with_nobody" | "with_only_consumer" | undefined;
+  /** The consumer that holds it has it no more, and is passed over while others take, until it settles something. Returns how to undo that. */
+  take(offset: bigint): () => void;
+}
+
 export interface Takers {
   /** Who takes next of so many records at hand; undefined: nobody has credit and room. */
   next(waitingRecords: number): Taker | undefined;
   /** Records and bytes that they take together; none when nobody does. */
   readonly records: number;
   readonly bytes: number;
+  /** Absent: there is one consumer, which has everything. */
+  readonly takeBack?: TakeBack;
   /** What is missing while nobody takes. */
   readonly lacks: "credit" | "room";
 }

@@ -91,6 +91,13 @@ describe("where a consumer owns the partition", () => {
     expect(await session.texts()).toEqual(["r0", "r1", "r2", "r4", "r5"]);
   });
 
+  it("does not take a record from its owner: it passes on with the partition", async () => {
+    await consume();
+    expect(await settle(PendingAction.CLAIM, [1, 99], { dryRun: true })).toEqual(["1 conflict", "99 not_delivered"]);
+    expect(await settle(PendingAction.CLAIM, [1])).toEqual(["1 conflict"]);
+    expect(await session.texts()).toEqual(["r0", "r1", "r2", "r3", "r4", "r5"]);
+  });
+
   it("gives up with a reason, into the group's dead-letter topic", async () => {
     await consume();
     expect(await settle(PendingAction.DEAD_LETTER, [4], { reason: "poison" })).toEqual(["4"]);
@@ -122,7 +129,8 @@ describe("where nobody owns the partition", () => {
     expect(await pending()).toEqual([1, 3, 4, 5]);
     expect((await view())?.members).toEqual([]);
     expect((await view())?.partitions[0]?.epoch).toBeGreaterThan(epoch);
-    await expect(settle(PendingAction.RETRY, [1])).rejects.toMatchObject({ code: "conflict", field: "action" });
+    for (const action of [PendingAction.RETRY, PendingAction.CLAIM])
+      await expect(settle(action, [1])).rejects.toMatchObject({ code: "conflict", field: "action" });
   });
 
   it("waits for nobody: a paused group is left alone", async () => {
@@ -167,5 +175,69 @@ describe("in a shared group", () => {
     } finally {
       await other.stop();
     }
+  });
+
+  /** A consumer that holds all six records, and another one with nothing to do. */
+  async function stuckAndIdle() {
+    const stuckAt = (await session.subscribe("t", "g", 1, 1, SubscriptionMode.SHARED))[0] as number;
+    session.grant(20);
+    await expect.poll(async () => (await session.texts()).length).toBe(6);
+    const idle = await test.session();
+    const idleAt = (await idle.subscribe("t", "g", 1, 1, SubscriptionMode.SHARED))[0] as number;
+    return { stuckAt, idle, idleAt };
+  }
+
+  it("takes records from the consumer that has them and gives them to another, at no attempt", async () => {
+    const { stuckAt, idle, idleAt } = await stuckAndIdle();
+    expect(await settle(PendingAction.CLAIM, [1, 2, 99], { dryRun: true })).toEqual(["1", "2", "99 not_delivered"]);
+    expect(await settle(PendingAction.CLAIM, [4, 2, 1])).toEqual(["4", "2", "1"]);
+    // Nobody else takes them yet: they do not go back to where they were taken from.
+    expect(await settle(PendingAction.CLAIM, [1])).toEqual(["1 conflict"]);
+    expect((await session.texts()).length).toBe(6);
+    idle.grant(10);
+    await expect.poll(() => idle.texts()).toEqual(["r1", "r2", "r4"]);
+    expect((await idle.records()).map(({ attempts }) => attempts)).toEqual([0, 0, 0]);
+    expect(await pending()).toEqual([0, 1, 2, 3, 4, 5]);
+
+    // What the first says of them in one breath with the rest is refused, and the rest is settled.
+    expect(await session.settle(stuckAt, 0, 5)).toEqual(["not_delivered", "not_delivered", "not_delivered"]);
+    expect(await pending()).toEqual([1, 2, 4]);
+    expect(await idle.settle(idleAt, 1, 4)).toEqual([]);
+    expect(await pending()).toEqual([]);
+  });
+
+  it("passes a consumer over from whom something was taken, until it settles something", async () => {
+    const { stuckAt, idle } = await stuckAndIdle();
+    idle.grant(20);
+    expect(await settle(PendingAction.CLAIM, [5])).toEqual(["5"]);
+    await expect.poll(() => idle.texts()).toEqual(["r5"]);
+    for (const text of ["r6", "r7", "r8"]) await session.publish("t", 0, [text]);
+    await expect.poll(() => idle.texts()).toEqual(["r5", "r6", "r7", "r8"]);
+    expect((await session.texts()).length).toBe(6);
+    expect(await session.settle(stuckAt, 0, 0)).toEqual([]);
+    for (const text of ["r9", "r10"]) await session.publish("t", 0, [text]);
+    await expect.poll(async () => (await session.texts()).length).toBe(7);
+  });
+
+  it("gives a consumer what was taken from it when the others have gone, and takes its word for it then", async () => {
+    const { stuckAt, idle } = await stuckAndIdle();
+    expect(await settle(PendingAction.CLAIM, [3])).toEqual(["3"]);
+    idle.close();
+    await expect.poll(async () => (await session.texts()).at(-1)).toBe("r3");
+    expect(await session.settle(stuckAt, 0, 5)).toEqual([]);
+    expect(await pending()).toEqual([]);
+  });
+
+  it("takes nothing from the only consumer, nor what waits for its retry or is settled", async () => {
+    const [assignment] = await session.subscribe("t", "g", 1, 1, SubscriptionMode.SHARED);
+    session.grant(6);
+    await expect.poll(async () => (await session.texts()).length).toBe(6);
+    expect(await settle(PendingAction.CLAIM, [0])).toEqual(["0 conflict"]);
+    const idle = await test.session();
+    await idle.subscribe("t", "g", 1, 1, SubscriptionMode.SHARED);
+    await session.settle(assignment as number, 0, 0);
+    await session.settle(assignment as number, 1, 1, { verb: "retry", delayMs: 600_000 });
+    const how = { dryRun: true };
+    expect(await settle(PendingAction.CLAIM, [0, 1, 2], how)).toEqual(["0 already_settled", "1 conflict", "2"]);
   });
 });

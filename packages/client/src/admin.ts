@@ -111,6 +111,7 @@ const calls: Readonly<Record<keyof Admin, true>> = {
   redrive: true,
   resetGroup: true,
   resumeGroup: true,
+  settlePending: true,
   status: true,
 };
 

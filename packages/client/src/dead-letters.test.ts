@@ -340,10 +340,12 @@ describe("redrive", () => {
       code: "topic_not_found",
       field: "group",
     });
-    await expect(gmq.admin.redrive(name, { group: "g", ratePerSecond: -1 })).rejects.toMatchObject({
-      code: "invalid_argument",
-      field: "ratePerSecond",
-    });
+    for (const ratePerSecond of [-1, 1_000_001]) {
+      await expect(gmq.admin.redrive(name, { group: "g", ratePerSecond })).rejects.toMatchObject({
+        code: "invalid_argument",
+        field: "ratePerSecond",
+      });
+    }
     await expect(gmq.admin.deadLetters("none", { group: "g" })).rejects.toMatchObject({ code: "topic_not_found" });
     await expect(gmq.admin.deadLetters(name, { group: "" })).rejects.toMatchObject({ code: "invalid_name" });
     const reserved = gmq.subscribe(name, { group: "gmq.redrive" }, () => undefined);

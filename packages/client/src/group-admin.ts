@@ -1,5 +1,7 @@
 /** Administration of groups: where they stand, why they wait, moving and pausing them. */
-import type { AdminService, GroupMove as MoveMessage } from "@gmq/protocol/messages";
+import type { GmqError } from "@gmq/protocol";
+import { type AdminService, type GroupMove as MoveMessage, PendingAction } from "@gmq/protocol/messages";
+import { errorFromMessage } from "@gmq/transport/frames";
 import type { createServiceClient } from "@gmq/transport/unary";
 import type { CallOptions } from "./call-options.js";
 import { checkPartition, inRange } from "./checked-values.js";
@@ -49,6 +51,8 @@ export interface PendingRecord {
   readonly attempts: number;
   /** Until its next attempt, 0 when it waits for none. */
   readonly dueInMs: number;
+  /** Since the entry that it is in was handed to who has it now, by the store's clock. */
+  readonly idleMs: number;
 }
 
 /** What is handed out and not settled in a partition. */
@@ -59,6 +63,33 @@ export interface PendingRecords {
   readonly unsettledRecords: bigint;
   /** Who holds them. */
   readonly owner: string | undefined;
+}
+
+/**
+ * What an operator does with records that a consumer was given. `ack`: done, never delivered again. `retry`: delivered at once, whatever it waited for; not while
+ * it is with the consumer. `dead-letter`: given up. `claim`: taken from a consumer of a shared group and given to another one; it costs no attempt.
+ */
+export type PendingVerb = "ack" | "retry" | "dead-letter" | "claim";
+
+/** Which records to settle in place of their consumer. */
+export interface PendingSettle extends CallOptions {
+  readonly topic: string;
+  readonly partition: number;
+  /** At most 1,000. */
+  readonly offsets: readonly bigint[];
+  readonly verb: PendingVerb;
+  /** With `dead-letter`: why, at most 256 bytes. Default "operator". */
+  readonly reason?: string;
+  /** Tells which it could settle, and changes nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** What became of each record. */
+export interface PendingSettlement {
+  /** In the request's order; none when another broker has the partition. `error`: the record was left as it is. */
+  readonly outcomes: readonly { readonly offset: bigint; readonly error: GmqError | undefined }[];
+  /** Brokers that have the partition too, or instead: what is without an outcome, or refused with `not_delivered`, may be with one of them. */
+  readonly brokerIds: readonly string[];
 }
 
 export interface GroupAdmin {
@@ -80,6 +111,11 @@ export interface GroupAdmin {
     partition: number,
     options?: CallOptions & { readonly limit?: number },
   ): Promise<PendingRecords>;
+  /**
+   * Settles records in place of the consumer that has them, through the broker of this client's link alone. Each record has an outcome of its own.
+   * @throws GmqError `group_not_found`, `topic_not_found`, `invalid_argument`, `conflict` (paused, changing hands, or nobody is there to do it), `fenced`
+   */
+  settlePending(group: string, settle: PendingSettle): Promise<PendingSettlement>;
 }
 
 type AdminClient = ReturnType<typeof createServiceClient<typeof AdminService>>;
@@ -88,6 +124,13 @@ export type AdminCall = <Result>(
   options: CallOptions | undefined,
   run: (client: AdminClient, callOptions: { timeoutMs: number; signal?: AbortSignal }) => Promise<Result>,
 ) => Promise<Result>;
+
+const pendingActions: Readonly<Record<PendingVerb, PendingAction>> = {
+  ack: PendingAction.ACK,
+  retry: PendingAction.RETRY,
+  "dead-letter": PendingAction.DEAD_LETTER,
+  claim: PendingAction.CLAIM,
+};
 
 /** Makes these calls. */
 export function createGroupAdmin(call: AdminCall): GroupAdmin {
@@ -125,9 +168,26 @@ export function createGroupAdmin(call: AdminCall): GroupAdmin {
       const request = { group, topic, partition, limit };
       const answer = await call(options, (client, callOptions) => client.listPending(request, callOptions));
       return {
-        records: answer.records.map(({ offset, attempts, dueInMs }) => ({ offset, attempts, dueInMs })),
+        records: answer.records.map(({ offset, attempts, dueInMs, idleMs }) => ({
+          offset,
+          attempts,
+          dueInMs,
+          idleMs: Number(idleMs),
+        })),
         unsettledRecords: answer.unsettledRecords,
         owner: answer.memberId === "" ? undefined : answer.memberId,
+      };
+    },
+    async settlePending(group, { topic, partition, offsets, verb, reason = "", dryRun = false, ...options }) {
+      const request = { group, topic, partition, offsets: [...offsets], action: pendingActions[verb], reason, dryRun };
+      const answer = await call(options, (client, callOptions) => client.settlePending(request, callOptions));
+      const { outcomes, ownerBrokerId, otherBrokerIds } = answer;
+      return {
+        outcomes: outcomes.map(({ offset, error }) => ({
+          offset,
+          error: error === undefined ? undefined : errorFromMessage(error),
+        })),
+        brokerIds: ownerBrokerId === "" ? otherBrokerIds : [ownerBrokerId, ...otherBrokerIds],
       };
     },
   };

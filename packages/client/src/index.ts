@@ -31,6 +31,9 @@ export type {
   GroupReset,
   PendingRecord,
   PendingRecords,
+  PendingSettle,
+  PendingSettlement,
+  PendingVerb,
   ResetOptions,
 } from "./group-admin.js";
 export type { Instrumentation, SendEnd, SendStart, SendTrace, SettleStart } from "./instrumentation.js";

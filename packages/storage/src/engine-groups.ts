@@ -23,7 +23,7 @@ export interface GroupStore {
   /** Progress in every partition that the group has touched. @throws `group_not_found` */
   offsets(group: string): Promise<GroupPartitionOffsets[]>;
   /** What is handed out and not settled in a partition, in order; no effect. @throws `group_not_found`, `topic_not_found`, `partition_not_found` */
-  pending(group: string, partition: TopicPartition): Promise<PendingEntry[]>;
+  pending(group: string, partition: TopicPartition): Promise<HeldEntry[]>;
   /** Where the group is in a partition, and what of it is pending, as one; no effect. Undefined: it has not begun there. @throws `topic_not_found`, `partition_not_found` */
   progress(group: string, partition: TopicPartition): Promise<PartitionProgress | undefined>;
   /**
@@ -204,6 +204,14 @@ export interface PartitionProgress {
   /** Next offset that no owner of the group was given. */
   readonly position: bigint;
   readonly pending: readonly PendingEntry[];
+}
+
+/** A pending entry as it stands with whoever has it. */
+export interface HeldEntry extends PendingEntry {
+  /**
+   * Since the entry was handed to who has it now, by the store's clock. A take-over begins anew; what becomes of single records of the entry does not.
+   */
+  readonly idleMs: number;
 }
 
 export interface PendingEntry {

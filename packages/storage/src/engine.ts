@@ -22,6 +22,7 @@ export type {
   GroupStore,
   GroupView,
   HandBacks,
+  HeldEntry,
   MemberHeartbeat,
   MemberKind,
   MemberLiveness,

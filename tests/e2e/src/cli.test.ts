@@ -297,6 +297,7 @@ describe("help", () => {
     "groups resume",
     "groups explain",
     "groups pending",
+    "groups settle",
     "status",
   ];
   it.each(pages)("gmq %s --help has options and examples", async (page) => {

@@ -1,6 +1,8 @@
 /** Long acts: they say what they did to each item, can be stopped and taken back, and survive a reload and the end of the portal. */
+import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { temporaryFolder } from "@gmq/e2e/harness/workspace";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -161,6 +163,20 @@ describe("a file", () => {
     expect(ofKey.length).toBe(143);
   });
 
+  it("is produced in the same way by the command that the page shows", async () => {
+    await admin().createTopic("by-curl", { partitions: 1 });
+    await page.goto(stage.url("/topics/by-curl/produce"));
+    const path = join(folder.path, "good.ndjson");
+    await page.getByLabel("File", { exact: true }).setInputFiles(path);
+    await page.getByText("1,000 records").first().waitFor();
+    await page.getByRole("button", { name: "CLI" }).last().click();
+    const command = (await page.getByRole("region", { name: "Command of curl" }).textContent()) ?? "";
+    expect(command).toContain("base64 < good.ndjson");
+    await promisify(execFile)("sh", ["-c", command], { cwd: folder.path });
+    await expect.poll(async () => (await recordsOf("by-curl")).length, { timeout: 60_000 }).toBe(1_000);
+    await page.keyboard.press("Escape");
+  });
+
   it("that an export has written is read back", async () => {
     await page.goto(stage.url("/topics/odd-values/messages?from=oldest"));
     await page.getByRole("button", { name: "Export…" }).click();
@@ -237,6 +253,14 @@ describe("dead letters", () => {
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("main").getByText("cancelled", { exact: true }).waitFor();
     expect(await open()).toBe(5);
+  });
+
+  it("are not redriven at a rate that is none: the job is not made", async () => {
+    const redrive = { topic: "payments", group: "refunds", ratePerSecond: 2_000_000 };
+    await expect(call(base(), "PortalService/StartJob", { redrive })).rejects.toThrow(/rate_per_second/);
+    await expect(
+      call(base(), "PortalService/StartJob", { redrive: { ...redrive, ratePerSecond: -1 } }),
+    ).rejects.toThrow(/rate_per_second/);
   });
 
   it("are discarded once the time to take it back has passed", async () => {

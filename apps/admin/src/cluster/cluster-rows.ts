@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   type AdminServiceDescribeGroupResponse,
   type AdminServiceDescribeTopicResponse,
+  MemberKind,
   type PortalBroker,
   PortalBrokerSchema,
   type PortalGroup,
@@ -51,7 +52,8 @@ export function groupRow(
   const settled = partitions.reduce((sum, { endOffset, lagRecords }) => sum + endOffset - lagRecords, 0n);
   return create(PortalGroupSchema, {
     name,
-    members: group?.members.length ?? 0,
+    members: group?.members.filter(({ kind }) => kind !== MemberKind.DESK).length ?? 0,
+    shared: group?.members.some(({ kind }) => kind !== MemberKind.UNSPECIFIED) ?? false,
     topics: [...new Set(group?.partitions.map(({ topic }) => topic))].sort(),
     partitions: partitions.length,
     lagRecords: lag,

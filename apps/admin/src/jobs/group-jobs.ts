@@ -11,6 +11,7 @@ import {
 } from "@gmq/protocol/messages";
 import { fromConnectError } from "@gmq/transport";
 import type { JobRun, JobWork } from "./job-run.js";
+import { checkRate } from "./pace.js";
 import { publishCopy } from "./publish-copies.js";
 
 const redrivesHeader = "gmq-redrives";
@@ -42,6 +43,8 @@ export function resetJob(request: AdminServiceResetGroupRequest): JobWork {
 /** Redrives or discards. What was moved is settled, so asking again goes on with the rest. */
 export function redriveJob(request: AdminServiceRedriveRequest): JobWork {
   const { topic, group, action, selected } = request;
+  // The broker refuses it too; a job that cannot begin is not made.
+  checkRate(request.ratePerSecond);
   const discards = action === RedriveAction.DISCARD;
   const what = selected.length > 0 ? `${selected.length} dead letters` : "dead letters";
   return {

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 
-const rateMax = 1_000_000;
+/** The same for every job. */
+const rateMax = limits.redriveRateMax;
 
 /** @throws GmqError `invalid_argument` when a rate is none */
 export function checkRate(perSecond: number): void {
-  if (perSecond > rateMax) {
+  if (perSecond < 0 || perSecond > rateMax) {
     throw new GmqError("invalid_argument", `rate_per_second is ${perSecond}`, {
       field: "rate_per_second",
       limit: `0 (no limit) to ${rateMax} records a second`,

@@ -31,18 +31,25 @@ interface Place extends Taker {
   paused: boolean;
   /** Records that it gets at most this time. */
   share: number;
+  /** What an operator took back from it; what it says of those is refused. */
+  readonly takenBack: HeldRanges;
 }
 
 /** Makes the partition over a fresh claim. */
 export function createSharedPartition(context: SharedPartitionContext, claim: ClaimResult): SharedPartition {
   const places = new Set<Place>();
-  const takers = turnsOf(places);
+  /** An operator took something back from them: they get nothing while others take, until they settle something. */
+  const passedOver = new Set<Place>();
+  const takers = turnsOf(places, passedOver, leave);
   const dispatcher = createDispatcher({ ...context, takers }, claim);
   let stopped = false;
 
   async function settle(place: Place, ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
     const refusals: SettleRefusal[] = [];
-    const own = ranges.filter((range) => {
+    passedOver.delete(place);
+    const left =
+      place.takenBack.records === 0 ? ranges : ranges.flatMap((range) => withoutTakenBack(place, range, refusals));
+    const own = left.filter((range) => {
       if (!isWithAnother(place, range)) return true;
       refusals.push(notDelivered(range));
       return false;
@@ -80,9 +87,15 @@ export function createSharedPartition(context: SharedPartitionContext, claim: Cl
   /** Hands back what the consumer holds: it costs no attempt. */
   function leave(place: Place): void {
     places.delete(place);
+    passedOver.delete(place);
     const ranges = place.held.list().map((range): SettleRange => ({ ...range, verb: "release" }));
     for (const { firstOffset, lastOffset } of ranges) place.held.remove(firstOffset, lastOffset);
-    if (ranges.length === 0 || stopped) return;
+    if (stopped) return;
+    if (ranges.length === 0) {
+      // Who was passed over for this one may be the only one now.
+      dispatcher.pump();
+      return;
+    }
     dispatcher.settle(ranges).catch((error: unknown) => {
       // The dispatcher has given the partition up: its next claim finds them.
       const { topic, partition, group } = context.ownership;
@@ -134,10 +147,12 @@ export function createSharedPartition(context: SharedPartitionContext, claim: Cl
 function placeOf(consumer: ConsumerSide): Place {
   const { credit } = consumer;
   const held = createHeldRanges();
+  const takenBack = createHeldRanges();
   return {
     consumer,
     held,
     paused: false,
+    takenBack,
     share: 1,
     get records() {
       return Math.min(credit.records, this.share);
@@ -147,22 +162,35 @@ function placeOf(consumer: ConsumerSide): Place {
     },
     spend: credit.spend,
     deliver(deliveries, endOffset) {
-      for (const { entry } of deliveries) held.add(entry.baseOffset, entry.baseOffset + BigInt(entry.recordCount) - 1n);
+      for (const { entry } of deliveries) {
+        const lastOffset = entry.baseOffset + BigInt(entry.recordCount) - 1n;
+        held.add(entry.baseOffset, lastOffset);
+        if (takenBack.records > 0) takenBack.remove(entry.baseOffset, lastOffset);
+      }
       consumer.deliver(deliveries, endOffset);
     },
   };
 }
 
 /** Everybody in turn; of what lies at hand each gets an equal part, so that a large credit does not take the work from the others. */
-function turnsOf(places: Set<Place>): Takers {
+function turnsOf(places: Set<Place>, passedOver: Set<Place>, leave: (place: Place) => void): Takers {
+  const takes = ({ paused, consumer }: Place): boolean => !paused && consumer.credit.open && consumer.writable();
+  /** Somebody else is there, with credit or without. */
+  const isPassedOver = (place: Place): boolean => passedOver.has(place) && othersOf(place).length > 0;
+  const othersOf = (place: Place): Place[] =>
+    [...places].filter((other) => other !== place && !other.paused && !passedOver.has(other));
   const open = (): Place[] =>
-    [...places].filter(({ paused, consumer }) => !paused && consumer.credit.open && consumer.writable());
+    [...places].filter((place) => takes(place) && (passedOver.size === 0 || !isPassedOver(place)));
+  const holderOf = (offset: bigint): Place | undefined => {
+    for (const place of places) if (place.held.overlaps(offset, offset)) return place;
+    return undefined;
+  };
   return {
     next(waitingRecords) {
-      const takes = open();
-      const [first] = takes;
+      const takers = open();
+      const [first] = takers;
       if (first === undefined) return undefined;
-      first.share = Math.max(1, Math.ceil(waitingRecords / takes.length));
+      first.share = Math.max(1, Math.ceil(waitingRecords / takers.length));
       // To the end of the line.
       places.delete(first);
       places.add(first);
@@ -177,10 +205,49 @@ function turnsOf(places: Set<Place>): Takers {
     get lacks() {
       return [...places].some(({ paused, consumer }) => !paused && consumer.credit.open) ? "room" : "credit";
     },
+    takeBack: {
+      refusal(offset) {
+        const holder = holderOf(offset);
+        if (holder === undefined) return "with_nobody";
+        return othersOf(holder).length === 0 ? "with_only_consumer" : undefined;
+      },
+      take(offset) {
+        const holder = holderOf(offset);
+        if (holder === undefined) return () => undefined;
+        const wasPassedOver = passedOver.has(holder);
+        holder.held.remove(offset, offset);
+        holder.takenBack.add(offset, offset);
+        passedOver.add(holder);
+        return () => {
+          holder.takenBack.remove(offset, offset);
+          holder.held.add(offset, offset);
+          if (!wasPassedOver) passedOver.delete(holder);
+          // Gone meanwhile: it leaves this to the others, with the rest.
+          if (!places.has(holder)) leave(holder);
+        };
+      },
+    },
   };
 }
 
+/** A consumer's range without what was taken back from it, which is refused; it says this once of a record, unless it tries it again in place. */
+function withoutTakenBack({ takenBack }: Place, range: SettleRange, refusals: SettleRefusal[]): SettleRange[] {
+  const left: SettleRange[] = [];
+  let from = range.firstOffset;
+  for (const { firstOffset, lastOffset } of takenBack.list()) {
+    if (lastOffset < from || firstOffset > range.lastOffset) continue;
+    const first = firstOffset > from ? firstOffset : from;
+    const last = lastOffset < range.lastOffset ? lastOffset : range.lastOffset;
+    if (first > from) left.push({ ...range, firstOffset: from, lastOffset: first - 1n });
+    refusals.push(notDelivered({ ...range, firstOffset: first, lastOffset: last }));
+    if (range.inPlace !== true) takenBack.remove(first, last);
+    from = last + 1n;
+  }
+  if (from <= range.lastOffset) left.push({ ...range, firstOffset: from });
+  return left;
+}
+
 function notDelivered({ firstOffset, lastOffset }: SettleRange): SettleRefusal {
-  const message = `offsets ${firstOffset} to ${lastOffset} are with another consumer`;
+  const message = `offsets ${firstOffset} to ${lastOffset} are not with this consumer`;
   return { firstOffset, lastOffset, error: new GmqError("not_delivered", message, { field: "settle.ranges" }) };
 }

@@ -106,7 +106,9 @@ Examples:
   groups
     .command("pending <group>")
     .summary("list records that are handed out and not settled")
-    .description("Lists records that were handed out and are not settled, the oldest first.")
+    .description(
+      "Lists records that were handed out and are not settled, the oldest first. Idle: since their entry was handed to who has it.",
+    )
     .requiredOption("--topic <topic>", "topic to look at")
     .requiredOption("--partition <n>", "partition to look at", partitionNumber)
     .option("--limit <n>", "records to list", wholeNumber(1, 1_000), 100)
@@ -118,15 +120,21 @@ Examples:
         gmq.admin.listPending(group, topic, partition, { ...call, limit }),
       );
       await show(options, { group, topic, partition, ...found }, () => {
-        const rows = found.records.map(({ offset, attempts, dueInMs }) => [
+        const rows = found.records.map(({ offset, idleMs, attempts, dueInMs }) => [
           offset,
+          secondsOf(idleMs),
           attempts,
-          (dueInMs / 1000).toFixed(1),
+          secondsOf(dueInMs),
         ]);
         const owner = found.owner === undefined ? "nobody" : found.owner;
-        return `${found.unsettledRecords} unsettled, held by ${owner}\n\n${renderTable(["OFFSET", "ATTEMPTS", "DUE IN SECONDS"], rows)}`;
+        return `${found.unsettledRecords} unsettled, held by ${owner}\n\n${renderTable(["OFFSET", "IDLE SECONDS", "ATTEMPTS", "DUE IN SECONDS"], rows)}`;
       });
     });
+}
+
+/** To a tenth. */
+function secondsOf(ms: number): number {
+  return Math.round(ms / 100) / 10;
 }
 
 function pauseGroup(gmq: Gmq, group: string, topic: string | undefined, call: CallOptions): Promise<void> {

@@ -3,6 +3,7 @@ import { renderTable } from "../output/table.js";
 import { toJson, writeFlushed } from "../output/write.js";
 import { type CommandContext, type GlobalOptions, optionsOf, withClient } from "./context.js";
 import { addGroupPlaceCommands } from "./group-places.js";
+import { addSettlePendingCommand } from "./settle-pending.js";
 
 const examples = `
 Examples:
@@ -72,6 +73,7 @@ export function addGroupsCommand(program: Command, context: CommandContext): voi
     });
 
   addGroupPlaceCommands(groups, context);
+  addSettlePendingCommand(groups, context);
 
   groups
     .command("delete <group>")

@@ -54,6 +54,23 @@ export function collectPlaces(
   return [...(previous ?? []), { partition: Number(partition), offset: parseOffset(offset) }];
 }
 
+/** As many as one settlement may name. */
+const offsetsMax = 1_000n;
+
+/** Offsets and inclusive ranges of them, such as `17,20-25`, collected over repetitions; each once, at most 1,000. */
+export function collectOffsets(text: string, previous: readonly bigint[] | undefined): bigint[] {
+  const offsets = new Set(previous);
+  for (const part of text.split(",")) {
+    const [first = "", last = first, ...rest] = part.trim().split("-");
+    const [from, to] = [parseOffset(first), parseOffset(last)];
+    if (rest.length > 0 || to < from) throw new InvalidArgumentError("expected offsets and ranges such as 17,20-25");
+    if (BigInt(offsets.size) + to - from >= offsetsMax)
+      throw new InvalidArgumentError(`expected at most ${offsetsMax} offsets`);
+    for (let offset = from; offset <= to; offset++) offsets.add(offset);
+  }
+  return [...offsets];
+}
+
 /** A parser of whole numbers from `min` to `max`. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -3,7 +3,16 @@ import { heldMember } from "../engine-groups.js";
 import { assertRefused, assertRejects, present } from "./assertions.js";
 import { batchOf, valuesOf } from "./batches.js";
 import { ack, memberOf, retry, startConsumer, unbounded, wholly } from "./consumer.js";
+import { eventually } from "./eventually.js";
 import type { ConformanceSubject } from "./subject.js";
+
+/** Two clocks are compared, each of which may have been cut to whole milliseconds. */
+const clockSlackMs = 100;
+
+function assertSince(idleMs: number, beganAtMs: number): void {
+  const sinceMs = performance.now() - beganAtMs;
+  assert.ok(idleMs >= 0 && idleMs <= sinceMs + clockSlackMs, `${idleMs} ms, though it began ${sinceMs} ms ago`);
+}
 
 const whole = { partitions: undefined, dryRun: false, expectedVersion: undefined } as const;
 
@@ -33,6 +42,29 @@ export const placesCases: ConformanceSubject = {
         ],
       );
       assert.equal((await consumer.fetch()).length, 1);
+    },
+
+    "pending tells since when an entry is with who has it": async ({ engine, topic, store, consume }) => {
+      const { groups } = engine;
+      const name = await topic();
+      await store(name, [["a", "b"], ["c"]]);
+      const consumer = await consume(name);
+      const idle = async (): Promise<number[]> =>
+        (await groups.pending(consumer.group, { topic: name, partition: 0 })).map(({ idleMs }) => idleMs);
+      const [first] = await consumer.fetch({ recordsMax: 2 });
+      await eventually(async () => assert.ok(present((await idle())[0]) >= 300));
+      const fetchedAtMs = performance.now();
+      await consumer.fetch();
+      // What becomes of single records is not the entry's: it is with the same owner all the time.
+      await consumer.settle(present(first), [ack(0n), retry(1n, 1n, 60_000)]);
+      await consumer.claim();
+      const [old, fresh] = await idle();
+      assert.ok(present(old) >= 300, `${old} ms`);
+      assertSince(present(fresh), fetchedAtMs);
+
+      const takenAtMs = performance.now();
+      await startConsumer(engine, { ...consumer.member, incarnation: "life-2" }, "earliest");
+      for (const idleMs of await idle()) assertSince(idleMs, takenAtMs);
     },
 
     "reset moves the group, fences its owners and forgets what was handed out": async (context) => {

@@ -1,4 +1,4 @@
-import type { PartitionProgress, StartPosition, TopicPartition } from "../engine.js";
+import type { HeldEntry, PartitionProgress, StartPosition, TopicPartition } from "../engine.js";
 
 /**
  * What the coordinator asks of an engine: one versioned document per group, member sessions by the store's clock, and the group's place in
@@ -20,7 +20,7 @@ export interface GroupDocuments {
   /** Fixes where the group begins in partitions that it does not know yet; no effect in the others. @throws `topic_not_found` */
   initialize(group: string, partitions: readonly TopicPartition[], start: StartPosition): Promise<void>;
   /** Where the group is in a partition; undefined: it has not begun there. No effect. @throws `topic_not_found`, `partition_not_found` */
-  progress(group: string, partition: TopicPartition): Promise<PartitionProgress | undefined>;
+  progress(group: string, partition: TopicPartition): Promise<HeldProgress | undefined>;
   /** The offset that a position means now: between the first kept offset and the end. @throws `topic_not_found`, `partition_not_found` */
   offsetOf(partition: TopicPartition, position: StartPosition): Promise<bigint>;
   /**
@@ -28,6 +28,11 @@ export interface GroupDocuments {
    * @throws `fenced` when a higher epoch came first, `topic_not_found`
    */
   reposition(group: string, partition: TopicPartition, epoch: number, offset: bigint): Promise<PartitionProgress>;
+}
+
+/** A group's place in a partition, with since when each pending entry is with who has it. */
+export interface HeldProgress extends PartitionProgress {
+  readonly pending: readonly HeldEntry[];
 }
 
 export interface StoredGroup {

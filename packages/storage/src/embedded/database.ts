@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { GmqError } from "@gmq/protocol";
-import { formatVersion, laterColumns, schema } from "./schema.js";
+import { formatVersion, laterColumns, laterValues, schema } from "./schema.js";
 
 /** The one connection to an embedded store's file. */
 export interface Database {
@@ -119,6 +119,7 @@ function addLaterColumns(connection: DatabaseSync): void {
     const known = connection.prepare("select name from pragma_table_info(?) where name = ?").get(table, column);
     if (known === undefined) connection.exec(`alter table ${table} add column ${column} ${definition}`);
   }
+  connection.prepare(laterValues).run(Date.now());
 }
 
 function describeHolder(path: string): string {

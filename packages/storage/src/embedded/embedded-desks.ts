@@ -4,8 +4,9 @@
  */
 import { GmqError } from "@gmq/protocol";
 import type { DeskPeers, Ownership } from "../engine.js";
+import type { Clock } from "./clock.js";
 import type { Database } from "./database.js";
-import { countTakeOver } from "./pending-entries.js";
+import { countTakeOver, holdAnew } from "./pending-entries.js";
 
 export interface EmbeddedDesks {
   /** Registers the desk and takes over what is with nobody that is registered; what `peers` shows as gone is registered no more. @throws GmqError `fenced` */
@@ -16,7 +17,7 @@ export interface EmbeddedDesks {
 }
 
 /** Makes the desks over a database. */
-export function createEmbeddedDesks(database: Database): EmbeddedDesks {
+export function createEmbeddedDesks(database: Database, clock: Clock): EmbeddedDesks {
   const inPartition = "where partition_id = ? and group_name = ?";
 
   function registered(partitionId: number, group: string): Map<string, number> {
@@ -26,6 +27,7 @@ export function createEmbeddedDesks(database: Database): EmbeddedDesks {
 
   function takeOver(partitionId: number, group: string, from: string, memberId: string): void {
     if (from !== "") countTakeOver(database, partitionId, group, from);
+    holdAnew(database, clock, partitionId, group, from);
     database
       .statement(`update pending set desk = ? ${inPartition} and desk = ?`)
       .run(memberId, partitionId, group, from);

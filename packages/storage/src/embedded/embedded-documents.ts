@@ -7,7 +7,7 @@ import type { Database } from "./database.js";
 import type { EmbeddedReads } from "./embedded-reads.js";
 import type { EmbeddedSignals } from "./embedded-signals.js";
 import type { EmbeddedTopics } from "./embedded-topics.js";
-import { pendingEntries } from "./pending-entries.js";
+import { heldEntries, pendingEntries } from "./pending-entries.js";
 
 /** Group documents, sessions and start positions in the embedded store. */
 export function createEmbeddedDocuments(
@@ -131,7 +131,7 @@ export function createEmbeddedDocuments(
         .statement("select position from ownerships where partition_id = ? and group_name = ?")
         .get(id, group);
       if (row === undefined) return undefined;
-      return { position: row["position"] as bigint, pending: pendingEntries(database, clock, id, group) };
+      return { position: row["position"] as bigint, pending: heldEntries(database, clock, id, group) };
     },
 
     async offsetOf({ topic, partition }, position) {
@@ -186,9 +186,9 @@ export function createEmbeddedDocuments(
     if (split !== undefined) {
       database
         .statement(
-          "insert into pending (partition_id, group_name, base_offset, record_count, states) values (?, ?, ?, ?, ?)",
+          "insert into pending (partition_id, group_name, base_offset, record_count, states, held_since_ms) values (?, ?, ?, ?, ?, ?)",
         )
-        .run(partitionId, group, split.base, split.recordCount, split.states);
+        .run(partitionId, group, split.base, split.recordCount, split.states, clock.nowMs());
     }
     database
       .statement(

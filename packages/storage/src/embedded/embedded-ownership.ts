@@ -30,7 +30,7 @@ import type { Database } from "./database.js";
 import { createEmbeddedDesks } from "./embedded-desks.js";
 import type { EmbeddedReads } from "./embedded-reads.js";
 import type { EmbeddedTopics } from "./embedded-topics.js";
-import { countRelease, countTakeOver, pendingEntries } from "./pending-entries.js";
+import { countRelease, countTakeOver, holdAnew, pendingEntries } from "./pending-entries.js";
 
 export interface EmbeddedOwnership {
   claim(ownership: Ownership, peers?: DeskPeers): ClaimResult;
@@ -50,7 +50,7 @@ export function createEmbeddedOwnership(
   reads: EmbeddedReads,
   clock: Clock,
 ): EmbeddedOwnership {
-  const desks = createEmbeddedDesks(database);
+  const desks = createEmbeddedDesks(database, clock);
 
   interface Held {
     readonly partitionId: number;
@@ -98,6 +98,7 @@ export function createEmbeddedOwnership(
     const hadDesks = desks.dissolve(current.partitionId, ownership.group);
     if ((current.memberId !== "" || hadDesks) && current.epoch !== ownership.epoch)
       countTakeOver(database, current.partitionId, ownership.group);
+    if (!same) holdAnew(database, clock, current.partitionId, ownership.group);
     own(current, ownership.epoch, ownership);
     return claimed(current, ownership, undefined);
   }
@@ -144,12 +145,13 @@ export function createEmbeddedOwnership(
     const last = entries.at(-1);
     if (last === undefined) return undefined;
     const insert = database.statement(
-      "insert into pending (partition_id, group_name, base_offset, record_count, states, desk) values (?, ?, ?, ?, '', ?)",
+      "insert into pending (partition_id, group_name, base_offset, record_count, states, desk, held_since_ms) values (?, ?, ?, ?, '', ?, ?)",
     );
+    const nowMs = clock.nowMs();
     let records = 0;
     for (const { baseOffset, recordCount } of entries) {
       if (baseOffset < delivered) continue;
-      insert.run(partitionId, group, baseOffset, recordCount, shared === true ? memberId : "");
+      insert.run(partitionId, group, baseOffset, recordCount, shared === true ? memberId : "", nowMs);
       records += recordCount;
     }
     const position = last.baseOffset + BigInt(last.recordCount);

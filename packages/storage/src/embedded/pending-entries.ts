@@ -1,4 +1,4 @@
-import type { PendingEntry } from "../engine.js";
+import type { HeldEntry, PendingEntry } from "../engine.js";
 import type { Clock } from "./clock.js";
 import type { Database } from "./database.js";
 
@@ -6,13 +6,18 @@ import type { Database } from "./database.js";
 const wholeEntry = -1;
 
 /** What of a partition a group was given and has not settled, in order of offsets; of one desk alone when it is named. */
-export function pendingEntries(
+export function pendingEntries(...asked: Parameters<typeof heldEntries>): PendingEntry[] {
+  return heldEntries(...asked).map(({ idleMs: _, ...entry }) => entry);
+}
+
+/** The same, with since when each entry is with who has it. */
+export function heldEntries(
   database: Database,
   clock: Clock,
   partitionId: number,
   group: string,
   desk?: string,
-): PendingEntry[] {
+): HeldEntry[] {
   const nowMs = clock.nowMs();
   const retries = byEntry("retries", (row) => ({
     index: Number(row["record_index"]),
@@ -25,7 +30,7 @@ export function pendingEntries(
   }));
   const rows = database
     .statement(
-      "select base_offset, record_count, states, desk from pending where partition_id = ? and group_name = ? order by base_offset",
+      "select base_offset, record_count, states, desk, held_since_ms from pending where partition_id = ? and group_name = ? order by base_offset",
     )
     .all(partitionId, group);
   const own = desk === undefined ? rows : rows.filter((row) => row["desk"] === desk);
@@ -45,6 +50,7 @@ export function pendingEntries(
         takeOvers: back.find(({ index }) => index === wholeEntry)?.releases ?? 0,
         releases: back.filter(({ index }) => index !== wholeEntry),
       },
+      idleMs: Math.max(0, nowMs - Number(row["held_since_ms"])),
     };
   });
 
@@ -63,6 +69,15 @@ export function pendingEntries(
     }
     return items;
   }
+}
+
+/** Notes that everything pending of a partition is with somebody else from now on; what one desk had when it is named. */
+export function holdAnew(database: Database, clock: Clock, partitionId: number, group: string, desk?: string): void {
+  database
+    .statement(
+      "update pending set held_since_ms = ? where partition_id = ? and group_name = ? and (? is null or desk = ?)",
+    )
+    .run(clock.nowMs(), partitionId, group, desk ?? null, desk ?? null);
 }
 
 /** Counts that everything pending of a partition passed to another owner; what one desk had when it is named. */

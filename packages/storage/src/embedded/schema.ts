@@ -1,4 +1,4 @@
-/** Tables of the embedded store. A `record_index` of -1 in `hand_backs` counts the take-overs of the whole entry. `desk` in `pending` names the desk of a shared group that has the entry, '' when the owner has it. `place` packs partition id and base offset into one integer key, so that a partition is one contiguous run of one b-tree. */
+/** Tables of the embedded store. A `record_index` of -1 in `hand_backs` counts the take-overs of the whole entry. `desk` in `pending` names the desk of a shared group that has the entry, '' when the owner has it, `held_since_ms` when whoever has it was given it. `place` packs partition id and base offset into one integer key, so that a partition is one contiguous run of one b-tree. */
 
 /** Grows with every change of the tables; a file with a higher one is refused. */
 export const formatVersion = 1;
@@ -22,7 +22,11 @@ export const laterColumns = [
   { table: "topics", column: "settings", definition: "text not null default '{}'" },
   { table: "ownerships", column: "lost", definition: "integer not null default 0" },
   { table: "pending", column: "desk", definition: "text not null default ''" },
+  { table: "pending", column: "held_since_ms", definition: "integer not null default 0" },
 ] as const;
+
+/** Rows that a GMQ without a column left: told as of now, which is the least that is true of them. Takes the time. */
+export const laterValues = "update pending set held_since_ms = ? where held_since_ms = 0";
 
 export const schema = `
 create table if not exists format (version integer not null);

@@ -1,4 +1,4 @@
-import type { PendingEntry } from "../engine.js";
+import type { HeldEntry, PendingEntry } from "../engine.js";
 import { itemsOf, type Reply, textOf } from "./scripts.js";
 
 /** What came back of a record, from the retries hash. */
@@ -42,6 +42,12 @@ export function pendingEntries(reply: readonly Reply[]): PendingEntry[] {
     const handBacks = { takeOvers: takeOvers.get(baseOffset) ?? 0, releases };
     return { baseOffset, recordCount, states, attempts, due, handBacks };
   });
+}
+
+/** The same of a reply of `progress`, which also tells since when each entry is with who has it. */
+export function heldEntries(reply: readonly Reply[]): HeldEntry[] {
+  const idles = new Map(pairsOf(itemsOf(reply[5])).map(([base, idleMs]) => [BigInt(base), Number(idleMs)]));
+  return pendingEntries(reply).map((entry) => ({ ...entry, idleMs: idles.get(entry.baseOffset) ?? 0 }));
 }
 
 function historiesOf(retries: readonly Reply[]): History[] {

@@ -4,7 +4,7 @@ import type { PartitionProgress, StartPosition, TopicPartition } from "../engine
 import { skippedState, unsettledState } from "../log/entry-states.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
-import { pendingEntries } from "./pending-entries.js";
+import { heldEntries, pendingEntries } from "./pending-entries.js";
 import { fromRedisError, isFenced } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
 import type { RedisSignals } from "./redis-signals.js";
@@ -99,7 +99,9 @@ export function createRedisDocuments(
 
     async progress(group, partition) {
       await topics.check(partition);
-      return progressOf(await run("progress", keysOf(group, partition).slice(0, 4), [group]));
+      const reply = itemsOf(await run("progress", keysOf(group, partition).slice(0, 4), [group]));
+      const progress = progressOf(reply);
+      return progress && { ...progress, pending: heldEntries(reply) };
     },
 
     async offsetOf(partition, position) {

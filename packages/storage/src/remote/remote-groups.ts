@@ -11,6 +11,7 @@ import {
   claimFromMessage,
   fetchOutcomeFromMessage,
   fetchToMessage,
+  heldFromMessage,
   ownershipToMessage,
   pendingFromMessage,
   settleOutcomeFromMessage,
@@ -118,7 +119,7 @@ export function createRemoteGroups(links: Links): GroupStore {
 
     async pending(group, { topic, partition }) {
       const link = await links.for(`${topic}/${partition}`);
-      return (await link.client.getPending({ group, topic, partition })).pending.map(pendingFromMessage);
+      return (await link.client.getPending({ group, topic, partition })).pending.map(heldFromMessage);
     },
 
     async reset({ group, topic, partitions, to, dryRun, expectedVersion }) {

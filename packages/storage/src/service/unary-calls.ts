@@ -11,7 +11,7 @@ import {
   resetFromMessage,
   startFromMessage,
 } from "../wire/group-messages.js";
-import { ownershipFromMessage, pendingToMessage } from "../wire/record-messages.js";
+import { heldToMessage, ownershipFromMessage, pendingToMessage } from "../wire/record-messages.js";
 import { configFromMessage, purgedToMessage, statsToMessage, topicToMessage } from "../wire/topic-messages.js";
 
 /** Makes every call of the service but `link`. */
@@ -89,7 +89,7 @@ export function createUnaryCalls(engine: Engine): Omit<ServiceImpl<typeof Storag
     },
     async getPending({ group, topic, partition }) {
       const place = { topic: checkName("topic", topic), partition };
-      return { pending: (await groups.pending(checkName("group", group), place)).map(pendingToMessage) };
+      return { pending: (await groups.pending(checkName("group", group), place)).map(heldToMessage) };
     },
     async resetGroup(request) {
       const result = await groups.reset(resetFromMessage(request));

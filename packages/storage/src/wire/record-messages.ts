@@ -29,6 +29,7 @@ import type {
   ClaimResult,
   EntrySettle,
   FetchOutcome,
+  HeldEntry,
   Ownership,
   PartitionFetch,
   PartitionSettle,
@@ -186,6 +187,14 @@ export function pendingFromMessage(message: PendingMessage): PendingEntry {
   const { baseOffset, recordCount, states, attempts, due, handBacks } = message;
   const { takeOvers, releases } = handBacks ?? { takeOvers: 0, releases: [] };
   return { baseOffset, recordCount, states, attempts, due, handBacks: { takeOvers, releases } };
+}
+
+export function heldToMessage(entry: HeldEntry): PendingMessage {
+  return { ...pendingToMessage(entry), idleMs: BigInt(entry.idleMs) };
+}
+
+export function heldFromMessage(message: PendingMessage): HeldEntry {
+  return { ...pendingFromMessage(message), idleMs: Number(message.idleMs) };
 }
 
 export function claimFromMessage({ position, endOffset, pending }: ClaimPartitionResponse): ClaimResult {

@@ -122,7 +122,7 @@ function NavLink({ to, name }: { readonly to: MainPath; readonly name: string })
     <Link
       to={to}
       activeOptions={{ exact: to === "/", includeSearch: false }}
-      className="rounded-md px-2.5 py-1 text-[13px] whitespace-nowrap font-medium text-muted no-underline hover:bg-raised hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:text-accent"
+      className="rounded-md px-2.5 py-1 text-[13px] whitespace-nowrap max-sm:px-1.5 max-sm:text-xs font-medium text-muted no-underline hover:bg-raised hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:text-accent"
     >
       {name}
     </Link>

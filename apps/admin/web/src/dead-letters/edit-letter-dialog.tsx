@@ -1,11 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { type DeadLetter, EditedLetterSchema, JobState } from "@gmq/protocol/messages";
 import { type ReactNode, useState } from "react";
-import { hexOf, looseTextOf, textOf } from "../decode/decoders.js";
+import { hexOf, textOf } from "../decode/decoders.js";
 import { JobProgress } from "../jobs/job-progress.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { bytesOf, type Encoding, encodingOptions } from "../messages/encodings.js";
 import { HeaderRows, headerRowsOf, headersOf } from "../messages/header-rows.js";
+import { KeyField, useKey } from "../messages/key-field.js";
 import { Button } from "../parts/button.js";
 import { CopyJob } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
@@ -24,17 +25,13 @@ export function EditLetterDialog({ topic, group, letter, onClose }: EditLetterDi
   const { record, place } = letter;
   const wholeValue = record?.value ?? new Uint8Array();
   const asText = textOf(wholeValue);
-  const keyText = record?.key === undefined ? "" : textOf(record.key);
-  const [key, setKey] = useState(keyText ?? looseTextOf(record?.key ?? new Uint8Array()));
-  const [hasKey, setHasKey] = useState(record?.key !== undefined);
+  const key = useKey(record ?? {});
   const [value, setValue] = useState(asText ?? hexOf(wholeValue));
   const [encoding, setEncoding] = useState<Encoding>(asText === undefined ? "hex" : "text");
   const [headers, setHeaders] = useState(() => headerRowsOf(record?.headers ?? []));
   const started = useStartedJob();
   const { job } = started;
   const body = bytesOf(value, encoding);
-  // A key that is no text cannot be typed: it stays as it is.
-  const keyBytes = keyText === undefined ? record?.key : new TextEncoder().encode(key);
   const work = {
     work: {
       case: "editedLetter",
@@ -42,7 +39,7 @@ export function EditLetterDialog({ topic, group, letter, onClose }: EditLetterDi
         topic,
         group,
         ...(place === undefined ? {} : { place }),
-        ...(hasKey && keyBytes !== undefined ? { key: keyBytes } : {}),
+        ...(key.bytes === undefined ? {} : { key: key.bytes }),
         value: body.ok ? body.bytes : new Uint8Array(),
         headers: headersOf(headers),
       }),
@@ -62,30 +59,7 @@ export function EditLetterDialog({ topic, group, letter, onClose }: EditLetterDi
           The edit is stored at the end of {topic} as a new record, by its key; then this letter is settled. Every group
           of the topic gets it.
         </p>
-        <Field label="Key" hint={keyText === undefined ? "No text: it stays as it is" : undefined}>
-          {(ids) => (
-            <div className="flex items-center gap-3">
-              <input
-                {...ids}
-                disabled={!hasKey || keyText === undefined}
-                autoComplete="off"
-                spellCheck={false}
-                className={`${inputLook()} font-mono disabled:opacity-60`}
-                value={key}
-                onChange={(event) => setKey(event.target.value)}
-              />
-              <label className="inline-flex min-h-6 items-center gap-1.5 whitespace-nowrap">
-                <input
-                  type="checkbox"
-                  className="size-4"
-                  checked={!hasKey}
-                  onChange={(event) => setHasKey(!event.target.checked)}
-                />
-                no key
-              </label>
-            </div>
-          )}
-        </Field>
+        <KeyField value={key} />
         <Field label="Value" problem={body.ok ? undefined : body.problem}>
           {(ids) => (
             <textarea

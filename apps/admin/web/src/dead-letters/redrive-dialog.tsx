@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  type AdminServiceRedriveRequest,
   AdminServiceRedriveRequestSchema,
   type DeadLetterFilter,
   type DeadLetterPlace,
@@ -8,12 +9,13 @@ import {
 } from "@gmq/protocol/messages";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
+import { looseTextOf } from "../decode/decoders.js";
 import { JobProgress } from "../jobs/job-progress.js";
+import { RateField, useRate } from "../jobs/rate-field.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
 import { CopyJob, quote } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
-import { Field, inputLook } from "../parts/field.js";
 import { counted, formatCount } from "../parts/format.js";
 import { ProblemNotice } from "../parts/notice.js";
 import { TypedName } from "../parts/typed-name.js";
@@ -34,7 +36,7 @@ const undoMs = 10_000;
 
 /** Puts dead letters back into their topic, or away. It counts first; then it is a job, which goes on when the dialog is closed. */
 export function RedriveDialog({ topic, group, action, filter, selected, onClose }: RedriveDialogProps): ReactNode {
-  const [rate, setRate] = useState("");
+  const [rate, setRate] = useRate();
   const [typed, setTyped] = useState("");
   const discards = action === RedriveAction.DISCARD;
   const request = create(AdminServiceRedriveRequestSchema, {
@@ -43,7 +45,7 @@ export function RedriveDialog({ topic, group, action, filter, selected, onClose 
     filter,
     selected: [...selected],
     action,
-    ratePerSecond: Number(rate || "0"),
+    ratePerSecond: rate.perSecond,
   });
   const counting = useMutation({
     mutationFn: async () => {
@@ -71,20 +73,7 @@ export function RedriveDialog({ topic, group, action, filter, selected, onClose 
             ? "are settled and gone from the list. They stay in the dead-letter topic until its retention ends."
             : `go back to the end of their partition of ${topic}, each once. Every group of the topic gets them again.`}
         </p>
-        {!discards && job === undefined && (
-          <Field label="At most, records per second" hint="Empty: as fast as it goes">
-            {(ids) => (
-              <input
-                {...ids}
-                type="number"
-                min={1}
-                className={inputLook("w-40")}
-                value={rate}
-                onChange={(event) => setRate(event.target.value)}
-              />
-            )}
-          </Field>
-        )}
+        {!discards && job === undefined && <RateField rate={rate} onChange={setRate} />}
         {isCounted && (
           <p role="status" className="tabular-nums">
             {formatCount(counting.data.moved)} of {formatCount(counting.data.matched)} would be{" "}
@@ -98,7 +87,7 @@ export function RedriveDialog({ topic, group, action, filter, selected, onClose 
         {started.error !== null && <ProblemNotice error={started.error} />}
         {isCounted && discards && <TypedName name={group} value={typed} onChange={setTyped} />}
         <div className="flex flex-wrap justify-end gap-2">
-          <CopyJob request={work} gmq={`gmq dlq ${verb} ${quote(topic)} ${quote(group)}`} />
+          <CopyJob request={work} gmq={`gmq dlq ${verb} ${quote(topic)} ${quote(group)}${flagsOf(request)}`} />
           {started.isActive && job !== undefined ? (
             <>
               <Button onClick={started.cancel}>{job.state === JobState.WAITING ? "Undo" : "Stop"}</Button>
@@ -108,14 +97,19 @@ export function RedriveDialog({ topic, group, action, filter, selected, onClose 
             <Button onClick={onClose}>{job === undefined ? "Cancel" : "Close"}</Button>
           )}
           {!isCounted && job === undefined && (
-            <Button disabled={counting.isPending} onClick={() => counting.mutate()}>
+            <Button disabled={counting.isPending || rate.problem !== undefined} onClick={() => counting.mutate()}>
               Count first
             </Button>
           )}
           {isCounted && (
             <Button
               look={discards ? "danger" : "primary"}
-              disabled={counting.data.moved === 0n || started.isActive || (discards && typed !== group)}
+              disabled={
+                counting.data.moved === 0n ||
+                started.isActive ||
+                rate.problem !== undefined ||
+                (discards && typed !== group)
+              }
               onClick={() => started.start(work)}
             >
               {discards ? "Discard" : "Redrive"} {formatCount(counting.data.moved)}
@@ -125,4 +119,20 @@ export function RedriveDialog({ topic, group, action, filter, selected, onClose 
       </div>
     </Dialog>
   );
+}
+
+/** Filter, selection and rate as `gmq dlq` takes them. */
+function flagsOf({ filter, selected, ratePerSecond }: AdminServiceRedriveRequest): string {
+  const { reason, errorContains, key, partition, fromOffset, toOffset } = filter ?? {};
+  const flags: [name: string, value: string | number | bigint | undefined][] = [
+    ["reason", reason],
+    ["error", errorContains],
+    ["key", key === undefined ? undefined : looseTextOf(key)],
+    ["partition", partition],
+    ["from-offset", fromOffset],
+    ["to-offset", toOffset],
+    ["rate", ratePerSecond === 0 ? undefined : ratePerSecond],
+    ...selected.map((place): [string, string] => ["select", `${place.partition}/${place.offset}`]),
+  ];
+  return flags.map(([name, value]) => (value === undefined ? "" : ` --${name} ${quote(String(value))}`)).join("");
 }

@@ -38,9 +38,10 @@ export function partitionRows({ group, partitions }: AdminServiceDescribeGroupRe
   });
 }
 
-/** Columns of a group's partitions; `explain` asks why one does not move on. */
+/** Columns of a group's partitions; `explain` asks why one does not move on. A shared group's have no owner. */
 export function partitionColumns(
   group: string,
+  shared: boolean,
   explain: (row: PartitionRow) => void,
   trends: ReadonlyMap<string, Trend>,
 ): readonly Column<PartitionRow>[] {
@@ -116,7 +117,7 @@ export function partitionColumns(
       cell: ({ owner, nextOwner, hold }) => (
         <>
           {owner === "" ? (
-            <span className="text-muted">nobody</span>
+            <span className="text-muted">{shared ? "shared" : "nobody"}</span>
           ) : (
             <span className="font-mono text-xs">{owner}</span>
           )}
@@ -161,9 +162,15 @@ function drainOf({ lagRecords }: PartitionRow, trend: Trend | undefined): string
   return formatDuration((Number(lagRecords) * 1_000) / -trend.lagPerSecond);
 }
 
-/** Columns of a group's members. */
-export function memberColumns(rows: readonly PartitionRow[], nowMs: number): readonly Column<GroupMember>[] {
+/** Columns of a group's members. What lies in partitions is told of those who own some. */
+export function memberColumns(
+  rows: readonly PartitionRow[],
+  shared: boolean,
+  nowMs: number,
+): readonly Column<GroupMember>[] {
   const ownedBy = (memberId: string): readonly PartitionRow[] => rows.filter(({ owner }) => owner === memberId);
+  const sum = (memberId: string, of: (row: PartitionRow) => bigint): string =>
+    shared ? "–" : formatCount(ownedBy(memberId).reduce((total, row) => total + of(row), 0n));
   return [
     {
       id: "member",
@@ -175,26 +182,38 @@ export function memberColumns(rows: readonly PartitionRow[], nowMs: number): rea
         </>
       ),
     },
-    { id: "client", header: "Client", from: "sm", cell: ({ clientId }) => clientId },
+    {
+      id: "client",
+      header: "Client",
+      from: "sm",
+      cell: ({ clientId }) => <span className="whitespace-nowrap">{clientId}</span>,
+    },
     {
       id: "version",
       header: "Version",
       from: "md",
-      cell: ({ clientVersion }) => <span className="text-muted">{clientVersion}</span>,
+      cell: ({ clientVersion }) => <span className="whitespace-nowrap text-muted">{clientVersion}</span>,
     },
     {
       id: "broker",
       header: "Broker",
       from: "lg",
-      cell: ({ brokerId }) => <span className="text-muted">{brokerId}</span>,
+      cell: ({ brokerId }) => <span className="whitespace-nowrap text-muted">{brokerId}</span>,
     },
-    { id: "owned", header: "Partitions", numeric: true, cell: ({ memberId }) => ownedBy(memberId).length },
     {
-      id: "lag",
-      header: "Lag",
+      id: "owned",
+      header: "Partitions",
       numeric: true,
-      cell: ({ memberId }) => formatCount(ownedBy(memberId).reduce((sum, { lagRecords }) => sum + lagRecords, 0n)),
+      cell: ({ memberId }) => <span title={placesOf(ownedBy(memberId))}>{sum(memberId, () => 1n)}</span>,
     },
+    {
+      id: "held",
+      header: "In flight",
+      numeric: true,
+      from: "sm",
+      cell: ({ memberId }) => sum(memberId, ({ unsettledRecords }) => unsettledRecords),
+    },
+    { id: "lag", header: "Lag", numeric: true, cell: ({ memberId }) => sum(memberId, ({ lagRecords }) => lagRecords) },
     {
       id: "timeout",
       header: "Session",
@@ -210,4 +229,8 @@ export function memberColumns(rows: readonly PartitionRow[], nowMs: number): rea
       cell: ({ joinedAtMs }) => <span className="text-muted">{formatAgo(joinedAtMs, nowMs)}</span>,
     },
   ];
+}
+
+function placesOf(rows: readonly PartitionRow[]): string {
+  return rows.map(({ topic, partition }) => `${topic}/${partition}`).join(", ");
 }

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { JobState, RepublishSchema } from "@gmq/protocol/messages";
 import { type ReactNode, useState } from "react";
 import { JobProgress } from "../jobs/job-progress.js";
-import { RateField } from "../jobs/rate-field.js";
+import { RateField, useRate } from "../jobs/rate-field.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
@@ -23,14 +23,14 @@ interface RepublishDialogProps {
 export function RepublishDialog({ topic, search, onClose }: RepublishDialogProps): ReactNode {
   const { topics, groups } = useLive();
   const [toTopic, setToTopic] = useState(topic);
-  const [rate, setRate] = useState("");
+  const [rate, setRate] = useRate();
   const [most, setMost] = useState("3");
   const counting = useStartedJob();
   const sending = useStartedJob();
   const request = create(RepublishSchema, {
     search: searchRequestOf(topic, search, 0),
     toTopic,
-    ratePerSecond: Number(rate || "0"),
+    ratePerSecond: rate.perSecond,
     republishesMax: Number(most || "3"),
   });
   const work = { work: { case: "republish", value: request } } as const;
@@ -127,12 +127,16 @@ export function RepublishDialog({ topic, search, onClose }: RepublishDialogProps
             <Button onClick={onClose}>{sending.job === undefined ? "Cancel" : "Close"}</Button>
           )}
           {sending.job === undefined && (
-            <Button type="submit" disabled={isBusy}>
+            <Button type="submit" disabled={isBusy || rate.problem !== undefined}>
               {ready === undefined ? "Count first" : "Count again"}
             </Button>
           )}
           {ready !== undefined && sending.job === undefined && (
-            <Button look="primary" disabled={ready.done === 0n} onClick={() => sending.start(work)}>
+            <Button
+              look="primary"
+              disabled={ready.done === 0n || rate.problem !== undefined}
+              onClick={() => sending.start(work)}
+            >
               Re-publish {formatCount(ready.done)}
             </Button>
           )}

@@ -24,10 +24,16 @@ export function Dialog({ title, onClose, children, wide = false, titled = true }
     };
   }, []);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes a dialog already; the click is the one on its backdrop.
     <dialog
       ref={reference}
       aria-labelledby={titleId}
+      // Of two dialogs the inner one: left to itself the browser closes all that were opened by one key press.
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.preventDefault();
+        event.stopPropagation();
+        onClose();
+      }}
       onCancel={(event) => {
         event.preventDefault();
         onClose();

@@ -16,8 +16,9 @@ export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
     const element = box.current;
     if (element === null) return;
     const draw = (): void => {
+      const data = plot.current?.data ?? [[], ...shape.split("|").map(() => [])];
       plot.current?.destroy();
-      plot.current = new uPlot(options(element, shape), [[], ...shape.split("|").map(() => [])], element);
+      plot.current = new uPlot(options(element, shape), data, element);
     };
     draw();
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: heightPx }));
@@ -25,9 +26,12 @@ export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
     // Colours are read when a chart is made: another scheme needs another chart.
     const recolored = new MutationObserver(draw);
     recolored.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    system.addEventListener("change", draw);
     return () => {
       resized.disconnect();
       recolored.disconnect();
+      system.removeEventListener("change", draw);
       plot.current?.destroy();
       plot.current = undefined;
     };

@@ -3,7 +3,7 @@ import { AdminServiceSettlePendingRequestSchema, PendingAction, type PendingOutc
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Button } from "../parts/button.js";
-import { CopyAs, curlOf } from "../parts/copy-as.js";
+import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook } from "../parts/field.js";
@@ -11,9 +11,10 @@ import { counted, formatCount } from "../parts/format.js";
 import { ProblemNotice } from "../parts/notice.js";
 import { Badge } from "../parts/panel.js";
 import { portal } from "../rpc.js";
+import { offsetList } from "./offset-list.js";
 
 /** What may be done with records that a group was given. */
-export type SettleAct = "ack" | "retry" | "deadLetter";
+export type SettleAct = "ack" | "retry" | "deadLetter" | "claim";
 
 interface SettleDialogProps {
   readonly group: string;
@@ -24,33 +25,59 @@ interface SettleDialogProps {
   readonly onClose: () => void;
 }
 
-const acts: Readonly<Record<SettleAct, { action: PendingAction; verb: string; done: string; means: string }>> = {
+interface Act {
+  readonly action: PendingAction;
+  readonly verb: string;
+  readonly done: string;
+  readonly means: string;
+  /** As `gmq groups settle --as` names it. */
+  readonly word: string;
+  /** Why some could not be. */
+  readonly others: string;
+}
+
+const acts: Readonly<Record<SettleAct, Act>> = {
   ack: {
     action: PendingAction.ACK,
     verb: "Ack",
     done: "acked",
+    word: "ack",
+    others: "the others are settled by now",
     means:
-      "count as done: the group never gets them again. A consumer that works on one now finds its result accepted and changed nothing.",
+      "what is acked counts as done, and the group never gets it again. A consumer that works on it now finds its result accepted, and nothing changed by it.",
   },
   retry: {
     action: PendingAction.RETRY,
     verb: "Retry now",
     done: "delivered again",
+    word: "retry",
+    others: "the others are settled by now",
     means:
-      "are delivered at once in place of at their retry time. It costs no attempt. What a consumer works on now is left alone.",
+      "what waits for its retry time is delivered at once. It costs no attempt. What a consumer works on now is left alone.",
   },
   deadLetter: {
     action: PendingAction.DEAD_LETTER,
     verb: "Dead-letter",
     done: "dead-lettered",
-    means: "are given up: a copy goes to the group's dead-letter topic, from where it can be redriven.",
+    word: "dead-letter",
+    others: "the others are settled by now",
+    means: "what is given up goes as a copy to the group's dead-letter topic, from where it can be redriven.",
+  },
+  claim: {
+    action: PendingAction.CLAIM,
+    verb: "Claim",
+    done: "claimed",
+    word: "claim",
+    others: "the others are settled by now, or wait for a retry, or nobody else at that broker could take them",
+    means:
+      "what is claimed is taken from the consumer that has it and given to another one. It costs no attempt. What the first says of it later is refused, and it gets nothing new until it settles something.",
   },
 };
 
 /** Settles records in place of the consumer that has them. First it is only asked which could be; then what moved on meanwhile is refused by itself. */
 export function SettleDialog({ group, topic, partition, act, offsets, onClose }: SettleDialogProps): ReactNode {
   const [reason, setReason] = useState("");
-  const { action, verb, done, means } = acts[act];
+  const { action, verb, done, means, word, others } = acts[act];
   const request = create(AdminServiceSettlePendingRequestSchema, {
     group,
     topic,
@@ -69,7 +96,7 @@ export function SettleDialog({ group, topic, partition, act, offsets, onClose }:
     <Dialog title={`${verb} ${counted(offsets.length, "record")} of ${topic} / ${partition}`} onClose={onClose} wide>
       <div className="flex flex-col gap-4 text-[13px]">
         <p>
-          {counted(offsets.length, "record")} of group {group} {means}
+          Group {group}: {means}
         </p>
         {act === "deadLetter" && data === undefined && (
           <Field label="Reason" hint="Stands with each dead letter">
@@ -88,7 +115,7 @@ export function SettleDialog({ group, topic, partition, act, offsets, onClose }:
         {preview.data !== undefined && data === undefined && (
           <p role="status">
             {formatCount(can)} of {formatCount(offsets.length)} would be {done}
-            {can < offsets.length && "; the others are settled by now"}.
+            {can < offsets.length && `; ${others}`}.
           </p>
         )}
         {data !== undefined && (
@@ -111,7 +138,10 @@ export function SettleDialog({ group, topic, partition, act, offsets, onClose }:
         )}
         {(settle.error ?? preview.error) !== null && <ProblemNotice error={settle.error ?? preview.error} />}
         <div className="flex flex-wrap justify-end gap-2">
-          <CopyAs curl={curlOf("PortalService/SettlePending", { settle: asked })} />
+          <CopyAs
+            gmq={`gmq groups settle ${quote(group)} --topic ${quote(topic)} --partition ${partition} --offsets ${offsetList(offsets)} --as ${word}${reason === "" ? "" : ` --reason ${quote(reason)}`}`}
+            curl={curlOf("PortalService/SettlePending", { settle: asked })}
+          />
           <Button onClick={onClose}>{data === undefined ? "Cancel" : "Close"}</Button>
           {data === undefined && preview.data === undefined && (
             <Button disabled={preview.isPending} onClick={() => preview.mutate()}>
@@ -120,7 +150,7 @@ export function SettleDialog({ group, topic, partition, act, offsets, onClose }:
           )}
           {data === undefined && preview.data !== undefined && (
             <Button
-              look={act === "retry" ? "primary" : "danger"}
+              look={act === "retry" || act === "claim" ? "primary" : "danger"}
               disabled={can === 0 || settle.isPending}
               onClick={() => settle.mutate()}
             >

@@ -3,9 +3,10 @@ import { type LineProblem, ProduceLinesSchema } from "@gmq/protocol/messages";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { JobProgress } from "../jobs/job-progress.js";
-import { RateField } from "../jobs/rate-field.js";
+import { RateField, useRate } from "../jobs/rate-field.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
+import { CopyAs, quote } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { Field, inputLook } from "../parts/field.js";
 import { counted, formatBytes, formatCount } from "../parts/format.js";
@@ -18,7 +19,7 @@ const fileBytesMax = 7 * 1024 * 1024;
 /** Produces the records of a file. The whole file is checked first, and each bad line is named; nothing is sent while there is one. */
 export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
   const [name, setName] = useState("");
-  const [rate, setRate] = useState("");
+  const [rate, setRate] = useRate();
   const started = useStartedJob();
   const check = useMutation({
     mutationFn: async (file: File) => {
@@ -36,8 +37,8 @@ export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
         className="flex max-w-3xl flex-col gap-4 text-[13px]"
         onSubmit={(event) => {
           event.preventDefault();
-          if (!isGood) return;
-          const value = create(ProduceLinesSchema, { topic, lines: checked.lines, ratePerSecond: Number(rate || "0") });
+          if (!isGood || rate.problem !== undefined) return;
+          const value = create(ProduceLinesSchema, { topic, lines: checked.lines, ratePerSecond: rate.perSecond });
           started.start({ work: { case: "produceLines", value } });
         }}
       >
@@ -75,14 +76,28 @@ export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
         {started.error !== null && <ProblemNotice error={started.error} />}
         {started.job !== undefined && <JobProgress job={started.job} notDone={started.notDone} />}
         <div className="flex gap-2">
-          <Button look="primary" type="submit" disabled={!isGood || started.isActive || started.job !== undefined}>
+          <Button
+            look="primary"
+            type="submit"
+            disabled={!isGood || rate.problem !== undefined || started.isActive || started.job !== undefined}
+          >
             {isGood ? `Produce ${counted(checked.answer.records, "record")}` : "Produce the file"}
           </Button>
           {started.isActive && <Button onClick={started.cancel}>Stop</Button>}
+          <CopyAs curl={curlOfFile(topic, name === "" ? "records.ndjson" : name, rate.perSecond)} />
         </div>
       </form>
     </Panel>
   );
+}
+
+/** The same job from a shell, where the file may be larger than a command line. Bytes go as base64, as protobuf's JSON has them; a topic's name needs no escapes. */
+function curlOfFile(topic: string, file: string, ratePerSecond: number): string {
+  const rate = ratePerSecond === 0 ? "" : `,"ratePerSecond":${ratePerSecond}`;
+  return `{ printf '{"produceLines":{"topic":"${topic}","lines":"'
+  base64 < ${quote(file)} | tr -d '\\n'
+  printf '"${rate}}}'
+} | curl -H 'content-type: application/json' --data-binary @- ${quote(`${location.origin}/gmq.v1.PortalService/StartJob`)}`;
 }
 
 function Checked({ answer }: { readonly answer: Awaited<ReturnType<typeof portal.checkLines>> }): ReactNode {

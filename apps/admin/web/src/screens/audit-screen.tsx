@@ -161,6 +161,7 @@ function columns(show: (entry: PortalAuditEntry) => void): readonly Column<Porta
     {
       id: "at",
       header: "When",
+      from: "sm",
       cell: ({ atMs }) => <span className="whitespace-nowrap text-muted">{formatTime(atMs).slice(0, 19)}</span>,
     },
     {

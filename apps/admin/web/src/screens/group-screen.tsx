@@ -1,6 +1,8 @@
+import { MemberKind } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
+import { useMay } from "../access/access-store.js";
 import { ExplainDialog } from "../groups/explain-dialog.js";
 import { memberColumns, type PartitionRow, partitionColumns, partitionRows } from "../groups/group-tables.js";
 import { PauseButton } from "../groups/pause-button.js";
@@ -31,6 +33,7 @@ export function GroupScreen(): ReactNode {
   const search = route.useSearch();
   const navigate = useNavigate();
   const live = useLive();
+  const mayDelete = useMay("admin");
   const now = useSecond();
   const [open, setOpen] = useState<"delete" | "reset">();
   const [explained, setExplained] = useState<PartitionRow>();
@@ -41,7 +44,10 @@ export function GroupScreen(): ReactNode {
   });
   const { data } = described;
   const row = live.groups.get(group);
-  const members = data?.group?.members ?? [];
+  const all = data?.group?.members ?? [];
+  // Desks are the brokers' own.
+  const members = all.filter(({ kind }) => kind !== MemberKind.DESK);
+  const shared = all.some(({ kind }) => kind !== MemberKind.UNSPECIFIED);
   const rows = data === undefined ? [] : partitionRows(data);
   const trends = useTrends(rows, described.dataUpdatedAt);
   const topics = [...new Set(rows.map(({ topic }) => topic))];
@@ -69,7 +75,7 @@ export function GroupScreen(): ReactNode {
           <>
             <PauseButton group={group} paused={paused} />
             {topics.length > 0 && <Button onClick={() => setOpen("reset")}>Move…</Button>}
-            <Button onClick={() => setOpen("delete")}>Delete…</Button>
+            {mayDelete && <Button onClick={() => setOpen("delete")}>Delete…</Button>}
           </>
         )}
       </PageHeader>
@@ -122,7 +128,7 @@ export function GroupScreen(): ReactNode {
             >
               <DataTable
                 caption={`Partitions of ${group}`}
-                columns={partitionColumns(group, setExplained, trends)}
+                columns={partitionColumns(group, shared, setExplained, trends)}
                 rows={rows}
                 rowKey={({ topic, partition }) => `${topic}/${partition}`}
                 sort={search.sort ?? "place"}
@@ -133,10 +139,13 @@ export function GroupScreen(): ReactNode {
                 empty={<Empty title="The group has read nothing yet" />}
               />
             </Panel>
-            <Panel title="Members" note={counted(members.length, "member")}>
+            <Panel
+              title="Members"
+              note={`${counted(members.length, "member")}${shared ? ", which share every partition" : ""}`}
+            >
               <DataTable
                 caption={`Members of ${group}`}
-                columns={memberColumns(rows, now)}
+                columns={memberColumns(rows, shared, now)}
                 rows={members}
                 rowKey={({ memberId }) => memberId}
                 empty={<Empty title="Nobody consumes in this group">Its place in each partition is kept.</Empty>}

@@ -4,7 +4,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
-import { CopyAs, curlOf } from "../parts/copy-as.js";
+import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { formatAgo, formatCount, formatDuration } from "../parts/format.js";
 import { useSecond } from "../parts/freshness.js";
@@ -33,7 +33,8 @@ export function PendingScreen(): ReactNode {
     refetchInterval: refreshMs,
   });
   const { data } = pending;
-  const { facts } = useLive();
+  const { facts, groups } = useLive();
+  const isShared = groups.get(group)?.shared === true;
   const readOnly = facts?.readOnly === true;
   const [act, setAct] = useState<SettleAct>();
   const selection = useSelectedRows(data?.records ?? [], offsetOf, ({ offset }) => `offset ${offset}`);
@@ -49,10 +50,19 @@ export function PendingScreen(): ReactNode {
           </Link>
         }
         note={
-          data === undefined ? undefined : data.memberId === "" ? "nobody owns the partition" : `at ${data.memberId}`
+          data === undefined
+            ? undefined
+            : data.memberId === ""
+              ? "nobody owns the partition"
+              : isShared
+                ? "shared: each record is with one of the group's consumers"
+                : `at ${data.memberId}`
         }
       >
-        <CopyAs curl={curlOf("AdminService/ListPending", request)} />
+        <CopyAs
+          gmq={`gmq groups pending ${quote(group)} --topic ${quote(topic)} --partition ${partition} --limit ${recordsMax}`}
+          curl={curlOf("AdminService/ListPending", request)}
+        />
       </PageHeader>
       {pending.error !== null && <ProblemNotice error={pending.error} />}
       {data === undefined && pending.error === null && <Loading what="pending records" />}
@@ -80,7 +90,22 @@ export function PendingScreen(): ReactNode {
                 <Button disabled={count === 0} onClick={() => setAct("deadLetter")}>
                   Dead-letter…
                 </Button>
+                {isShared && (
+                  <Button disabled={count === 0} onClick={() => setAct("claim")}>
+                    Claim…
+                  </Button>
+                )}
               </div>
+            )}
+            {!isShared && !readOnly && data.memberId !== "" && data.records.length > 0 && (
+              <p className="border-b border-line px-4 py-2 text-[13px] text-muted">
+                One consumer has the whole partition, so nothing can be claimed record by record. To take it from a
+                consumer that is stuck, end that process, or pause and resume{" "}
+                <Link to="/groups/$group" params={{ group }} className="text-accent underline">
+                  the group
+                </Link>
+                : everything pending passes on with the partition.
+              </p>
             )}
             {data.unsettledRecords > BigInt(data.records.length) && (
               <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
@@ -126,7 +151,20 @@ function offsetOf({ offset }: PendingRecord): string {
 function Histograms({ records }: { readonly records: readonly PendingRecord[] }): ReactNode {
   return (
     <Panel title="How they stand" note={`of ${formatCount(records.length)} listed`} padded>
-      <div className="grid gap-6 md:grid-cols-2">
+      <div className="grid gap-6 md:grid-cols-3">
+        <Histogram
+          title="Idle, since handed out"
+          bars={classes(
+            records.map(({ idleMs }) => Number(idleMs)),
+            [
+              ["below 1 s", 1_000],
+              ["below 10 s", 10_000],
+              ["below 1 min", 60_000],
+              ["below 10 min", 600_000],
+              ["longer", Number.POSITIVE_INFINITY],
+            ],
+          )}
+        />
         <Histogram
           title="Failed attempts"
           bars={classes(
@@ -178,6 +216,7 @@ function columns(topic: string, partition: string, owned: boolean): readonly Col
       id: "state",
       header: "State",
       grow: true,
+      from: "sm",
       cell: ({ dueInMs }) =>
         dueInMs > 0 ? (
           <Badge tone="warn">waits for its retry</Badge>
@@ -186,8 +225,15 @@ function columns(topic: string, partition: string, owned: boolean): readonly Col
         ),
     },
     {
+      id: "idle",
+      header: "Idle",
+      numeric: true,
+      sortBy: ({ idleMs }) => idleMs,
+      cell: ({ idleMs }) => formatDuration(idleMs),
+    },
+    {
       id: "attempts",
-      header: "Failed attempts",
+      header: "Attempts",
       numeric: true,
       sortBy: ({ attempts }) => attempts,
       cell: ({ attempts }) => formatCount(attempts),

@@ -1,12 +1,14 @@
-import type { PortalRecord } from "@gmq/protocol/messages";
+import { create, toJson } from "@bufbuild/protobuf";
+import { type PortalRecord, PortalServiceProduceRequestSchema } from "@gmq/protocol/messages";
 import { partitionForKey } from "@gmq/protocol/partition-hash";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
-import { hexOf, looseTextOf, textOf } from "../decode/decoders.js";
+import { hexOf, textOf } from "../decode/decoders.js";
 import { useLive } from "../live/live-store.js";
 import { bytesOf, type Encoding, encodingOptions } from "../messages/encodings.js";
-import { type HeaderRow, HeaderRows, headerRowsOf } from "../messages/header-rows.js";
+import { type HeaderRow, HeaderRows, headerRowsOf, headersOf } from "../messages/header-rows.js";
+import { KeyField, useKey } from "../messages/key-field.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { Field, inputLook, Select } from "../parts/field.js";
@@ -45,23 +47,24 @@ function ProduceForm({ topic, source, like }: ProduceFormProps): ReactNode {
   const live = useLive();
   const partitions = live.topics.get(topic)?.partitions ?? 0;
   const likeText = textOf(like?.value ?? new Uint8Array());
-  const [key, setKey] = useState(() => looseTextOf(like?.key ?? new Uint8Array()));
-  const [hasKey, setHasKey] = useState(like === undefined || like.key !== undefined);
+  const key = useKey(like);
   const [value, setValue] = useState(() => likeText ?? hexOf(like?.value ?? new Uint8Array()));
   const [encoding, setEncoding] = useState<Encoding>(likeText === undefined ? "hex" : "text");
   const [partition, setPartition] = useState("");
   const [headers, setHeaders] = useState<readonly HeaderRow[]>(() => headerRowsOf(like?.headers ?? []));
 
   const body = bytesOf(value, encoding);
-  const keyBytes = hasKey ? new TextEncoder().encode(key) : undefined;
+  const keyBytes = key.bytes;
   const request = {
     topic,
     value: body.ok ? body.bytes : new Uint8Array(),
-    headers: Object.fromEntries(headers.filter(({ name }) => name !== "").map((header) => [header.name, header.value])),
+    headerList: headersOf(headers),
     ...(keyBytes === undefined ? {} : { key: keyBytes }),
     ...(partition === "" ? {} : { partition: Number(partition) }),
   };
   const mutation = useMutation({ mutationFn: () => portal.produce(request) });
+  // A command line has texts only.
+  const isTyped = encoding === "text" && key.isText && headers.every(({ bytes }) => bytes === undefined);
   const goesTo =
     partition !== ""
       ? `partition ${partition}, as chosen`
@@ -77,10 +80,14 @@ function ProduceForm({ topic, source, like }: ProduceFormProps): ReactNode {
       note={source === undefined ? undefined : `like ${source.replace("-", " @ ")}`}
       actions={
         <CopyAs
-          gmq={gmqCommand(topic, hasKey ? key : undefined, value)}
-          curl={curlOf("BrokerService/Publish", curlBody(topic, hasKey ? key : undefined, request.value)).replace(
-            location.origin,
-            live.facts?.brokerUrl ?? location.origin,
+          gmq={
+            isTyped
+              ? gmqCommand(topic, keyBytes === undefined ? undefined : key.text, value, headers, partition)
+              : undefined
+          }
+          curl={curlOf(
+            "PortalService/Produce",
+            toJson(PortalServiceProduceRequestSchema, create(PortalServiceProduceRequestSchema, request)),
           )}
         />
       }
@@ -94,30 +101,7 @@ function ProduceForm({ topic, source, like }: ProduceFormProps): ReactNode {
         }}
       >
         <div className="grid gap-4 sm:grid-cols-[1fr_12rem]">
-          <Field label="Key" hint="Records of one key stay in order">
-            {(ids) => (
-              <div className="flex items-center gap-3">
-                <input
-                  {...ids}
-                  disabled={!hasKey}
-                  autoComplete="off"
-                  spellCheck={false}
-                  className={`${inputLook()} font-mono disabled:opacity-60`}
-                  value={key}
-                  onChange={(event) => setKey(event.target.value)}
-                />
-                <label className="inline-flex min-h-6 items-center gap-1.5 text-[13px] whitespace-nowrap">
-                  <input
-                    type="checkbox"
-                    className="size-4"
-                    checked={!hasKey}
-                    onChange={(event) => setHasKey(!event.target.checked)}
-                  />
-                  no key
-                </label>
-              </div>
-            )}
-          </Field>
+          <KeyField value={key} hint="Records of one key stay in order" />
           <Field label="Partition" hint="Empty: chosen by the key">
             {(ids) => (
               <input
@@ -201,12 +185,17 @@ function jsonHint(value: string): string {
   }
 }
 
-function gmqCommand(topic: string, key: string | undefined, value: string): string {
-  return `gmq publish ${quote(topic)}${key === undefined ? "" : ` --key ${quote(key)}`} ${quote(value)}`;
-}
-
-function curlBody(topic: string, key: string | undefined, value: Uint8Array) {
-  let binary = "";
-  for (const byte of value.subarray(0, 65_536)) binary += String.fromCharCode(byte);
-  return { topic, ...(key === undefined ? {} : { key }), value: btoa(binary) };
+function gmqCommand(
+  topic: string,
+  key: string | undefined,
+  value: string,
+  headers: readonly HeaderRow[],
+  partition: string,
+): string {
+  const flags = [
+    ...(key === undefined ? [] : [["key", key]]),
+    ...(partition === "" ? [] : [["partition", partition]]),
+    ...headers.filter(({ name }) => name !== "").map((header) => ["header", `${header.name}=${header.value}`]),
+  ];
+  return `gmq publish ${quote(topic)}${flags.map(([name, text = ""]) => ` --${name} ${quote(text)}`).join("")} -- ${quote(value)}`;
 }
