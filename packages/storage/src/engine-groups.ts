@@ -172,6 +172,17 @@ export interface PartitionOwnership extends TopicPartition {
   readonly nextMemberId: string | undefined;
   /** Why nobody may own it for now; undefined when anybody may. */
   readonly hold?: "paused" | "reset" | undefined;
+  /** The last owner, or desk, that lost it without giving it back, when that was lately. */
+  readonly fence?: PartitionFence | undefined;
+}
+
+/** How a member lost a partition: what it still does there is refused. */
+export interface PartitionFence {
+  readonly memberId: string;
+  /** `expired`: its session ran out. `replaced`: another session of the same member took over. `reset`: the group was moved. */
+  readonly reason: string;
+  /** By the store's clock. */
+  readonly atMs: number;
 }
 
 /** In `nextMemberId`: the partition is given back and stays without an owner. No member can have this name. */

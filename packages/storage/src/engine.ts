@@ -3,7 +3,7 @@
  * the conformance suite says what every method means. Brokers know nothing else of the store.
  */
 import type { GmqError } from "@gmq/protocol";
-import type { GroupStore } from "./engine-groups.js";
+import type { GroupStore, TopicPartition } from "./engine-groups.js";
 
 export type {
   ClaimResult,
@@ -28,6 +28,7 @@ export type {
   MemberLiveness,
   MemberRef,
   Ownership,
+  PartitionFence,
   PartitionFetch,
   PartitionOwnership,
   PartitionProgress,
@@ -134,6 +135,15 @@ export interface LogStore {
    * @throws `topic_not_found`, `partition_not_found`, `invalid_argument` (a negative offset)
    */
   purge(request: PurgeRequest): Promise<PurgedPartition[]>;
+  /** What waits beside a partition for its time (`deliverAtMs`). @throws `topic_not_found`, `partition_not_found`, `invalid_name` */
+  scheduled(partition: TopicPartition): Promise<ScheduledBatches>;
+}
+
+/** Delayed batches of a partition; a client sends one record in each. */
+export interface ScheduledBatches {
+  readonly batches: number;
+  /** When the next one goes into the log, from now by the store's clock; 0 when due. Undefined: none waits. */
+  readonly nextInMs: number | undefined;
 }
 
 export interface PurgeRequest {

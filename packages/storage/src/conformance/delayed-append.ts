@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { decodeEntryMeta, limits } from "@gmq/protocol";
 import type { LogBatch } from "../engine.js";
-import { accepted, assertRefused, present } from "./assertions.js";
+import { accepted, assertRefused, assertRejects, present } from "./assertions.js";
 import { batchOf } from "./batches.js";
 import { waysInto } from "./context.js";
 import { eventually } from "./eventually.js";
@@ -78,6 +78,28 @@ export const delayedAppendCases: ConformanceSubject = {
       const sound = { dedupeId: "d", deliverAtMs };
       assertRefused(await append(unique("topic"), ["v"], sound), { code: "topic_not_found", field: "topic" });
       assert.deepEqual(await values(name), []);
+    },
+
+    "is told by number and time while it waits": async ({ engine, topic, append, unique }) => {
+      const name = await topic(2);
+      const place = { topic: name, partition: 0 };
+      assert.deepEqual(await engine.log.scheduled(place), { batches: 0, nextInMs: undefined });
+      accepted(await append(name, ["soon"], { dedupeId: "1", deliverAtMs: inMs(3_000) }));
+      accepted(await append(name, ["later"], { dedupeId: "2", deliverAtMs: inMs(far) }));
+      const { batches, nextInMs } = await engine.log.scheduled(place);
+      assert.equal(batches, 2);
+      assert.ok(nextInMs !== undefined && nextInMs >= 0 && nextInMs <= 3_000, String(nextInMs));
+      await eventually(async () => assert.equal((await engine.log.scheduled(place)).batches, 1));
+      assert.ok(((await engine.log.scheduled(place)).nextInMs ?? 0) > 3_000);
+      assert.equal((await engine.log.scheduled({ topic: name, partition: 1 })).batches, 0);
+      await assertRejects(engine.log.scheduled({ topic: name, partition: 2 }), {
+        code: "partition_not_found",
+        field: "partition",
+      });
+      await assertRejects(engine.log.scheduled({ topic: unique("topic"), partition: 0 }), {
+        code: "topic_not_found",
+        field: "topic",
+      });
     },
 
     "goes with its topic": async ({ engine, topic, append, values }) => {

@@ -68,6 +68,35 @@ export const membershipCases: ConformanceSubject = {
       assert.deepEqual(again.partitions, first.partitions);
     },
 
+    "who lost a partition without giving it back is told, and who gave it back is not": async ({
+      engine: { groups },
+      topic,
+      unique,
+    }) => {
+      const [name, group] = [await topic(), unique("group")];
+      const fenceIn = (view: GroupView | undefined) => present(view, "group").partitions[0]?.fence;
+      const first = memberOf(group, [name], { memberId: "m1" });
+      assert.equal(fenceIn(await groups.join(first, "earliest")), undefined);
+      await groups.leave(first);
+      assert.equal(fenceIn(await groups.get(group)), undefined);
+
+      const startedMs = Date.now();
+      const short = { memberId: "m2", sessionTimeoutMs: limits.sessionTimeoutMsMin };
+      await groups.join(memberOf(group, [name], short), "earliest");
+      const again = memberOf(group, [name], { ...short, incarnation: "life-2" });
+      const replaced = present(fenceIn(await groups.join(again, "earliest")));
+      assert.deepEqual([replaced.memberId, replaced.reason], ["m2", "replaced"]);
+      // The store's clock may be another one's.
+      assert.ok(Math.abs(replaced.atMs - startedMs) < 60_000);
+      await eventually(async () => {
+        const { memberId, reason } = present(fenceIn(await groups.get(group)));
+        assert.deepEqual([memberId, reason], ["m2", "expired"]);
+      });
+      const next = await groups.join(memberOf(group, [name], { memberId: "m3" }), "earliest");
+      assert.equal(fenceIn(next)?.memberId, "m2");
+      assert.deepEqual(ownersOf(next), ["m3"]);
+    },
+
     "heartbeats answer each member, in order": async ({ engine: { groups }, topic, unique }) => {
       const [one, other, nowhere] = [unique("group"), unique("group"), unique("group")];
       const name = await topic();

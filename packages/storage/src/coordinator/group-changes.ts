@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { GmqError, limits } from "@gmq/protocol";
 import type { GroupView, StartPosition, TopicPartition, TopicStore } from "../engine.js";
+import { nextFences } from "./fences.js";
 import { decodeGroup, emptyGroup, encodeGroup, type GroupDocument, sessionOf, viewOf } from "./group-document.js";
 import type { GroupDocuments, SessionRenewal, StoredGroup } from "./group-documents.js";
 import { type CurrentTopics, type GroupEvent, newPartitions, reconcile } from "./reconcile.js";
@@ -161,7 +162,8 @@ function apply(before: GroupDocument, stored: StoredGroup, current: CurrentTopic
   let document = before;
 
   function step(event: GroupEvent, isFirst: (topic: string) => boolean, start: StartPosition): void {
-    const next = reconcile(document, event, current);
+    const changed = reconcile(document, event, current);
+    const next = { ...changed, fences: nextFences(document, changed, event, stored.nowMs) };
     const added = newPartitions(document, next);
     const first = added.filter(({ topic }) => isFirst(topic));
     const later = added.filter(({ topic }) => !isFirst(topic));

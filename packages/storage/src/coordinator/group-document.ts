@@ -1,5 +1,5 @@
 import { GmqError } from "@gmq/protocol";
-import type { GroupMember, GroupView, PartitionOwnership, TopicPartition } from "../engine.js";
+import type { GroupMember, GroupView, PartitionFence, PartitionOwnership, TopicPartition } from "../engine.js";
 
 /** A topic as the group last saw it. A topic that was deleted and made again has another `createdAtMs`: its partitions begin anew. */
 export interface GroupTopic {
@@ -13,6 +13,9 @@ export interface GroupHold extends TopicPartition {
   readonly name: string;
 }
 
+/** The last time that an owner lost a partition without giving it back. */
+export interface GroupFence extends TopicPartition, PartitionFence {}
+
 /** A group as it is stored: members and who owns what. Changed only as a whole, by compare-and-set. */
 export interface GroupDocument {
   /** Last epoch given out in the group; grows with each change of owner. */
@@ -22,6 +25,8 @@ export interface GroupDocument {
   readonly members: readonly GroupMember[];
   readonly partitions: readonly PartitionOwnership[];
   readonly holds: readonly GroupHold[];
+  /** Lately, the latest first; absent when there is none. */
+  readonly fences?: readonly GroupFence[] | undefined;
 }
 
 /** Version of the stored form; a newer one is refused. */
@@ -36,8 +41,9 @@ export function emptyGroup(nowMs: number): GroupDocument {
 }
 
 /** The document as text. Equal documents give equal texts. */
-export function encodeGroup({ epoch, topics, members, partitions, holds }: GroupDocument): string {
-  return JSON.stringify({ format: documentFormat, epoch, topics, members, partitions, holds });
+export function encodeGroup({ epoch, topics, members, partitions, holds, fences = [] }: GroupDocument): string {
+  const told = fences.length === 0 ? {} : { fences };
+  return JSON.stringify({ format: documentFormat, epoch, topics, members, partitions, holds, ...told });
 }
 
 /**
@@ -72,19 +78,26 @@ export function decodeGroup(text: string): GroupDocument {
       partition: hold.integer("partition"),
       name: hold.text("name"),
     })),
+    ...decodeFences(stored),
   };
 }
 
 /** What others see of a document. */
 export function viewOf(group: string, version: number, document: GroupDocument): GroupView {
-  const { epoch, members, partitions, holds } = document;
-  if (holds.length === 0) return { group, version, epoch, members, partitions };
-  const reasons = new Map(
+  const { epoch, members, partitions, holds, fences = [] } = document;
+  if (holds.length === 0 && fences.length === 0) return { group, version, epoch, members, partitions };
+  const reasons = new Map<string, "paused" | "reset">(
     holds.map(
       ({ topic, partition, name }) => [`${topic}/${partition}`, name === pausedHold ? "paused" : "reset"] as const,
     ),
   );
-  const shown = partitions.map((own) => ({ ...own, hold: reasons.get(`${own.topic}/${own.partition}`) }));
+  const fenceAt = new Map<string, PartitionFence>(
+    fences.map(({ topic, partition, ...fence }) => [`${topic}/${partition}`, fence] as const),
+  );
+  const shown = partitions.map((own) => {
+    const place = `${own.topic}/${own.partition}`;
+    return { ...own, hold: reasons.get(place), fence: fenceAt.get(place) };
+  });
   return { group, version, epoch, members, partitions: shown };
 }
 
@@ -94,6 +107,20 @@ export const pausedHold = "paused";
 /** Name of a member's session in the store. */
 export function sessionOf({ memberId, incarnation }: Pick<GroupMember, "memberId" | "incarnation">): string {
   return `${memberId}/${incarnation}`;
+}
+
+/** Absent in what was stored before fences were kept. */
+function decodeFences(stored: Fields): Pick<GroupDocument, "fences"> {
+  if (!stored.has("fences")) return {};
+  return {
+    fences: stored.list("fences").map((fence) => ({
+      topic: fence.text("topic"),
+      partition: fence.integer("partition"),
+      memberId: fence.text("memberId"),
+      reason: fence.text("reason"),
+      atMs: fence.integer("atMs"),
+    })),
+  };
 }
 
 function decodeMember(member: Fields): GroupMember {
@@ -121,6 +148,7 @@ function decodeSharing(member: Fields): Pick<GroupMember, "kind" | "epoch"> {
 
 /** Reads checked fields of a stored object; what is wrong is named by its path. */
 interface Fields {
+  has(name: string): boolean;
   text(name: string): string;
   optionalText(name: string): string | undefined;
   texts(name: string): string[];
@@ -140,6 +168,7 @@ function fieldsOf(value: unknown, path: string): Fields {
   }
 
   return {
+    has: (name) => fields[name] !== undefined,
     text: (name) => checked(name, isText),
     optionalText: (name) => (fields[name] === undefined ? undefined : checked(name, isText)),
     texts: (name) => checked(name, (field) => Array.isArray(field) && field.every(isText)),

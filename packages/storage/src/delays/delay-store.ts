@@ -1,4 +1,4 @@
-import type { TopicPartition } from "../engine.js";
+import type { ScheduledBatches, TopicPartition } from "../engine.js";
 
 /** Where an engine keeps batches until their time; everything else about delays is the same on every engine. */
 export interface DelayStore {
@@ -8,6 +8,8 @@ export interface DelayStore {
   look(): Promise<{ readonly due: readonly TopicPartition[]; readonly nextInMs: number | undefined }>;
   /** What is due in a partition, the earliest first, at most `max`. */
   due(partition: TopicPartition, max: number): Promise<readonly DueBatch[]>;
+  /** How much waits in a partition, and until when. */
+  waiting(partition: TopicPartition): Promise<ScheduledBatches>;
   /** Forgets batches that are in the log, or whose topic is gone. */
   remove(partition: TopicPartition, ids: readonly string[]): Promise<void>;
 }

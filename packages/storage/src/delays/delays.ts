@@ -4,7 +4,7 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Logger } from "@gmq/log";
-import { GmqError, hasSeededBug, limits } from "@gmq/protocol";
+import { checkName, GmqError, hasSeededBug, limits } from "@gmq/protocol";
 import { BatchSchema } from "@gmq/protocol/messages";
 import type { AppendOutcome, LogBatch, LogStore, PartitionAppend, TopicPartition } from "../engine.js";
 import { checkBatch } from "../log/check-batch.js";
@@ -13,6 +13,7 @@ import type { DelayStore } from "./delay-store.js";
 export interface Delays {
   /** `LogStore.append`, which keeps what is for later. */
   readonly append: LogStore["append"];
+  readonly scheduled: LogStore["scheduled"];
   /** Stops moving; resolves when a move under way has ended and what is being kept is. */
   close(): Promise<void>;
 }
@@ -124,6 +125,10 @@ export function createDelays(
       // The usual case costs a look at each batch.
       const isPlain = appends.every(({ batches }) => batches.every(({ deliverAtMs = 0n }) => deliverAtMs === 0n));
       return isPlain ? append(appends) : Promise.all(appends.map(appendBoth));
+    },
+    async scheduled({ topic, partition }) {
+      await knows({ topic: checkName("topic", topic), partition });
+      return store.waiting({ topic, partition });
     },
     async close() {
       closed = true;

@@ -54,6 +54,17 @@ export function createEmbeddedDelays(database: Database, topics: EmbeddedTopics,
         .map((row) => ({ id: String(row["id"]), batch: row["batch"] as Uint8Array }));
     },
 
+    async waiting(partition) {
+      const row = database
+        .statement("select count(*) as batches, min(due_ms) as next from delayed where partition_id = ?")
+        .get(idOf(partition));
+      const next = row?.["next"];
+      return {
+        batches: Number(row?.["batches"] ?? 0),
+        nextInMs: typeof next === "bigint" ? Math.max(0, Number(next) - clock.nowMs()) : undefined,
+      };
+    },
+
     async remove(partition, ids) {
       const partitionId = idOf(partition);
       database.transaction(() => {

@@ -112,6 +112,7 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
       append: janitor.append,
       purge: async (request) => janitor.purge(request),
       read: async (request) => reads.read(request),
+      scheduled: delays.scheduled,
     },
     groups: {
       ...coordinator,

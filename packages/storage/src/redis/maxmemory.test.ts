@@ -1,4 +1,5 @@
 /** Redis with maxmemory and noeviction: producers are slowed, then refused; consumers and trims go on, and it drains by itself. */
+import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { batchOf } from "../../test/batches.js";
 import { ack, fetchFrom, ownPartition } from "../../test/engines.js";
@@ -54,4 +55,32 @@ it("fills up, refuses with store_full, drains as a work queue is settled, and ta
     for (const entry of behind.entries) await ack(engine, ownership, entry);
   }
   expect(await engine.groups.offsets("g")).toMatchObject([{ lostRecords: 0, lagRecords: 0 }]);
+}, 60_000);
+
+it("finds a bound that is set at run time with the first refusal, and says so", async () => {
+  const own = await startOwnRedis();
+  // The janitor's own look would come too late.
+  const late = await createRedisEngine({ url: own.url, retentionIntervalMs: 600_000 });
+  const redis = new Redis(own.url);
+  try {
+    await late.topics.create("t", { partitions: 1 });
+    const append = async () =>
+      (await late.log.append([{ topic: "t", partition: 0, batches: [batchOf(["x".repeat(10_000)])] }]))[0]?.[0];
+    expect(await append()).toMatchObject({ ok: true });
+    expect((await late.status()).details["budget_state"]).toBeUndefined();
+    await redis.config("SET", "maxmemory", "200000");
+    expect(await append()).toMatchObject({ error: { code: "store_full" } });
+    // At once, before anything is measured.
+    expect(await late.status()).toMatchObject({ ready: true, reason: "read-only: store full" });
+    await expect
+      .poll(async () => (await late.status()).details, { timeout: 15_000 })
+      .toMatchObject({ budget_state: "full", budget_bytes_max: "200000" });
+    await redis.config("SET", "maxmemory", "0");
+    await expect.poll(async () => (await late.status()).reason, { timeout: 15_000 }).toBe("");
+    expect(await append()).toMatchObject({ ok: true });
+  } finally {
+    redis.disconnect();
+    await late.close();
+    await own.stop();
+  }
 }, 60_000);

@@ -86,6 +86,18 @@ export function createRedisDelays(
       }
     },
 
+    async waiting(partition) {
+      try {
+        const [batches, nextMs] = await Promise.all([
+          connection.run((redis) => redis.zcard(keys.due(partition))),
+          earliestOf(partition),
+        ]);
+        return { batches, nextInMs: nextMs === undefined ? undefined : Math.max(0, nextMs - (await nowMs())) };
+      } catch (error) {
+        throw fromRedisError(error);
+      }
+    },
+
     async remove(partition, ids) {
       try {
         if (ids.length > 0) {

@@ -141,7 +141,7 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   return {
     kind: "redis",
     topics: watchedTopics(topics, janitor.changed),
-    log: { append: janitor.append, read: reads.read, purge: janitor.purge },
+    log: { append: janitor.append, read: reads.read, purge: janitor.purge, scheduled: delays.scheduled },
     groups: {
       ...coordinator,
       async offsets(group) {

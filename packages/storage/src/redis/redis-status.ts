@@ -50,6 +50,8 @@ async function readOnlyReason(
 ): Promise<string> {
   if (all.some((info) => info.get("aof_enabled") === "1" && info.get("aof_last_write_status") === "err"))
     return "read-only: Redis cannot write its append-only file";
+  if (all.some((info) => info.get("rdb_last_bgsave_status") === "err") && (await stopsWithoutSnapshots(connection)))
+    return "read-only: Redis cannot save its snapshots (stop-writes-on-bgsave-error)";
   // Redis tells the number of good replicas only where min-replicas-to-write asks for some.
   const fewest = leastOf(all, "min_slaves_good_slaves");
   if (fewest === undefined) return "";
@@ -58,6 +60,17 @@ async function readOnlyReason(
     .then((reply) => Number((reply as unknown[])[1] ?? 0))
     .catch(() => 0); // a managed Redis may refuse CONFIG
   return Number(fewest) < wanted ? `read-only: Redis has ${fewest} of ${wanted} replicas that it has to have` : "";
+}
+
+/** Whether a failed snapshot stops writes: only where snapshots are asked for. Source: redis, server.c, writeCommandsDeniedByDiskError. */
+async function stopsWithoutSnapshots(connection: RedisConnection): Promise<boolean> {
+  const configured = (name: string): Promise<string> =>
+    connection
+      .run((redis) => redis.config("GET", name))
+      .then((reply) => String((reply as unknown[])[1] ?? ""))
+      .catch(() => ""); // a managed Redis may refuse CONFIG
+  const [stops, save] = await Promise.all([configured("stop-writes-on-bgsave-error"), configured("save")]);
+  return stops === "yes" && save !== "";
 }
 
 /** How long one command takes from here, and how far this Redis' clock is ahead of this machine's. */

@@ -109,6 +109,18 @@ export function createRemoteLog(links: Links): LogStore {
       return { entries, startOffset, endOffset };
     },
 
+    async scheduled({ topic, partition }) {
+      const { client } = await links.for(`${topic}/${partition}`);
+      try {
+        const { batches, nextInMs } = await client.getScheduled({ topic, partition });
+        return { batches: Number(batches), nextInMs: nextInMs === undefined ? undefined : Number(nextInMs) };
+      } catch (error) {
+        // A service of before this call, during a rolling upgrade: it tells nothing of what waits.
+        if (GmqError.is(error, "unimplemented")) return { batches: 0, nextInMs: undefined };
+        throw error;
+      }
+    },
+
     async purge({ topic, partition, toOffset, dryRun = false }) {
       const { client } = await links.for("topics");
       const which = partition === undefined ? {} : { partition };

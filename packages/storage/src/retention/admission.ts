@@ -14,6 +14,11 @@ export interface Budgets {
   ofTopic(topic: string): ByteBudget | undefined;
   /** Told of every append to a topic that was tried, stored or refused. */
   noted(topic: string, bytes: number, records: number, refused: boolean): void;
+  /** Told when the store itself refused as full, whether a budget is known or not. */
+  storeRefused(): void;
+  /** The store refused as full and no budget was known: told once it stores again. */
+  readonly awaitsRoom: boolean;
+  storeTook(): void;
 }
 
 /** An append on its way, with the budgets that it took from. */
@@ -46,7 +51,24 @@ export function withBudgets(append: LogStore["append"], budgets: Budgets): LogSt
     return outcomes;
   }
 
-  return (appends) => (budgets.any ? guarded(appends) : append(appends));
+  /** Without a budget only the store itself can be full: a look at each answer tells. */
+  async function watched(appends: readonly PartitionAppend[]): Promise<AppendOutcome[][]> {
+    const outcomes = await append(appends);
+    for (const list of outcomes) told(budgets, list);
+    return outcomes;
+  }
+
+  return (appends) => (budgets.any ? guarded(appends) : watched(appends));
+}
+
+function told(budgets: Budgets, outcomes: readonly AppendOutcome[]): void {
+  for (const outcome of outcomes) {
+    if (!outcome.ok && outcome.error.code === "store_full") {
+      budgets.storeRefused();
+      return;
+    }
+  }
+  if (budgets.awaitsRoom && outcomes.some(({ ok }) => ok)) budgets.storeTook();
 }
 
 /** Takes the bytes from both budgets, or says which is full. */
@@ -82,7 +104,7 @@ function finish(budgets: Budgets, { request, bytes, taken }: Admitted, outcomes:
     budget.done(bytes - storedBytes, false);
     budget.done(storedBytes, true);
   }
-  if (outcomes.some((outcome) => !outcome.ok && outcome.error.code === "store_full")) budgets.store?.shut();
+  told(budgets, outcomes);
   budgets.noted(topic, storedBytes, records, false);
   const throttleMs = Math.max(0, ...taken.map((budget) => budget.throttleMs));
   return throttleMs === 0 ? outcomes : outcomes.map((outcome) => (outcome.ok ? { ...outcome, throttleMs } : outcome));

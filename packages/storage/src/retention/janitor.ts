@@ -55,6 +55,8 @@ const soonMs = 250;
 const movedMs = 1_000;
 /** Part of a bound that may be appended until it is looked at before its time. */
 const nudgeShare = 0.1;
+/** A store that refused as full though no bound of it is known counts as full until it stores again, or so long after its last refusal. */
+const refusedMs = 60_000;
 
 /** Starts a janitor; its first look comes at once. */
 export function createJanitor(context: JanitorContext): Janitor {
@@ -63,6 +65,8 @@ export function createJanitor(context: JanitorContext): Janitor {
   const watched = new Map<string, Watched>();
   let storeBudget: ByteBudget | undefined;
   let storeDueMs = 0;
+  /** When the store refused as full last while no bound of it was known; undefined: it did not. */
+  let refusedAtMs: number | undefined;
   let listDueMs = 0;
   let timer: NodeJS.Timeout | undefined;
   let timerAtMs = Number.POSITIVE_INFINITY;
@@ -79,14 +83,32 @@ export function createJanitor(context: JanitorContext): Janitor {
     ofTopic: (topic) => watched.get(topic)?.budget,
     noted(topic, bytes, records, refused) {
       const topicWatched = watched.get(topic);
-      if (storeBudget !== undefined && storeBudget.state !== "open") hurryStore();
+      if (storeBudget !== undefined && storeBudget.state !== "open") hurryStore(soonMs);
       if (topicWatched === undefined) return;
       topicWatched.bytes += bytes;
       topicWatched.records += records;
       if (refused || crossed(topicWatched)) hurry(topicWatched, soonMs);
       else if (topicWatched.budget !== undefined) hurry(topicWatched, movedMs);
     },
+    storeRefused() {
+      if (storeBudget !== undefined) {
+        storeBudget.shut();
+        return;
+      }
+      // A bound may have been set since the last look (maxmemory at run time). Once is enough: until the look is done, more refusals tell nothing new.
+      const isNews = !awaitsRoom();
+      refusedAtMs = performance.now();
+      if (isNews) hurryStore(0);
+    },
+    get awaitsRoom() {
+      return refusedAtMs !== undefined;
+    },
+    storeTook() {
+      refusedAtMs = undefined;
+    },
   };
+
+  const awaitsRoom = (): boolean => refusedAtMs !== undefined && performance.now() - refusedAtMs < refusedMs;
 
   function crossed({ info, budget, bytes, records }: Watched): boolean {
     const { retention } = info.config;
@@ -104,8 +126,8 @@ export function createJanitor(context: JanitorContext): Janitor {
     wakeAt(dueMs);
   }
 
-  function hurryStore(): void {
-    const dueMs = performance.now() + soonMs;
+  function hurryStore(withinMs: number): void {
+    const dueMs = performance.now() + withinMs;
     if (storeDueMs <= dueMs) return;
     storeDueMs = dueMs;
     wakeAt(dueMs);
@@ -183,6 +205,8 @@ export function createJanitor(context: JanitorContext): Janitor {
     }
     if (storeBudget?.bytesMax !== found.bytesMax) storeBudget = createByteBudget(found.bytesMax);
     const before = storeBudget.state;
+    if (awaitsRoom()) storeBudget.shut();
+    refusedAtMs = undefined;
     storeBudget.measured(found.bytes);
     told("the store", storeBudget, before);
     if (storeBudget.state === "open") return;
@@ -262,7 +286,7 @@ export function createJanitor(context: JanitorContext): Janitor {
       const slowed = Array.from(watched.values()).filter(({ budget }) => budget?.state === "slowed");
       const list = (some: readonly Watched[]): string => some.map(({ info }) => info.name).join(" ");
       return {
-        reason: storeBudget?.state === "full" ? "read-only: store full" : "",
+        reason: storeBudget?.state === "full" || awaitsRoom() ? "read-only: store full" : "",
         details: {
           ...(storeBudget === undefined
             ? {}

@@ -55,6 +55,10 @@ export function createUnaryCalls(engine: Engine): Omit<ServiceImpl<typeof Storag
         bytesMax: Math.min(positive("bytes_max", bytesMax), limits.fetchBytesMax),
       });
     },
+    async getScheduled({ topic, partition }) {
+      const { batches, nextInMs } = await log.scheduled({ topic: checkName("topic", topic), partition });
+      return { batches: BigInt(batches), ...(nextInMs === undefined ? {} : { nextInMs: BigInt(Math.ceil(nextInMs)) }) };
+    },
     async joinGroup({ start, kind, ...member }) {
       const spec = { ...member, kind: kindFromMessage(kind) };
       return { group: groupToMessage(await groups.join(spec, startFromMessage(start))) };

@@ -36,13 +36,14 @@ export function groupToMessage({ group, version, epoch, members, partitions }: G
       kind: kindToMessage(kind),
       epoch: BigInt(epoch),
     })),
-    partitions: partitions.map(({ topic, partition, memberId, epoch, nextMemberId, hold }) => ({
+    partitions: partitions.map(({ topic, partition, memberId, epoch, nextMemberId, hold, fence }) => ({
       topic,
       partition,
       memberId: memberId ?? "",
       epoch: BigInt(epoch),
       nextMemberId: nextMemberId ?? "",
       hold: hold ?? "",
+      ...(fence === undefined ? {} : { fence: { ...fence, atMs: BigInt(fence.atMs) } }),
     })),
   });
 }
@@ -65,13 +66,16 @@ export function groupFromMessage({ group, version, epoch, members, partitions }:
       joinedAtMs: Number(member.joinedAtMs),
       ...sharingOf(member),
     })),
-    partitions: partitions.map(({ topic, partition, memberId, epoch, nextMemberId, hold }) => ({
+    partitions: partitions.map(({ topic, partition, memberId, epoch, nextMemberId, hold, fence }) => ({
       topic,
       partition,
       memberId: memberId === "" ? undefined : memberId,
       epoch: Number(epoch),
       nextMemberId: nextMemberId === "" ? undefined : nextMemberId,
       hold: hold === "paused" || hold === "reset" ? hold : undefined,
+      ...(fence === undefined
+        ? {}
+        : { fence: { memberId: fence.memberId, reason: fence.reason, atMs: Number(fence.atMs) } }),
     })),
   };
 }

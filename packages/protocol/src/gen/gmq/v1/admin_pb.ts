@@ -734,7 +734,7 @@ export const AdminServiceExplainGroupResponseSchema: GenMessage<AdminServiceExpl
 export type GroupCondition = Message<"gmq.v1.GroupCondition"> & {
   /**
    * caught_up, no_member, no_subscriber, paused, resetting, handing_over, claiming, owner_elsewhere, no_credit, client_not_reading, store_unavailable,
-   * in_flight, retry_waiting, delayed, behind_retention, store_read_only, moving.
+   * in_flight, retry_waiting, delayed, scheduled, fenced, behind_retention, store_read_only, moving.
    *
    * @generated from field: string code = 1;
    */

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gmq/v1/storage.proto.
  */
 export const file_gmq_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("ChRnbXEvdjEvc3RvcmFnZS5wcm90bxIGZ21xLnYxIrsCCgtMaW5rUmVxdWVzdBIWCg5jb3JyZWxhdGlvbl9pZBgBIAEoDRIiCgVoZWxsbxgCIAEoCzIRLmdtcS52MS5MaW5rSGVsbG9IABInCgZhcHBlbmQYAyABKAsyFS5nbXEudjEuQXBwZW5kQmF0Y2hlc0gAEiUKBWZldGNoGAQgASgLMhQuZ21xLnYxLkZldGNoRW50cmllc0gAEicKBnNldHRsZRgFIAEoCzIVLmdtcS52MS5TZXR0bGVSZWNvcmRzSAASJgoJaGVhcnRiZWF0GAYgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEiAKBmZvbGxvdxgHIAEoCzIOLmdtcS52MS5Gb2xsb3dIABIkCgh1bmZvbGxvdxgIIAEoCzIQLmdtcS52MS5VbmZvbGxvd0gAQgcKBWZyYW1lIuYCCgxMaW5rUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKA0SJgoHd2VsY29tZRgCIAEoCzITLmdtcS52MS5MaW5rV2VsY29tZUgAEisKCGFwcGVuZGVkGAMgASgLMhcuZ21xLnYxLkFwcGVuZGVkQmF0Y2hlc0gAEikKB2ZldGNoZWQYBCABKAsyFi5nbXEudjEuRmV0Y2hlZEVudHJpZXNIABIpCgdzZXR0bGVkGAUgASgLMhYuZ21xLnYxLlNldHRsZWRSZWNvcmRzSAASIgoHc2lnbmFscxgGIAEoCzIPLmdtcS52MS5TaWduYWxzSAASJgoJaGVhcnRiZWF0GAcgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEh4KBWRyYWluGAggASgLMg0uZ21xLnYxLkRyYWluSAASHgoFZXJyb3IYCSABKAsyDS5nbXEudjEuRXJyb3JIAEIHCgVmcmFtZSJ1CglMaW5rSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIRCglicm9rZXJfaWQYAiABKAkSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNEhwKFHByb3RvY29sX3ZlcnNpb25fbWluGAQgASgNIlwKC0xpbmtXZWxjb21lEhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SEgoKc3RvcmFnZV9pZBgCIAEoCRIOCgZlbmdpbmUYAyABKAkSDwoHZm9sbG93cxgEIAEoCCI5Cg1BcHBlbmRCYXRjaGVzEigKB2FwcGVuZHMYASADKAsyFy5nbXEudjEuUGFydGl0aW9uQXBwZW5kIlMKD1BhcnRpdGlvbkFwcGVuZBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SHgoHYmF0Y2hlcxgDIAMoCzINLmdtcS52MS5CYXRjaCJACg9BcHBlbmRlZEJhdGNoZXMSLQoKcGFydGl0aW9ucxgBIAMoCzIZLmdtcS52MS5BcHBlbmRlZFBhcnRpdGlvbiI7ChFBcHBlbmRlZFBhcnRpdGlvbhImCgdyZXN1bHRzGAEgAygLMhUuZ21xLnYxLlB1Ymxpc2hSZXN1bHQibgoJT3duZXJzaGlwEg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDRIRCgltZW1iZXJfaWQYBCABKAkSDQoFZXBvY2gYBSABKAMSDgoGc2hhcmVkGAYgASgIIjcKDEZldGNoRW50cmllcxInCgdmZXRjaGVzGAEgAygLMhYuZ21xLnYxLlBhcnRpdGlvbkZldGNoInAKDlBhcnRpdGlvbkZldGNoEiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASEAoIcG9zaXRpb24YAiABKAMSEQoJYnl0ZXNfbWF4GAMgASgNEhMKC3JlY29yZHNfbWF4GAQgASgNIi8KBkZvbGxvdxIlCgVmZXRjaBgBIAEoCzIWLmdtcS52MS5QYXJ0aXRpb25GZXRjaCIKCghVbmZvbGxvdyJMCg5GZXRjaGVkRW50cmllcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLkZldGNoZWRQYXJ0aXRpb24SDAoEbW9yZRgCIAEoCCJ2ChBGZXRjaGVkUGFydGl0aW9uEhwKBWVycm9yGAEgASgLMg0uZ21xLnYxLkVycm9yEh4KB2VudHJpZXMYAiADKAsyDS5nbXEudjEuRW50cnkSEAoIcG9zaXRpb24YAyABKAMSEgoKZW5kX29mZnNldBgEIAEoAyI5Cg1TZXR0bGVSZWNvcmRzEigKB3NldHRsZXMYASADKAsyFy5nbXEudjEuUGFydGl0aW9uU2V0dGxlIl0KD1BhcnRpdGlvblNldHRsZRIkCglvd25lcnNoaXAYASABKAsyES5nbXEudjEuT3duZXJzaGlwEiQKB2VudHJpZXMYAiADKAsyEy5nbXEudjEuRW50cnlTZXR0bGUiXQoLRW50cnlTZXR0bGUSEwoLYmFzZV9vZmZzZXQYASABKAMSFAoMcmVjb3JkX2NvdW50GAIgASgNEiMKBnJhbmdlcxgDIAMoCzITLmdtcS52MS5TZXR0bGVSYW5nZSI+Cg5TZXR0bGVkUmVjb3JkcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLlNldHRsZWRQYXJ0aXRpb24iWQoQU2V0dGxlZFBhcnRpdGlvbhIcCgVlcnJvchgBIAEoCzINLmdtcS52MS5FcnJvchInCghyZWZ1c2FscxgCIAMoCzIVLmdtcS52MS5TZXR0bGVSZWZ1c2FsIioKB1NpZ25hbHMSHwoHc2lnbmFscxgBIAMoCzIOLmdtcS52MS5TaWduYWwicwoGU2lnbmFsEiwKCXBhcnRpdGlvbhgBIAEoCzIXLmdtcS52MS5QYXJ0aXRpb25TaWduYWxIABIPCgVncm91cBgCIAEoCUgAEg8KBXRvcGljGAMgASgJSAASEAoGcmVzeW5jGAQgASgISABCBwoFYWJvdXQiRwoPUGFydGl0aW9uU2lnbmFsEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRISCgplbmRfb2Zmc2V0GAMgASgDIkgKEkNyZWF0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWciNwoTQ3JlYXRlVG9waWNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8iIAoPR2V0VG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJIjQKEEdldFRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIhMKEUxpc3RUb3BpY3NSZXF1ZXN0IjcKEkxpc3RUb3BpY3NSZXNwb25zZRIhCgZ0b3BpY3MYASADKAsyES5nbXEudjEuVG9waWNJbmZvIiMKEkRlbGV0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCSIVChNEZWxldGVUb3BpY1Jlc3BvbnNlIikKGEdldFBhcnRpdGlvblN0YXRzUmVxdWVzdBINCgV0b3BpYxgBIAEoCSJHChlHZXRQYXJ0aXRpb25TdGF0c1Jlc3BvbnNlEioKCnBhcnRpdGlvbnMYASADKAsyFi5nbXEudjEuUGFydGl0aW9uU3RhdHMigwEKElJlYWRFbnRyaWVzUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SIwoEZnJvbRgDIAEoCzIVLmdtcS52MS5TdGFydFBvc2l0aW9uEhMKC2VudHJpZXNfbWF4GAQgASgNEhEKCWJ5dGVzX21heBgFIAEoDSJfChNSZWFkRW50cmllc1Jlc3BvbnNlEh4KB2VudHJpZXMYASADKAsyDS5nbXEudjEuRW50cnkSFAoMc3RhcnRfb2Zmc2V0GAIgASgDEhIKCmVuZF9vZmZzZXQYAyABKAMikgIKEEpvaW5Hcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgFIAEoCRIRCglicm9rZXJfaWQYBiABKAkSDgoGdG9waWNzGAcgAygJEhoKEnNlc3Npb25fdGltZW91dF9tcxgIIAEoDRIVCg1zdGF0aWNfbWVtYmVyGAkgASgIEiQKBXN0YXJ0GAogASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SIAoEa2luZBgLIAEoDjISLmdtcS52MS5NZW1iZXJLaW5kIjUKEUpvaW5Hcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJkCg9NZW1iZXJIZWFydGJlYXQSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhoKEnNlc3Npb25fdGltZW91dF9tcxgEIAEoDSJDChdIZWFydGJlYXRNZW1iZXJzUmVxdWVzdBIoCgdtZW1iZXJzGAEgAygLMhcuZ21xLnYxLk1lbWJlckhlYXJ0YmVhdCJDChhIZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USJwoHbWVtYmVycxgBIAMoCzIWLmdtcS52MS5NZW1iZXJMaXZlbmVzcyJtCg5NZW1iZXJMaXZlbmVzcxIOCgZmZW5jZWQYASABKAgSFQoNZ3JvdXBfdmVyc2lvbhgCIAEoAxIeChFuZXh0X2V4cGlyeV9pbl9tcxgDIAEoDUgAiAEBQhQKEl9uZXh0X2V4cGlyeV9pbl9tcyJKChFMZWF2ZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRIRCgltZW1iZXJfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkiFAoSTGVhdmVHcm91cFJlc3BvbnNlInwKF1JlbGVhc2VPd25lcnNoaXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEhEKCW1lbWJlcl9pZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIqCgpwYXJ0aXRpb25zGAQgAygLMhYuZ21xLnYxLlRvcGljUGFydGl0aW9uIjwKGFJlbGVhc2VPd25lcnNoaXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXcibgoVQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0EiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASJQoFcGVlcnMYAiABKAsyES5nbXEudjEuRGVza1BlZXJzSACIAQFCCAoGX3BlZXJzIi4KCURlc2tQZWVycxISCgptZW1iZXJfaWRzGAEgAygJEg0KBWVwb2NoGAIgASgDImUKFkNsYWltUGFydGl0aW9uUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAMSEgoKZW5kX29mZnNldBgCIAEoAxIlCgdwZW5kaW5nGAMgAygLMhQuZ21xLnYxLlBlbmRpbmdFbnRyeSLKAQoMUGVuZGluZ0VudHJ5EhMKC2Jhc2Vfb2Zmc2V0GAEgASgDEhQKDHJlY29yZF9jb3VudBgCIAEoDRIOCgZzdGF0ZXMYAyABKAkSKAoIYXR0ZW1wdHMYBCADKAsyFi5nbXEudjEuUmVjb3JkQXR0ZW1wdHMSHQoDZHVlGAUgAygLMhAuZ21xLnYxLlJldHJ5RHVlEiUKCmhhbmRfYmFja3MYBiABKAsyES5nbXEudjEuSGFuZEJhY2tzEg8KB2lkbGVfbXMYByABKAMiKAoIUmV0cnlEdWUSDQoFaW5kZXgYASABKA0SDQoFaW5fbXMYAiABKA0iIAoPR2V0R3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJIjQKEEdldEdyb3VwUmVzcG9uc2USIAoFZ3JvdXAYASABKAsyES5nbXEudjEuR3JvdXBWaWV3IhMKEUxpc3RHcm91cHNSZXF1ZXN0IjcKEkxpc3RHcm91cHNSZXNwb25zZRIhCgZncm91cHMYASADKAsyES5nbXEudjEuR3JvdXBWaWV3IiMKEkRlbGV0ZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCSIVChNEZWxldGVHcm91cFJlc3BvbnNlIicKFkdldEdyb3VwT2Zmc2V0c1JlcXVlc3QSDQoFZ3JvdXAYASABKAkiTAoXR2V0R3JvdXBPZmZzZXRzUmVzcG9uc2USMQoKcGFydGl0aW9ucxgBIAMoCzIdLmdtcS52MS5Hcm91cFBhcnRpdGlvbk9mZnNldHMiFwoVR2V0U3RvcmVTdGF0dXNSZXF1ZXN0IskBChZHZXRTdG9yZVN0YXR1c1Jlc3BvbnNlEg4KBmVuZ2luZRgBIAEoCRINCgVyZWFkeRgCIAEoCBIOCgZyZWFzb24YAyABKAkSEgoKZHVyYWJpbGl0eRgEIAEoCRI8CgdkZXRhaWxzGAUgAygLMisuZ21xLnYxLkdldFN0b3JlU3RhdHVzUmVzcG9uc2UuRGV0YWlsc0VudHJ5Gi4KDERldGFpbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKEUdldFBlbmRpbmdSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDSI7ChJHZXRQZW5kaW5nUmVzcG9uc2USJQoHcGVuZGluZxgBIAMoCzIULmdtcS52MS5QZW5kaW5nRW50cnkirQEKEVJlc2V0R3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhIKCnBhcnRpdGlvbnMYAyADKA0SIQoCdG8YBCABKAsyFS5nbXEudjEuU3RhcnRQb3NpdGlvbhIPCgdkcnlfcnVuGAUgASgIEh0KEGV4cGVjdGVkX3ZlcnNpb24YBiABKANIAIgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbiJMChJSZXNldEdyb3VwUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoAxIlCgpwYXJ0aXRpb25zGAIgAygLMhEuZ21xLnYxLkdyb3VwTW92ZSJQChFQYXVzZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRISCgV0b3BpYxgCIAEoCUgAiAEBEg4KBnBhdXNlZBgDIAEoCEIICgZfdG9waWMiNgoSUGF1c2VHcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJYChFBbHRlclRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWcSDwoHdmVyc2lvbhgDIAEoAyI2ChJBbHRlclRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIjkKFEFkZFBhcnRpdGlvbnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhIKCnBhcnRpdGlvbnMYAiABKA0iOQoVQWRkUGFydGl0aW9uc1Jlc3BvbnNlEiAKBXRvcGljGAEgASgLMhEuZ21xLnYxLlRvcGljSW5mbyJsChFQdXJnZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIWCglwYXJ0aXRpb24YAiABKA1IAIgBARIRCgl0b19vZmZzZXQYAyABKAMSDwoHZHJ5X3J1bhgEIAEoCEIMCgpfcGFydGl0aW9uIkEKElB1cmdlVG9waWNSZXNwb25zZRIrCgpwYXJ0aXRpb25zGAEgAygLMhcuZ21xLnYxLlB1cmdlZFBhcnRpdGlvbiJOChtHZXRQYXJ0aXRpb25Qcm9ncmVzc1JlcXVlc3QSDQoFZ3JvdXAYASABKAkSDQoFdG9waWMYAiABKAkSEQoJcGFydGl0aW9uGAMgASgNImYKHEdldFBhcnRpdGlvblByb2dyZXNzUmVzcG9uc2USDQoFYmVndW4YASABKAgSEAoIcG9zaXRpb24YAiABKAMSJQoHcGVuZGluZxgDIAMoCzIULmdtcS52MS5QZW5kaW5nRW50cnky/g0KDlN0b3JhZ2VTZXJ2aWNlEjUKBExpbmsSEy5nbXEudjEuTGlua1JlcXVlc3QaFC5nbXEudjEuTGlua1Jlc3BvbnNlKAEwARJGCgtDcmVhdGVUb3BpYxIaLmdtcS52MS5DcmVhdGVUb3BpY1JlcXVlc3QaGy5nbXEudjEuQ3JlYXRlVG9waWNSZXNwb25zZRI9CghHZXRUb3BpYxIXLmdtcS52MS5HZXRUb3BpY1JlcXVlc3QaGC5nbXEudjEuR2V0VG9waWNSZXNwb25zZRJDCgpMaXN0VG9waWNzEhkuZ21xLnYxLkxpc3RUb3BpY3NSZXF1ZXN0GhouZ21xLnYxLkxpc3RUb3BpY3NSZXNwb25zZRJGCgtEZWxldGVUb3BpYxIaLmdtcS52MS5EZWxldGVUb3BpY1JlcXVlc3QaGy5nbXEudjEuRGVsZXRlVG9waWNSZXNwb25zZRJYChFHZXRQYXJ0aXRpb25TdGF0cxIgLmdtcS52MS5HZXRQYXJ0aXRpb25TdGF0c1JlcXVlc3QaIS5nbXEudjEuR2V0UGFydGl0aW9uU3RhdHNSZXNwb25zZRJGCgtSZWFkRW50cmllcxIaLmdtcS52MS5SZWFkRW50cmllc1JlcXVlc3QaGy5nbXEudjEuUmVhZEVudHJpZXNSZXNwb25zZRJACglKb2luR3JvdXASGC5nbXEudjEuSm9pbkdyb3VwUmVxdWVzdBoZLmdtcS52MS5Kb2luR3JvdXBSZXNwb25zZRJVChBIZWFydGJlYXRNZW1iZXJzEh8uZ21xLnYxLkhlYXJ0YmVhdE1lbWJlcnNSZXF1ZXN0GiAuZ21xLnYxLkhlYXJ0YmVhdE1lbWJlcnNSZXNwb25zZRJDCgpMZWF2ZUdyb3VwEhkuZ21xLnYxLkxlYXZlR3JvdXBSZXF1ZXN0GhouZ21xLnYxLkxlYXZlR3JvdXBSZXNwb25zZRJVChBSZWxlYXNlT3duZXJzaGlwEh8uZ21xLnYxLlJlbGVhc2VPd25lcnNoaXBSZXF1ZXN0GiAuZ21xLnYxLlJlbGVhc2VPd25lcnNoaXBSZXNwb25zZRJPCg5DbGFpbVBhcnRpdGlvbhIdLmdtcS52MS5DbGFpbVBhcnRpdGlvblJlcXVlc3QaHi5nbXEudjEuQ2xhaW1QYXJ0aXRpb25SZXNwb25zZRI9CghHZXRHcm91cBIXLmdtcS52MS5HZXRHcm91cFJlcXVlc3QaGC5nbXEudjEuR2V0R3JvdXBSZXNwb25zZRJDCgpMaXN0R3JvdXBzEhkuZ21xLnYxLkxpc3RHcm91cHNSZXF1ZXN0GhouZ21xLnYxLkxpc3RHcm91cHNSZXNwb25zZRJGCgtEZWxldGVHcm91cBIaLmdtcS52MS5EZWxldGVHcm91cFJlcXVlc3QaGy5nbXEudjEuRGVsZXRlR3JvdXBSZXNwb25zZRJSCg9HZXRHcm91cE9mZnNldHMSHi5nbXEudjEuR2V0R3JvdXBPZmZzZXRzUmVxdWVzdBofLmdtcS52MS5HZXRHcm91cE9mZnNldHNSZXNwb25zZRJDCgpHZXRQZW5kaW5nEhkuZ21xLnYxLkdldFBlbmRpbmdSZXF1ZXN0GhouZ21xLnYxLkdldFBlbmRpbmdSZXNwb25zZRJDCgpSZXNldEdyb3VwEhkuZ21xLnYxLlJlc2V0R3JvdXBSZXF1ZXN0GhouZ21xLnYxLlJlc2V0R3JvdXBSZXNwb25zZRJDCgpQYXVzZUdyb3VwEhkuZ21xLnYxLlBhdXNlR3JvdXBSZXF1ZXN0GhouZ21xLnYxLlBhdXNlR3JvdXBSZXNwb25zZRJPCg5HZXRTdG9yZVN0YXR1cxIdLmdtcS52MS5HZXRTdG9yZVN0YXR1c1JlcXVlc3QaHi5nbXEudjEuR2V0U3RvcmVTdGF0dXNSZXNwb25zZRJDCgpBbHRlclRvcGljEhkuZ21xLnYxLkFsdGVyVG9waWNSZXF1ZXN0GhouZ21xLnYxLkFsdGVyVG9waWNSZXNwb25zZRJMCg1BZGRQYXJ0aXRpb25zEhwuZ21xLnYxLkFkZFBhcnRpdGlvbnNSZXF1ZXN0Gh0uZ21xLnYxLkFkZFBhcnRpdGlvbnNSZXNwb25zZRJDCgpQdXJnZVRvcGljEhkuZ21xLnYxLlB1cmdlVG9waWNSZXF1ZXN0GhouZ21xLnYxLlB1cmdlVG9waWNSZXNwb25zZRJhChRHZXRQYXJ0aXRpb25Qcm9ncmVzcxIjLmdtcS52MS5HZXRQYXJ0aXRpb25Qcm9ncmVzc1JlcXVlc3QaJC5nbXEudjEuR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXNwb25zZWIGcHJvdG8z", [file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
+  fileDesc("ChRnbXEvdjEvc3RvcmFnZS5wcm90bxIGZ21xLnYxIrsCCgtMaW5rUmVxdWVzdBIWCg5jb3JyZWxhdGlvbl9pZBgBIAEoDRIiCgVoZWxsbxgCIAEoCzIRLmdtcS52MS5MaW5rSGVsbG9IABInCgZhcHBlbmQYAyABKAsyFS5nbXEudjEuQXBwZW5kQmF0Y2hlc0gAEiUKBWZldGNoGAQgASgLMhQuZ21xLnYxLkZldGNoRW50cmllc0gAEicKBnNldHRsZRgFIAEoCzIVLmdtcS52MS5TZXR0bGVSZWNvcmRzSAASJgoJaGVhcnRiZWF0GAYgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEiAKBmZvbGxvdxgHIAEoCzIOLmdtcS52MS5Gb2xsb3dIABIkCgh1bmZvbGxvdxgIIAEoCzIQLmdtcS52MS5VbmZvbGxvd0gAQgcKBWZyYW1lIuYCCgxMaW5rUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKA0SJgoHd2VsY29tZRgCIAEoCzITLmdtcS52MS5MaW5rV2VsY29tZUgAEisKCGFwcGVuZGVkGAMgASgLMhcuZ21xLnYxLkFwcGVuZGVkQmF0Y2hlc0gAEikKB2ZldGNoZWQYBCABKAsyFi5nbXEudjEuRmV0Y2hlZEVudHJpZXNIABIpCgdzZXR0bGVkGAUgASgLMhYuZ21xLnYxLlNldHRsZWRSZWNvcmRzSAASIgoHc2lnbmFscxgGIAEoCzIPLmdtcS52MS5TaWduYWxzSAASJgoJaGVhcnRiZWF0GAcgASgLMhEuZ21xLnYxLkhlYXJ0YmVhdEgAEh4KBWRyYWluGAggASgLMg0uZ21xLnYxLkRyYWluSAASHgoFZXJyb3IYCSABKAsyDS5nbXEudjEuRXJyb3JIAEIHCgVmcmFtZSJ1CglMaW5rSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIRCglicm9rZXJfaWQYAiABKAkSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNEhwKFHByb3RvY29sX3ZlcnNpb25fbWluGAQgASgNIlwKC0xpbmtXZWxjb21lEhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SEgoKc3RvcmFnZV9pZBgCIAEoCRIOCgZlbmdpbmUYAyABKAkSDwoHZm9sbG93cxgEIAEoCCI5Cg1BcHBlbmRCYXRjaGVzEigKB2FwcGVuZHMYASADKAsyFy5nbXEudjEuUGFydGl0aW9uQXBwZW5kIlMKD1BhcnRpdGlvbkFwcGVuZBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SHgoHYmF0Y2hlcxgDIAMoCzINLmdtcS52MS5CYXRjaCJACg9BcHBlbmRlZEJhdGNoZXMSLQoKcGFydGl0aW9ucxgBIAMoCzIZLmdtcS52MS5BcHBlbmRlZFBhcnRpdGlvbiI7ChFBcHBlbmRlZFBhcnRpdGlvbhImCgdyZXN1bHRzGAEgAygLMhUuZ21xLnYxLlB1Ymxpc2hSZXN1bHQibgoJT3duZXJzaGlwEg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDRIRCgltZW1iZXJfaWQYBCABKAkSDQoFZXBvY2gYBSABKAMSDgoGc2hhcmVkGAYgASgIIjcKDEZldGNoRW50cmllcxInCgdmZXRjaGVzGAEgAygLMhYuZ21xLnYxLlBhcnRpdGlvbkZldGNoInAKDlBhcnRpdGlvbkZldGNoEiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASEAoIcG9zaXRpb24YAiABKAMSEQoJYnl0ZXNfbWF4GAMgASgNEhMKC3JlY29yZHNfbWF4GAQgASgNIi8KBkZvbGxvdxIlCgVmZXRjaBgBIAEoCzIWLmdtcS52MS5QYXJ0aXRpb25GZXRjaCIKCghVbmZvbGxvdyJMCg5GZXRjaGVkRW50cmllcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLkZldGNoZWRQYXJ0aXRpb24SDAoEbW9yZRgCIAEoCCJ2ChBGZXRjaGVkUGFydGl0aW9uEhwKBWVycm9yGAEgASgLMg0uZ21xLnYxLkVycm9yEh4KB2VudHJpZXMYAiADKAsyDS5nbXEudjEuRW50cnkSEAoIcG9zaXRpb24YAyABKAMSEgoKZW5kX29mZnNldBgEIAEoAyI5Cg1TZXR0bGVSZWNvcmRzEigKB3NldHRsZXMYASADKAsyFy5nbXEudjEuUGFydGl0aW9uU2V0dGxlIl0KD1BhcnRpdGlvblNldHRsZRIkCglvd25lcnNoaXAYASABKAsyES5nbXEudjEuT3duZXJzaGlwEiQKB2VudHJpZXMYAiADKAsyEy5nbXEudjEuRW50cnlTZXR0bGUiXQoLRW50cnlTZXR0bGUSEwoLYmFzZV9vZmZzZXQYASABKAMSFAoMcmVjb3JkX2NvdW50GAIgASgNEiMKBnJhbmdlcxgDIAMoCzITLmdtcS52MS5TZXR0bGVSYW5nZSI+Cg5TZXR0bGVkUmVjb3JkcxIsCgpwYXJ0aXRpb25zGAEgAygLMhguZ21xLnYxLlNldHRsZWRQYXJ0aXRpb24iWQoQU2V0dGxlZFBhcnRpdGlvbhIcCgVlcnJvchgBIAEoCzINLmdtcS52MS5FcnJvchInCghyZWZ1c2FscxgCIAMoCzIVLmdtcS52MS5TZXR0bGVSZWZ1c2FsIioKB1NpZ25hbHMSHwoHc2lnbmFscxgBIAMoCzIOLmdtcS52MS5TaWduYWwicwoGU2lnbmFsEiwKCXBhcnRpdGlvbhgBIAEoCzIXLmdtcS52MS5QYXJ0aXRpb25TaWduYWxIABIPCgVncm91cBgCIAEoCUgAEg8KBXRvcGljGAMgASgJSAASEAoGcmVzeW5jGAQgASgISABCBwoFYWJvdXQiRwoPUGFydGl0aW9uU2lnbmFsEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRISCgplbmRfb2Zmc2V0GAMgASgDIkgKEkNyZWF0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWciNwoTQ3JlYXRlVG9waWNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8iIAoPR2V0VG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJIjQKEEdldFRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIhMKEUxpc3RUb3BpY3NSZXF1ZXN0IjcKEkxpc3RUb3BpY3NSZXNwb25zZRIhCgZ0b3BpY3MYASADKAsyES5nbXEudjEuVG9waWNJbmZvIiMKEkRlbGV0ZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCSIVChNEZWxldGVUb3BpY1Jlc3BvbnNlIikKGEdldFBhcnRpdGlvblN0YXRzUmVxdWVzdBINCgV0b3BpYxgBIAEoCSJHChlHZXRQYXJ0aXRpb25TdGF0c1Jlc3BvbnNlEioKCnBhcnRpdGlvbnMYASADKAsyFi5nbXEudjEuUGFydGl0aW9uU3RhdHMigwEKElJlYWRFbnRyaWVzUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SIwoEZnJvbRgDIAEoCzIVLmdtcS52MS5TdGFydFBvc2l0aW9uEhMKC2VudHJpZXNfbWF4GAQgASgNEhEKCWJ5dGVzX21heBgFIAEoDSJfChNSZWFkRW50cmllc1Jlc3BvbnNlEh4KB2VudHJpZXMYASADKAsyDS5nbXEudjEuRW50cnkSFAoMc3RhcnRfb2Zmc2V0GAIgASgDEhIKCmVuZF9vZmZzZXQYAyABKAMiNwoTR2V0U2NoZWR1bGVkUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0iTwoUR2V0U2NoZWR1bGVkUmVzcG9uc2USDwoHYmF0Y2hlcxgBIAEoAxIXCgpuZXh0X2luX21zGAIgASgDSACIAQFCDQoLX25leHRfaW5fbXMikgIKEEpvaW5Hcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgFIAEoCRIRCglicm9rZXJfaWQYBiABKAkSDgoGdG9waWNzGAcgAygJEhoKEnNlc3Npb25fdGltZW91dF9tcxgIIAEoDRIVCg1zdGF0aWNfbWVtYmVyGAkgASgIEiQKBXN0YXJ0GAogASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SIAoEa2luZBgLIAEoDjISLmdtcS52MS5NZW1iZXJLaW5kIjUKEUpvaW5Hcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJkCg9NZW1iZXJIZWFydGJlYXQSDQoFZ3JvdXAYASABKAkSEQoJbWVtYmVyX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhoKEnNlc3Npb25fdGltZW91dF9tcxgEIAEoDSJDChdIZWFydGJlYXRNZW1iZXJzUmVxdWVzdBIoCgdtZW1iZXJzGAEgAygLMhcuZ21xLnYxLk1lbWJlckhlYXJ0YmVhdCJDChhIZWFydGJlYXRNZW1iZXJzUmVzcG9uc2USJwoHbWVtYmVycxgBIAMoCzIWLmdtcS52MS5NZW1iZXJMaXZlbmVzcyJtCg5NZW1iZXJMaXZlbmVzcxIOCgZmZW5jZWQYASABKAgSFQoNZ3JvdXBfdmVyc2lvbhgCIAEoAxIeChFuZXh0X2V4cGlyeV9pbl9tcxgDIAEoDUgAiAEBQhQKEl9uZXh0X2V4cGlyeV9pbl9tcyJKChFMZWF2ZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRIRCgltZW1iZXJfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkiFAoSTGVhdmVHcm91cFJlc3BvbnNlInwKF1JlbGVhc2VPd25lcnNoaXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEhEKCW1lbWJlcl9pZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIqCgpwYXJ0aXRpb25zGAQgAygLMhYuZ21xLnYxLlRvcGljUGFydGl0aW9uIjwKGFJlbGVhc2VPd25lcnNoaXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXcibgoVQ2xhaW1QYXJ0aXRpb25SZXF1ZXN0EiQKCW93bmVyc2hpcBgBIAEoCzIRLmdtcS52MS5Pd25lcnNoaXASJQoFcGVlcnMYAiABKAsyES5nbXEudjEuRGVza1BlZXJzSACIAQFCCAoGX3BlZXJzIi4KCURlc2tQZWVycxISCgptZW1iZXJfaWRzGAEgAygJEg0KBWVwb2NoGAIgASgDImUKFkNsYWltUGFydGl0aW9uUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAMSEgoKZW5kX29mZnNldBgCIAEoAxIlCgdwZW5kaW5nGAMgAygLMhQuZ21xLnYxLlBlbmRpbmdFbnRyeSLKAQoMUGVuZGluZ0VudHJ5EhMKC2Jhc2Vfb2Zmc2V0GAEgASgDEhQKDHJlY29yZF9jb3VudBgCIAEoDRIOCgZzdGF0ZXMYAyABKAkSKAoIYXR0ZW1wdHMYBCADKAsyFi5nbXEudjEuUmVjb3JkQXR0ZW1wdHMSHQoDZHVlGAUgAygLMhAuZ21xLnYxLlJldHJ5RHVlEiUKCmhhbmRfYmFja3MYBiABKAsyES5nbXEudjEuSGFuZEJhY2tzEg8KB2lkbGVfbXMYByABKAMiKAoIUmV0cnlEdWUSDQoFaW5kZXgYASABKA0SDQoFaW5fbXMYAiABKA0iIAoPR2V0R3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJIjQKEEdldEdyb3VwUmVzcG9uc2USIAoFZ3JvdXAYASABKAsyES5nbXEudjEuR3JvdXBWaWV3IhMKEUxpc3RHcm91cHNSZXF1ZXN0IjcKEkxpc3RHcm91cHNSZXNwb25zZRIhCgZncm91cHMYASADKAsyES5nbXEudjEuR3JvdXBWaWV3IiMKEkRlbGV0ZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCSIVChNEZWxldGVHcm91cFJlc3BvbnNlIicKFkdldEdyb3VwT2Zmc2V0c1JlcXVlc3QSDQoFZ3JvdXAYASABKAkiTAoXR2V0R3JvdXBPZmZzZXRzUmVzcG9uc2USMQoKcGFydGl0aW9ucxgBIAMoCzIdLmdtcS52MS5Hcm91cFBhcnRpdGlvbk9mZnNldHMiFwoVR2V0U3RvcmVTdGF0dXNSZXF1ZXN0IskBChZHZXRTdG9yZVN0YXR1c1Jlc3BvbnNlEg4KBmVuZ2luZRgBIAEoCRINCgVyZWFkeRgCIAEoCBIOCgZyZWFzb24YAyABKAkSEgoKZHVyYWJpbGl0eRgEIAEoCRI8CgdkZXRhaWxzGAUgAygLMisuZ21xLnYxLkdldFN0b3JlU3RhdHVzUmVzcG9uc2UuRGV0YWlsc0VudHJ5Gi4KDERldGFpbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKEUdldFBlbmRpbmdSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDSI7ChJHZXRQZW5kaW5nUmVzcG9uc2USJQoHcGVuZGluZxgBIAMoCzIULmdtcS52MS5QZW5kaW5nRW50cnkirQEKEVJlc2V0R3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhIKCnBhcnRpdGlvbnMYAyADKA0SIQoCdG8YBCABKAsyFS5nbXEudjEuU3RhcnRQb3NpdGlvbhIPCgdkcnlfcnVuGAUgASgIEh0KEGV4cGVjdGVkX3ZlcnNpb24YBiABKANIAIgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbiJMChJSZXNldEdyb3VwUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoAxIlCgpwYXJ0aXRpb25zGAIgAygLMhEuZ21xLnYxLkdyb3VwTW92ZSJQChFQYXVzZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRISCgV0b3BpYxgCIAEoCUgAiAEBEg4KBnBhdXNlZBgDIAEoCEIICgZfdG9waWMiNgoSUGF1c2VHcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJYChFBbHRlclRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWcSDwoHdmVyc2lvbhgDIAEoAyI2ChJBbHRlclRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIjkKFEFkZFBhcnRpdGlvbnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhIKCnBhcnRpdGlvbnMYAiABKA0iOQoVQWRkUGFydGl0aW9uc1Jlc3BvbnNlEiAKBXRvcGljGAEgASgLMhEuZ21xLnYxLlRvcGljSW5mbyJsChFQdXJnZVRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIWCglwYXJ0aXRpb24YAiABKA1IAIgBARIRCgl0b19vZmZzZXQYAyABKAMSDwoHZHJ5X3J1bhgEIAEoCEIMCgpfcGFydGl0aW9uIkEKElB1cmdlVG9waWNSZXNwb25zZRIrCgpwYXJ0aXRpb25zGAEgAygLMhcuZ21xLnYxLlB1cmdlZFBhcnRpdGlvbiJOChtHZXRQYXJ0aXRpb25Qcm9ncmVzc1JlcXVlc3QSDQoFZ3JvdXAYASABKAkSDQoFdG9waWMYAiABKAkSEQoJcGFydGl0aW9uGAMgASgNImYKHEdldFBhcnRpdGlvblByb2dyZXNzUmVzcG9uc2USDQoFYmVndW4YASABKAgSEAoIcG9zaXRpb24YAiABKAMSJQoHcGVuZGluZxgDIAMoCzIULmdtcS52MS5QZW5kaW5nRW50cnkyyQ4KDlN0b3JhZ2VTZXJ2aWNlEjUKBExpbmsSEy5nbXEudjEuTGlua1JlcXVlc3QaFC5nbXEudjEuTGlua1Jlc3BvbnNlKAEwARJGCgtDcmVhdGVUb3BpYxIaLmdtcS52MS5DcmVhdGVUb3BpY1JlcXVlc3QaGy5nbXEudjEuQ3JlYXRlVG9waWNSZXNwb25zZRI9CghHZXRUb3BpYxIXLmdtcS52MS5HZXRUb3BpY1JlcXVlc3QaGC5nbXEudjEuR2V0VG9waWNSZXNwb25zZRJDCgpMaXN0VG9waWNzEhkuZ21xLnYxLkxpc3RUb3BpY3NSZXF1ZXN0GhouZ21xLnYxLkxpc3RUb3BpY3NSZXNwb25zZRJGCgtEZWxldGVUb3BpYxIaLmdtcS52MS5EZWxldGVUb3BpY1JlcXVlc3QaGy5nbXEudjEuRGVsZXRlVG9waWNSZXNwb25zZRJYChFHZXRQYXJ0aXRpb25TdGF0cxIgLmdtcS52MS5HZXRQYXJ0aXRpb25TdGF0c1JlcXVlc3QaIS5nbXEudjEuR2V0UGFydGl0aW9uU3RhdHNSZXNwb25zZRJGCgtSZWFkRW50cmllcxIaLmdtcS52MS5SZWFkRW50cmllc1JlcXVlc3QaGy5nbXEudjEuUmVhZEVudHJpZXNSZXNwb25zZRJJCgxHZXRTY2hlZHVsZWQSGy5nbXEudjEuR2V0U2NoZWR1bGVkUmVxdWVzdBocLmdtcS52MS5HZXRTY2hlZHVsZWRSZXNwb25zZRJACglKb2luR3JvdXASGC5nbXEudjEuSm9pbkdyb3VwUmVxdWVzdBoZLmdtcS52MS5Kb2luR3JvdXBSZXNwb25zZRJVChBIZWFydGJlYXRNZW1iZXJzEh8uZ21xLnYxLkhlYXJ0YmVhdE1lbWJlcnNSZXF1ZXN0GiAuZ21xLnYxLkhlYXJ0YmVhdE1lbWJlcnNSZXNwb25zZRJDCgpMZWF2ZUdyb3VwEhkuZ21xLnYxLkxlYXZlR3JvdXBSZXF1ZXN0GhouZ21xLnYxLkxlYXZlR3JvdXBSZXNwb25zZRJVChBSZWxlYXNlT3duZXJzaGlwEh8uZ21xLnYxLlJlbGVhc2VPd25lcnNoaXBSZXF1ZXN0GiAuZ21xLnYxLlJlbGVhc2VPd25lcnNoaXBSZXNwb25zZRJPCg5DbGFpbVBhcnRpdGlvbhIdLmdtcS52MS5DbGFpbVBhcnRpdGlvblJlcXVlc3QaHi5nbXEudjEuQ2xhaW1QYXJ0aXRpb25SZXNwb25zZRI9CghHZXRHcm91cBIXLmdtcS52MS5HZXRHcm91cFJlcXVlc3QaGC5nbXEudjEuR2V0R3JvdXBSZXNwb25zZRJDCgpMaXN0R3JvdXBzEhkuZ21xLnYxLkxpc3RHcm91cHNSZXF1ZXN0GhouZ21xLnYxLkxpc3RHcm91cHNSZXNwb25zZRJGCgtEZWxldGVHcm91cBIaLmdtcS52MS5EZWxldGVHcm91cFJlcXVlc3QaGy5nbXEudjEuRGVsZXRlR3JvdXBSZXNwb25zZRJSCg9HZXRHcm91cE9mZnNldHMSHi5nbXEudjEuR2V0R3JvdXBPZmZzZXRzUmVxdWVzdBofLmdtcS52MS5HZXRHcm91cE9mZnNldHNSZXNwb25zZRJDCgpHZXRQZW5kaW5nEhkuZ21xLnYxLkdldFBlbmRpbmdSZXF1ZXN0GhouZ21xLnYxLkdldFBlbmRpbmdSZXNwb25zZRJDCgpSZXNldEdyb3VwEhkuZ21xLnYxLlJlc2V0R3JvdXBSZXF1ZXN0GhouZ21xLnYxLlJlc2V0R3JvdXBSZXNwb25zZRJDCgpQYXVzZUdyb3VwEhkuZ21xLnYxLlBhdXNlR3JvdXBSZXF1ZXN0GhouZ21xLnYxLlBhdXNlR3JvdXBSZXNwb25zZRJPCg5HZXRTdG9yZVN0YXR1cxIdLmdtcS52MS5HZXRTdG9yZVN0YXR1c1JlcXVlc3QaHi5nbXEudjEuR2V0U3RvcmVTdGF0dXNSZXNwb25zZRJDCgpBbHRlclRvcGljEhkuZ21xLnYxLkFsdGVyVG9waWNSZXF1ZXN0GhouZ21xLnYxLkFsdGVyVG9waWNSZXNwb25zZRJMCg1BZGRQYXJ0aXRpb25zEhwuZ21xLnYxLkFkZFBhcnRpdGlvbnNSZXF1ZXN0Gh0uZ21xLnYxLkFkZFBhcnRpdGlvbnNSZXNwb25zZRJDCgpQdXJnZVRvcGljEhkuZ21xLnYxLlB1cmdlVG9waWNSZXF1ZXN0GhouZ21xLnYxLlB1cmdlVG9waWNSZXNwb25zZRJhChRHZXRQYXJ0aXRpb25Qcm9ncmVzcxIjLmdtcS52MS5HZXRQYXJ0aXRpb25Qcm9ncmVzc1JlcXVlc3QaJC5nbXEudjEuR2V0UGFydGl0aW9uUHJvZ3Jlc3NSZXNwb25zZWIGcHJvdG8z", [file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
 
 /**
  * @generated from message gmq.v1.LinkRequest
@@ -942,6 +942,52 @@ export const ReadEntriesResponseSchema: GenMessage<ReadEntriesResponse> = /*@__P
   messageDesc(file_gmq_v1_storage, 34);
 
 /**
+ * @generated from message gmq.v1.GetScheduledRequest
+ */
+export type GetScheduledRequest = Message<"gmq.v1.GetScheduledRequest"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: uint32 partition = 2;
+   */
+  partition: number;
+};
+
+/**
+ * Describes the message gmq.v1.GetScheduledRequest.
+ * Use `create(GetScheduledRequestSchema)` to create a new message.
+ */
+export const GetScheduledRequestSchema: GenMessage<GetScheduledRequest> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_storage, 35);
+
+/**
+ * @generated from message gmq.v1.GetScheduledResponse
+ */
+export type GetScheduledResponse = Message<"gmq.v1.GetScheduledResponse"> & {
+  /**
+   * @generated from field: int64 batches = 1;
+   */
+  batches: bigint;
+
+  /**
+   * When the next one goes into the log, from now by the store's clock; absent: none waits.
+   *
+   * @generated from field: optional int64 next_in_ms = 2;
+   */
+  nextInMs?: bigint | undefined;
+};
+
+/**
+ * Describes the message gmq.v1.GetScheduledResponse.
+ * Use `create(GetScheduledResponseSchema)` to create a new message.
+ */
+export const GetScheduledResponseSchema: GenMessage<GetScheduledResponse> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_storage, 36);
+
+/**
  * @generated from message gmq.v1.JoinGroupRequest
  */
 export type JoinGroupRequest = Message<"gmq.v1.JoinGroupRequest"> & {
@@ -1008,7 +1054,7 @@ export type JoinGroupRequest = Message<"gmq.v1.JoinGroupRequest"> & {
  * Use `create(JoinGroupRequestSchema)` to create a new message.
  */
 export const JoinGroupRequestSchema: GenMessage<JoinGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 35);
+  messageDesc(file_gmq_v1_storage, 37);
 
 /**
  * @generated from message gmq.v1.JoinGroupResponse
@@ -1025,7 +1071,7 @@ export type JoinGroupResponse = Message<"gmq.v1.JoinGroupResponse"> & {
  * Use `create(JoinGroupResponseSchema)` to create a new message.
  */
 export const JoinGroupResponseSchema: GenMessage<JoinGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 36);
+  messageDesc(file_gmq_v1_storage, 38);
 
 /**
  * @generated from message gmq.v1.MemberHeartbeat
@@ -1057,7 +1103,7 @@ export type MemberHeartbeat = Message<"gmq.v1.MemberHeartbeat"> & {
  * Use `create(MemberHeartbeatSchema)` to create a new message.
  */
 export const MemberHeartbeatSchema: GenMessage<MemberHeartbeat> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 37);
+  messageDesc(file_gmq_v1_storage, 39);
 
 /**
  * @generated from message gmq.v1.HeartbeatMembersRequest
@@ -1074,7 +1120,7 @@ export type HeartbeatMembersRequest = Message<"gmq.v1.HeartbeatMembersRequest"> 
  * Use `create(HeartbeatMembersRequestSchema)` to create a new message.
  */
 export const HeartbeatMembersRequestSchema: GenMessage<HeartbeatMembersRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 38);
+  messageDesc(file_gmq_v1_storage, 40);
 
 /**
  * @generated from message gmq.v1.HeartbeatMembersResponse
@@ -1093,7 +1139,7 @@ export type HeartbeatMembersResponse = Message<"gmq.v1.HeartbeatMembersResponse"
  * Use `create(HeartbeatMembersResponseSchema)` to create a new message.
  */
 export const HeartbeatMembersResponseSchema: GenMessage<HeartbeatMembersResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 39);
+  messageDesc(file_gmq_v1_storage, 41);
 
 /**
  * @generated from message gmq.v1.MemberLiveness
@@ -1126,7 +1172,7 @@ export type MemberLiveness = Message<"gmq.v1.MemberLiveness"> & {
  * Use `create(MemberLivenessSchema)` to create a new message.
  */
 export const MemberLivenessSchema: GenMessage<MemberLiveness> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 40);
+  messageDesc(file_gmq_v1_storage, 42);
 
 /**
  * @generated from message gmq.v1.LeaveGroupRequest
@@ -1153,7 +1199,7 @@ export type LeaveGroupRequest = Message<"gmq.v1.LeaveGroupRequest"> & {
  * Use `create(LeaveGroupRequestSchema)` to create a new message.
  */
 export const LeaveGroupRequestSchema: GenMessage<LeaveGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 41);
+  messageDesc(file_gmq_v1_storage, 43);
 
 /**
  * @generated from message gmq.v1.LeaveGroupResponse
@@ -1166,7 +1212,7 @@ export type LeaveGroupResponse = Message<"gmq.v1.LeaveGroupResponse"> & {
  * Use `create(LeaveGroupResponseSchema)` to create a new message.
  */
 export const LeaveGroupResponseSchema: GenMessage<LeaveGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 42);
+  messageDesc(file_gmq_v1_storage, 44);
 
 /**
  * @generated from message gmq.v1.ReleaseOwnershipRequest
@@ -1198,7 +1244,7 @@ export type ReleaseOwnershipRequest = Message<"gmq.v1.ReleaseOwnershipRequest"> 
  * Use `create(ReleaseOwnershipRequestSchema)` to create a new message.
  */
 export const ReleaseOwnershipRequestSchema: GenMessage<ReleaseOwnershipRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 43);
+  messageDesc(file_gmq_v1_storage, 45);
 
 /**
  * @generated from message gmq.v1.ReleaseOwnershipResponse
@@ -1215,7 +1261,7 @@ export type ReleaseOwnershipResponse = Message<"gmq.v1.ReleaseOwnershipResponse"
  * Use `create(ReleaseOwnershipResponseSchema)` to create a new message.
  */
 export const ReleaseOwnershipResponseSchema: GenMessage<ReleaseOwnershipResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 44);
+  messageDesc(file_gmq_v1_storage, 46);
 
 /**
  * @generated from message gmq.v1.ClaimPartitionRequest
@@ -1239,7 +1285,7 @@ export type ClaimPartitionRequest = Message<"gmq.v1.ClaimPartitionRequest"> & {
  * Use `create(ClaimPartitionRequestSchema)` to create a new message.
  */
 export const ClaimPartitionRequestSchema: GenMessage<ClaimPartitionRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 45);
+  messageDesc(file_gmq_v1_storage, 47);
 
 /**
  * A desk that registered up to `epoch` and is not named is gone.
@@ -1263,7 +1309,7 @@ export type DeskPeers = Message<"gmq.v1.DeskPeers"> & {
  * Use `create(DeskPeersSchema)` to create a new message.
  */
 export const DeskPeersSchema: GenMessage<DeskPeers> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 46);
+  messageDesc(file_gmq_v1_storage, 48);
 
 /**
  * @generated from message gmq.v1.ClaimPartitionResponse
@@ -1294,7 +1340,7 @@ export type ClaimPartitionResponse = Message<"gmq.v1.ClaimPartitionResponse"> & 
  * Use `create(ClaimPartitionResponseSchema)` to create a new message.
  */
 export const ClaimPartitionResponseSchema: GenMessage<ClaimPartitionResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 47);
+  messageDesc(file_gmq_v1_storage, 49);
 
 /**
  * @generated from message gmq.v1.PendingEntry
@@ -1347,7 +1393,7 @@ export type PendingEntry = Message<"gmq.v1.PendingEntry"> & {
  * Use `create(PendingEntrySchema)` to create a new message.
  */
 export const PendingEntrySchema: GenMessage<PendingEntry> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 48);
+  messageDesc(file_gmq_v1_storage, 50);
 
 /**
  * @generated from message gmq.v1.RetryDue
@@ -1371,7 +1417,7 @@ export type RetryDue = Message<"gmq.v1.RetryDue"> & {
  * Use `create(RetryDueSchema)` to create a new message.
  */
 export const RetryDueSchema: GenMessage<RetryDue> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 49);
+  messageDesc(file_gmq_v1_storage, 51);
 
 /**
  * @generated from message gmq.v1.GetGroupRequest
@@ -1388,7 +1434,7 @@ export type GetGroupRequest = Message<"gmq.v1.GetGroupRequest"> & {
  * Use `create(GetGroupRequestSchema)` to create a new message.
  */
 export const GetGroupRequestSchema: GenMessage<GetGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 50);
+  messageDesc(file_gmq_v1_storage, 52);
 
 /**
  * Absent: no such group.
@@ -1407,7 +1453,7 @@ export type GetGroupResponse = Message<"gmq.v1.GetGroupResponse"> & {
  * Use `create(GetGroupResponseSchema)` to create a new message.
  */
 export const GetGroupResponseSchema: GenMessage<GetGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 51);
+  messageDesc(file_gmq_v1_storage, 53);
 
 /**
  * @generated from message gmq.v1.ListGroupsRequest
@@ -1420,7 +1466,7 @@ export type ListGroupsRequest = Message<"gmq.v1.ListGroupsRequest"> & {
  * Use `create(ListGroupsRequestSchema)` to create a new message.
  */
 export const ListGroupsRequestSchema: GenMessage<ListGroupsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 52);
+  messageDesc(file_gmq_v1_storage, 54);
 
 /**
  * @generated from message gmq.v1.ListGroupsResponse
@@ -1437,7 +1483,7 @@ export type ListGroupsResponse = Message<"gmq.v1.ListGroupsResponse"> & {
  * Use `create(ListGroupsResponseSchema)` to create a new message.
  */
 export const ListGroupsResponseSchema: GenMessage<ListGroupsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 53);
+  messageDesc(file_gmq_v1_storage, 55);
 
 /**
  * @generated from message gmq.v1.DeleteGroupRequest
@@ -1454,7 +1500,7 @@ export type DeleteGroupRequest = Message<"gmq.v1.DeleteGroupRequest"> & {
  * Use `create(DeleteGroupRequestSchema)` to create a new message.
  */
 export const DeleteGroupRequestSchema: GenMessage<DeleteGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 54);
+  messageDesc(file_gmq_v1_storage, 56);
 
 /**
  * @generated from message gmq.v1.DeleteGroupResponse
@@ -1467,7 +1513,7 @@ export type DeleteGroupResponse = Message<"gmq.v1.DeleteGroupResponse"> & {
  * Use `create(DeleteGroupResponseSchema)` to create a new message.
  */
 export const DeleteGroupResponseSchema: GenMessage<DeleteGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 55);
+  messageDesc(file_gmq_v1_storage, 57);
 
 /**
  * @generated from message gmq.v1.GetGroupOffsetsRequest
@@ -1484,7 +1530,7 @@ export type GetGroupOffsetsRequest = Message<"gmq.v1.GetGroupOffsetsRequest"> & 
  * Use `create(GetGroupOffsetsRequestSchema)` to create a new message.
  */
 export const GetGroupOffsetsRequestSchema: GenMessage<GetGroupOffsetsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 56);
+  messageDesc(file_gmq_v1_storage, 58);
 
 /**
  * @generated from message gmq.v1.GetGroupOffsetsResponse
@@ -1501,7 +1547,7 @@ export type GetGroupOffsetsResponse = Message<"gmq.v1.GetGroupOffsetsResponse"> 
  * Use `create(GetGroupOffsetsResponseSchema)` to create a new message.
  */
 export const GetGroupOffsetsResponseSchema: GenMessage<GetGroupOffsetsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 57);
+  messageDesc(file_gmq_v1_storage, 59);
 
 /**
  * @generated from message gmq.v1.GetStoreStatusRequest
@@ -1514,7 +1560,7 @@ export type GetStoreStatusRequest = Message<"gmq.v1.GetStoreStatusRequest"> & {
  * Use `create(GetStoreStatusRequestSchema)` to create a new message.
  */
 export const GetStoreStatusRequestSchema: GenMessage<GetStoreStatusRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 58);
+  messageDesc(file_gmq_v1_storage, 60);
 
 /**
  * @generated from message gmq.v1.GetStoreStatusResponse
@@ -1557,7 +1603,7 @@ export type GetStoreStatusResponse = Message<"gmq.v1.GetStoreStatusResponse"> & 
  * Use `create(GetStoreStatusResponseSchema)` to create a new message.
  */
 export const GetStoreStatusResponseSchema: GenMessage<GetStoreStatusResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 59);
+  messageDesc(file_gmq_v1_storage, 61);
 
 /**
  * @generated from message gmq.v1.GetPendingRequest
@@ -1584,7 +1630,7 @@ export type GetPendingRequest = Message<"gmq.v1.GetPendingRequest"> & {
  * Use `create(GetPendingRequestSchema)` to create a new message.
  */
 export const GetPendingRequestSchema: GenMessage<GetPendingRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 60);
+  messageDesc(file_gmq_v1_storage, 62);
 
 /**
  * @generated from message gmq.v1.GetPendingResponse
@@ -1601,7 +1647,7 @@ export type GetPendingResponse = Message<"gmq.v1.GetPendingResponse"> & {
  * Use `create(GetPendingResponseSchema)` to create a new message.
  */
 export const GetPendingResponseSchema: GenMessage<GetPendingResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 61);
+  messageDesc(file_gmq_v1_storage, 63);
 
 /**
  * @generated from message gmq.v1.ResetGroupRequest
@@ -1649,7 +1695,7 @@ export type ResetGroupRequest = Message<"gmq.v1.ResetGroupRequest"> & {
  * Use `create(ResetGroupRequestSchema)` to create a new message.
  */
 export const ResetGroupRequestSchema: GenMessage<ResetGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 62);
+  messageDesc(file_gmq_v1_storage, 64);
 
 /**
  * @generated from message gmq.v1.ResetGroupResponse
@@ -1671,7 +1717,7 @@ export type ResetGroupResponse = Message<"gmq.v1.ResetGroupResponse"> & {
  * Use `create(ResetGroupResponseSchema)` to create a new message.
  */
 export const ResetGroupResponseSchema: GenMessage<ResetGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 63);
+  messageDesc(file_gmq_v1_storage, 65);
 
 /**
  * @generated from message gmq.v1.PauseGroupRequest
@@ -1702,7 +1748,7 @@ export type PauseGroupRequest = Message<"gmq.v1.PauseGroupRequest"> & {
  * Use `create(PauseGroupRequestSchema)` to create a new message.
  */
 export const PauseGroupRequestSchema: GenMessage<PauseGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 64);
+  messageDesc(file_gmq_v1_storage, 66);
 
 /**
  * @generated from message gmq.v1.PauseGroupResponse
@@ -1719,7 +1765,7 @@ export type PauseGroupResponse = Message<"gmq.v1.PauseGroupResponse"> & {
  * Use `create(PauseGroupResponseSchema)` to create a new message.
  */
 export const PauseGroupResponseSchema: GenMessage<PauseGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 65);
+  messageDesc(file_gmq_v1_storage, 67);
 
 /**
  * Topic configuration and trims.
@@ -1752,7 +1798,7 @@ export type AlterTopicRequest = Message<"gmq.v1.AlterTopicRequest"> & {
  * Use `create(AlterTopicRequestSchema)` to create a new message.
  */
 export const AlterTopicRequestSchema: GenMessage<AlterTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 66);
+  messageDesc(file_gmq_v1_storage, 68);
 
 /**
  * @generated from message gmq.v1.AlterTopicResponse
@@ -1769,7 +1815,7 @@ export type AlterTopicResponse = Message<"gmq.v1.AlterTopicResponse"> & {
  * Use `create(AlterTopicResponseSchema)` to create a new message.
  */
 export const AlterTopicResponseSchema: GenMessage<AlterTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 67);
+  messageDesc(file_gmq_v1_storage, 69);
 
 /**
  * @generated from message gmq.v1.AddPartitionsRequest
@@ -1793,7 +1839,7 @@ export type AddPartitionsRequest = Message<"gmq.v1.AddPartitionsRequest"> & {
  * Use `create(AddPartitionsRequestSchema)` to create a new message.
  */
 export const AddPartitionsRequestSchema: GenMessage<AddPartitionsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 68);
+  messageDesc(file_gmq_v1_storage, 70);
 
 /**
  * @generated from message gmq.v1.AddPartitionsResponse
@@ -1810,7 +1856,7 @@ export type AddPartitionsResponse = Message<"gmq.v1.AddPartitionsResponse"> & {
  * Use `create(AddPartitionsResponseSchema)` to create a new message.
  */
 export const AddPartitionsResponseSchema: GenMessage<AddPartitionsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 69);
+  messageDesc(file_gmq_v1_storage, 71);
 
 /**
  * @generated from message gmq.v1.PurgeTopicRequest
@@ -1848,7 +1894,7 @@ export type PurgeTopicRequest = Message<"gmq.v1.PurgeTopicRequest"> & {
  * Use `create(PurgeTopicRequestSchema)` to create a new message.
  */
 export const PurgeTopicRequestSchema: GenMessage<PurgeTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 70);
+  messageDesc(file_gmq_v1_storage, 72);
 
 /**
  * @generated from message gmq.v1.PurgeTopicResponse
@@ -1865,7 +1911,7 @@ export type PurgeTopicResponse = Message<"gmq.v1.PurgeTopicResponse"> & {
  * Use `create(PurgeTopicResponseSchema)` to create a new message.
  */
 export const PurgeTopicResponseSchema: GenMessage<PurgeTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 71);
+  messageDesc(file_gmq_v1_storage, 73);
 
 /**
  * Dead letters.
@@ -1894,7 +1940,7 @@ export type GetPartitionProgressRequest = Message<"gmq.v1.GetPartitionProgressRe
  * Use `create(GetPartitionProgressRequestSchema)` to create a new message.
  */
 export const GetPartitionProgressRequestSchema: GenMessage<GetPartitionProgressRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 72);
+  messageDesc(file_gmq_v1_storage, 74);
 
 /**
  * @generated from message gmq.v1.GetPartitionProgressResponse
@@ -1925,7 +1971,7 @@ export type GetPartitionProgressResponse = Message<"gmq.v1.GetPartitionProgressR
  * Use `create(GetPartitionProgressResponseSchema)` to create a new message.
  */
 export const GetPartitionProgressResponseSchema: GenMessage<GetPartitionProgressResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_storage, 73);
+  messageDesc(file_gmq_v1_storage, 75);
 
 /**
  * @generated from service gmq.v1.StorageService
@@ -1991,6 +2037,16 @@ export const StorageService: GenService<{
     methodKind: "unary";
     input: typeof ReadEntriesRequestSchema;
     output: typeof ReadEntriesResponseSchema;
+  },
+  /**
+   * What waits beside a partition for its time.
+   *
+   * @generated from rpc gmq.v1.StorageService.GetScheduled
+   */
+  getScheduled: {
+    methodKind: "unary";
+    input: typeof GetScheduledRequestSchema;
+    output: typeof GetScheduledResponseSchema;
   },
   /**
    * @generated from rpc gmq.v1.StorageService.JoinGroup

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gmq/v1/topic.proto.
  */
 export const file_gmq_v1_topic: GenFile = /*@__PURE__*/
-  fileDesc("ChJnbXEvdjEvdG9waWMucHJvdG8SBmdtcS52MSJaCgtUb3BpY0NvbmZpZxISCgpwYXJ0aXRpb25zGAEgASgNEiQKCXJldGVudGlvbhgCIAEoCzIRLmdtcS52MS5SZXRlbnRpb24SEQoJYnl0ZXNfbWF4GAMgASgDIksKCVJldGVudGlvbhIKCgJtcxgBIAEoAxINCgVieXRlcxgCIAEoAxIPCgdyZWNvcmRzGAMgASgDEhIKCndvcmtfcXVldWUYBCABKAgiZgoJVG9waWNJbmZvEgwKBG5hbWUYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnEhUKDWNyZWF0ZWRfYXRfbXMYAyABKAMSDwoHdmVyc2lvbhgEIAEoAyIyCg5Ub3BpY1BhcnRpdGlvbhINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0ingEKDlBhcnRpdGlvblN0YXRzEhEKCXBhcnRpdGlvbhgBIAEoDRIUCgxzdGFydF9vZmZzZXQYAiABKAMSEgoKZW5kX29mZnNldBgDIAEoAxIPCgdlbnRyaWVzGAQgASgDEhYKDmxhc3RfYXBwZW5kX21zGAUgASgDEg0KBWJ5dGVzGAYgASgDEhcKD2ZpcnN0X2FwcGVuZF9tcxgHIAEoAyJyCg9QdXJnZWRQYXJ0aXRpb24SEQoJcGFydGl0aW9uGAEgASgNEhQKDHN0YXJ0X2JlZm9yZRgCIAEoAxITCgtzdGFydF9hZnRlchgDIAEoAxIhCgZsb3NzZXMYBCADKAsyES5nbXEudjEuR3JvdXBMb3NzIisKCUdyb3VwTG9zcxINCgVncm91cBgBIAEoCRIPCgdyZWNvcmRzGAIgASgDIpABCglHcm91cFZpZXcSDQoFZ3JvdXAYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIkCgdtZW1iZXJzGAMgAygLMhMuZ21xLnYxLkdyb3VwTWVtYmVyEi4KCnBhcnRpdGlvbnMYBCADKAsyGi5nbXEudjEuUGFydGl0aW9uT3duZXJzaGlwEg0KBWVwb2NoGAUgASgDIv0BCgtHcm91cE1lbWJlchIRCgltZW1iZXJfaWQYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSEQoJY2xpZW50X2lkGAMgASgJEhYKDmNsaWVudF92ZXJzaW9uGAQgASgJEhEKCWJyb2tlcl9pZBgFIAEoCRIOCgZ0b3BpY3MYBiADKAkSGgoSc2Vzc2lvbl90aW1lb3V0X21zGAcgASgNEhUKDXN0YXRpY19tZW1iZXIYCCABKAgSFAoMam9pbmVkX2F0X21zGAkgASgDEiAKBGtpbmQYCiABKA4yEi5nbXEudjEuTWVtYmVyS2luZBINCgVlcG9jaBgLIAEoAyJ+ChJQYXJ0aXRpb25Pd25lcnNoaXASDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEhEKCW1lbWJlcl9pZBgDIAEoCRINCgVlcG9jaBgEIAEoAxIWCg5uZXh0X21lbWJlcl9pZBgFIAEoCRIMCgRob2xkGAYgASgJIn0KCUdyb3VwTW92ZRINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SDgoGYmVmb3JlGAMgASgDEg0KBWFmdGVyGAQgASgDEhYKDnJlcmVhZF9yZWNvcmRzGAUgASgDEhcKD3NraXBwZWRfcmVjb3JkcxgGIAEoAyLLAQoVR3JvdXBQYXJ0aXRpb25PZmZzZXRzEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRIQCghwb3NpdGlvbhgDIAEoAxIZChF1bnNldHRsZWRfcmVjb3JkcxgEIAEoAxIUCgxzdGFydF9vZmZzZXQYBSABKAMSEgoKZW5kX29mZnNldBgGIAEoAxITCgtsYWdfcmVjb3JkcxgHIAEoAxIOCgZsYWdfbXMYCCABKAMSFAoMbG9zdF9yZWNvcmRzGAkgASgDKlcKCk1lbWJlcktpbmQSGwoXTUVNQkVSX0tJTkRfVU5TUEVDSUZJRUQQABIWChJNRU1CRVJfS0lORF9TSEFSRUQQARIUChBNRU1CRVJfS0lORF9ERVNLEAJiBnByb3RvMw");
+  fileDesc("ChJnbXEvdjEvdG9waWMucHJvdG8SBmdtcS52MSJaCgtUb3BpY0NvbmZpZxISCgpwYXJ0aXRpb25zGAEgASgNEiQKCXJldGVudGlvbhgCIAEoCzIRLmdtcS52MS5SZXRlbnRpb24SEQoJYnl0ZXNfbWF4GAMgASgDIksKCVJldGVudGlvbhIKCgJtcxgBIAEoAxINCgVieXRlcxgCIAEoAxIPCgdyZWNvcmRzGAMgASgDEhIKCndvcmtfcXVldWUYBCABKAgiZgoJVG9waWNJbmZvEgwKBG5hbWUYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnEhUKDWNyZWF0ZWRfYXRfbXMYAyABKAMSDwoHdmVyc2lvbhgEIAEoAyIyCg5Ub3BpY1BhcnRpdGlvbhINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0ingEKDlBhcnRpdGlvblN0YXRzEhEKCXBhcnRpdGlvbhgBIAEoDRIUCgxzdGFydF9vZmZzZXQYAiABKAMSEgoKZW5kX29mZnNldBgDIAEoAxIPCgdlbnRyaWVzGAQgASgDEhYKDmxhc3RfYXBwZW5kX21zGAUgASgDEg0KBWJ5dGVzGAYgASgDEhcKD2ZpcnN0X2FwcGVuZF9tcxgHIAEoAyJyCg9QdXJnZWRQYXJ0aXRpb24SEQoJcGFydGl0aW9uGAEgASgNEhQKDHN0YXJ0X2JlZm9yZRgCIAEoAxITCgtzdGFydF9hZnRlchgDIAEoAxIhCgZsb3NzZXMYBCADKAsyES5nbXEudjEuR3JvdXBMb3NzIisKCUdyb3VwTG9zcxINCgVncm91cBgBIAEoCRIPCgdyZWNvcmRzGAIgASgDIpABCglHcm91cFZpZXcSDQoFZ3JvdXAYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIkCgdtZW1iZXJzGAMgAygLMhMuZ21xLnYxLkdyb3VwTWVtYmVyEi4KCnBhcnRpdGlvbnMYBCADKAsyGi5nbXEudjEuUGFydGl0aW9uT3duZXJzaGlwEg0KBWVwb2NoGAUgASgDIv0BCgtHcm91cE1lbWJlchIRCgltZW1iZXJfaWQYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSEQoJY2xpZW50X2lkGAMgASgJEhYKDmNsaWVudF92ZXJzaW9uGAQgASgJEhEKCWJyb2tlcl9pZBgFIAEoCRIOCgZ0b3BpY3MYBiADKAkSGgoSc2Vzc2lvbl90aW1lb3V0X21zGAcgASgNEhUKDXN0YXRpY19tZW1iZXIYCCABKAgSFAoMam9pbmVkX2F0X21zGAkgASgDEiAKBGtpbmQYCiABKA4yEi5nbXEudjEuTWVtYmVyS2luZBINCgVlcG9jaBgLIAEoAyKlAQoSUGFydGl0aW9uT3duZXJzaGlwEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRIRCgltZW1iZXJfaWQYAyABKAkSDQoFZXBvY2gYBCABKAMSFgoObmV4dF9tZW1iZXJfaWQYBSABKAkSDAoEaG9sZBgGIAEoCRIlCgVmZW5jZRgHIAEoCzIWLmdtcS52MS5QYXJ0aXRpb25GZW5jZSJCCg5QYXJ0aXRpb25GZW5jZRIRCgltZW1iZXJfaWQYASABKAkSDgoGcmVhc29uGAIgASgJEg0KBWF0X21zGAMgASgDIn0KCUdyb3VwTW92ZRINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKA0SDgoGYmVmb3JlGAMgASgDEg0KBWFmdGVyGAQgASgDEhYKDnJlcmVhZF9yZWNvcmRzGAUgASgDEhcKD3NraXBwZWRfcmVjb3JkcxgGIAEoAyLLAQoVR3JvdXBQYXJ0aXRpb25PZmZzZXRzEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRIQCghwb3NpdGlvbhgDIAEoAxIZChF1bnNldHRsZWRfcmVjb3JkcxgEIAEoAxIUCgxzdGFydF9vZmZzZXQYBSABKAMSEgoKZW5kX29mZnNldBgGIAEoAxITCgtsYWdfcmVjb3JkcxgHIAEoAxIOCgZsYWdfbXMYCCABKAMSFAoMbG9zdF9yZWNvcmRzGAkgASgDKlcKCk1lbWJlcktpbmQSGwoXTUVNQkVSX0tJTkRfVU5TUEVDSUZJRUQQABIWChJNRU1CRVJfS0lORF9TSEFSRUQQARIUChBNRU1CRVJfS0lORF9ERVNLEAJiBnByb3RvMw");
 
 /**
  * @generated from message gmq.v1.TopicConfig
@@ -415,6 +415,13 @@ export type PartitionOwnership = Message<"gmq.v1.PartitionOwnership"> & {
    * @generated from field: string hold = 6;
    */
   hold: string;
+
+  /**
+   * The last owner, or desk, that lost it without giving it back, when that was lately.
+   *
+   * @generated from field: gmq.v1.PartitionFence fence = 7;
+   */
+  fence?: PartitionFence | undefined;
 };
 
 /**
@@ -423,6 +430,39 @@ export type PartitionOwnership = Message<"gmq.v1.PartitionOwnership"> & {
  */
 export const PartitionOwnershipSchema: GenMessage<PartitionOwnership> = /*@__PURE__*/
   messageDesc(file_gmq_v1_topic, 9);
+
+/**
+ * How a member lost a partition: what it still does there is refused.
+ *
+ * @generated from message gmq.v1.PartitionFence
+ */
+export type PartitionFence = Message<"gmq.v1.PartitionFence"> & {
+  /**
+   * @generated from field: string member_id = 1;
+   */
+  memberId: string;
+
+  /**
+   * "expired": its session ran out. "replaced": another session of the same member took over. "reset": the group was moved.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * By the store's clock.
+   *
+   * @generated from field: int64 at_ms = 3;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message gmq.v1.PartitionFence.
+ * Use `create(PartitionFenceSchema)` to create a new message.
+ */
+export const PartitionFenceSchema: GenMessage<PartitionFence> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_topic, 10);
 
 /**
  * What a reset of a group does in a partition.
@@ -470,7 +510,7 @@ export type GroupMove = Message<"gmq.v1.GroupMove"> & {
  * Use `create(GroupMoveSchema)` to create a new message.
  */
 export const GroupMoveSchema: GenMessage<GroupMove> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_topic, 10);
+  messageDesc(file_gmq_v1_topic, 11);
 
 /**
  * @generated from message gmq.v1.GroupPartitionOffsets
@@ -537,7 +577,7 @@ export type GroupPartitionOffsets = Message<"gmq.v1.GroupPartitionOffsets"> & {
  * Use `create(GroupPartitionOffsetsSchema)` to create a new message.
  */
 export const GroupPartitionOffsetsSchema: GenMessage<GroupPartitionOffsets> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_topic, 11);
+  messageDesc(file_gmq_v1_topic, 12);
 
 /**
  * @generated from enum gmq.v1.MemberKind
