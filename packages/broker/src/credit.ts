@@ -6,6 +6,8 @@ export interface Credit {
   readonly bytes: number;
   /** Both are above zero: at least one record may go out. Its bytes may overdraw the bytes; the next grant pays that back first. */
   readonly open: boolean;
+  /** Since when it is not open, by `Date.now()`; undefined while it is. */
+  readonly closedSinceMs: number | undefined;
   /** @throws GmqError `invalid_argument` when a grant is zero in both, or the sum passes its limit; nothing is granted then */
   grant(records: number, bytes: number): void;
   spend(records: number, bytes: number): void;
@@ -15,6 +17,7 @@ export interface Credit {
 export function createCredit(): Credit {
   let records = 0;
   let bytes = 0;
+  let closedSinceMs: number | undefined = Date.now();
   return {
     get records() {
       return records;
@@ -24,6 +27,9 @@ export function createCredit(): Credit {
     },
     get open() {
       return records > 0 && bytes > 0;
+    },
+    get closedSinceMs() {
+      return closedSinceMs;
     },
     grant(moreRecords, moreBytes) {
       if (moreRecords === 0 && moreBytes === 0)
@@ -39,10 +45,12 @@ export function createCredit(): Credit {
         throw refused("credit.bytes", `credit of ${bytes + moreBytes} bytes`, `${limits.creditBytesMax} bytes`);
       records += moreRecords;
       bytes += moreBytes;
+      if (records > 0 && bytes > 0) closedSinceMs = undefined;
     },
     spend(spentRecords, spentBytes) {
       records -= spentRecords;
       bytes -= spentBytes;
+      if (records <= 0 || bytes <= 0) closedSinceMs ??= Date.now();
     },
   };
 }

@@ -51,6 +51,8 @@ export interface Dispatcher {
   readonly ownership: Ownership;
   /** What it waits for before it hands out more. */
   readonly waitsFor: DispatcherWait;
+  /** Since when no consumer gives credit, by `Date.now()`; undefined while one does. */
+  readonly noCreditSinceMs: number | undefined;
   /** Something changed: credit, room, a signal. Cheap when there is nothing to do. */
   pump(): void;
   /** The partition's end moved, as far as a hint can tell. */
@@ -343,6 +345,9 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       if (failures > 0) return "store retry";
       if (ready.first === undefined && position >= hintedEnd) return "records";
       return takers.records > 0 ? "store" : takers.lacks;
+    },
+    get noCreditSinceMs() {
+      return takers.noCreditSinceMs;
     },
     pump,
     signal(end) {

@@ -1,12 +1,15 @@
 /** Why a group does not move on in a partition: everything that is true of it, the most telling first. */
-import { GmqError } from "@gmq/protocol";
+import { decodeEntry, GmqError, limits } from "@gmq/protocol";
 import type {
   Engine,
   GroupMember,
   GroupPartitionOffsets,
   GroupView,
+  LogStore,
+  PartitionFence,
   PartitionOwnership,
   PendingEntry,
+  ScheduledBatches,
   StoreStatus,
   TopicPartition,
 } from "@gmq/storage";
@@ -18,14 +21,27 @@ export interface GroupCondition {
   readonly text: string;
 }
 
+/** Who explains, and to whom. */
+export interface ExplainContext {
+  readonly engine: Engine;
+  readonly brokerId: string;
+  /** This broker's dispatcher of the partition, if it has one. */
+  readonly reader: Dispatcher | undefined;
+  /** Whether the caller may read the topic's records: only then a key is told. */
+  readonly mayRead: boolean;
+}
+
+/** A fence is told for so long: it explains a break and records that come twice, and then nothing any more. */
+const fenceToldMs = 60_000;
+/** Bytes of a key that are told. */
+const keyBytesMax = 64;
+
 /**
- * Explains; `reader` is this broker's dispatcher of the partition, if it has one. Never empty.
+ * Explains. Never empty.
  * @throws GmqError `group_not_found`, `topic_not_found`, `partition_not_found`
  */
 export async function explainGroup(
-  engine: Engine,
-  brokerId: string,
-  reader: Dispatcher | undefined,
+  { engine, brokerId, reader, mayRead }: ExplainContext,
   group: string,
   place: TopicPartition,
 ): Promise<GroupCondition[]> {
@@ -33,20 +49,22 @@ export async function explainGroup(
   if (view === undefined) throw new GmqError("group_not_found", `there is no group ${group}`, { field: "group" });
   const own = view.partitions.find((one) => one.topic === place.topic && one.partition === place.partition);
   if (own === undefined) throw await missing(engine, group, place);
-  const [offsets, pending, store] = await Promise.all([
+  const [offsets, pending, store, scheduled] = await Promise.all([
     engine.groups.offsets(group),
     engine.groups.pending(group, place),
     engine.status(),
+    engine.log.scheduled(place),
   ]);
   const at = offsets.find((one) => one.topic === place.topic && one.partition === place.partition);
   const found = [
     ...(store.ready ? [] : [{ code: "store_unavailable", text: `the store cannot serve: ${store.reason}` }]),
     ...ownershipOf(view, own, brokerId, reader),
-    ...progressOf(at, pending),
+    ...fenceOf(own.fence),
+    ...(await progressOf(at, pending, (offset) => keyText(engine.log, place, offset, mayRead))),
   ];
   const conditions = [...found, ...readerOf(reader, at)];
   if (conditions.length === 0) conditions.push({ code: "moving", text: "records are being read and delivered" });
-  return [...conditions, ...readOnlyOf(store), ...lostOf(at)];
+  return [...conditions, ...scheduledOf(scheduled), ...readOnlyOf(store), ...lostOf(at)];
 }
 
 async function missing(engine: Engine, group: string, { topic, partition }: TopicPartition): Promise<GmqError> {
@@ -104,17 +122,94 @@ function sharedOf(
   return [{ code: "owner_elsewhere", text: `the group's consumers are at ${brokers}: ask there for their credit` }];
 }
 
-function progressOf(at: GroupPartitionOffsets | undefined, pending: readonly PendingEntry[]): GroupCondition[] {
+const fenceReasons: Readonly<Record<string, string>> = {
+  expired: "its session ran out",
+  replaced: "another session of the same member took over",
+  reset: "the group was reset",
+};
+
+/** The clocks of store and broker may differ: it is never told as later than now. */
+function fenceOf(fence: PartitionFence | undefined): GroupCondition[] {
+  if (fence === undefined) return [];
+  const agoMs = Math.max(0, Date.now() - fence.atMs);
+  if (agoMs >= fenceToldMs) return [];
+  const reason = fenceReasons[fence.reason] ?? fence.reason;
+  const text = `${fence.memberId} was fenced ${seconds(agoMs)} ago (${timeOf(fence.atMs)}): ${reason}; what it had not settled comes again, and what it still settles is refused`;
+  return [{ code: "fenced", text }];
+}
+
+function seconds(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.round(ms / 1_000)} s`;
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** What comes into the log later: nobody can read it yet. */
+function scheduledOf({ batches, nextInMs }: ScheduledBatches): GroupCondition[] {
+  if (nextInMs === undefined) return [];
+  const what = batches === 1 ? "1 record waits for its" : `${batches} records wait for their`;
+  const text = `${what} deliverAt, the next one is due in ${seconds(nextInMs)} (${timeOf(Date.now() + nextInMs)})`;
+  return [{ code: "scheduled", text }];
+}
+
+/** The key of a record as text, or what else there is to say of it; "" when the caller may not read it, and when the record has none or is gone. */
+async function keyText(
+  log: Pick<LogStore, "read">,
+  { topic, partition }: TopicPartition,
+  offset: bigint,
+  mayRead: boolean,
+): Promise<string> {
+  if (!mayRead) return "";
+  const { entries } = await log.read({
+    topic,
+    partition,
+    from: { offset },
+    entriesMax: 1,
+    bytesMax: limits.fetchBytesDefault,
+  });
+  const [entry] = entries;
+  if (entry === undefined) return "";
+  for await (const record of decodeEntry(entry)) {
+    if (record.offset === offset && record.key !== undefined) return ` (key ${shownKey(record.key)})`;
+  }
+  return "";
+}
+
+/** Text where it is UTF-8, else base64; cut to a bound. */
+function shownKey(key: Uint8Array): string {
+  const cut = key.length > keyBytesMax;
+  const suffix = cut ? ` … of ${key.length} bytes` : "";
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(key.subarray(0, keyBytesMax), { stream: cut });
+    return `${JSON.stringify(text)}${suffix}`;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return `base64 ${Buffer.from(key.subarray(0, keyBytesMax)).toString("base64")}${suffix}`;
+  }
+}
+
+async function progressOf(
+  at: GroupPartitionOffsets | undefined,
+  pending: readonly PendingEntry[],
+  keyOf: (offset: bigint) => Promise<string>,
+): Promise<GroupCondition[]> {
   if (at === undefined) return [];
   const found: GroupCondition[] = [];
   if (at.lagRecords === 0) return [{ code: "caught_up", text: `every record up to ${at.endOffset} is settled` }];
   const oldest = oldestUnsettled(pending);
   if (oldest === undefined) return found;
   const { offset, attempts, dueInMs } = oldest;
+  const key = attempts === 0 && dueInMs === 0 ? "" : await keyOf(offset);
   const failed = attempts === 0 ? "" : ` after ${attempts} failed attempts`;
   if (dueInMs > 0)
-    found.push({ code: "delayed", text: `offset ${offset} waits ${dueInMs} ms for its next attempt${failed}` });
-  else if (attempts > 0) found.push({ code: "retry_waiting", text: `offset ${offset} and its key wait${failed}` });
+    found.push({ code: "delayed", text: `offset ${offset}${key} waits ${dueInMs} ms for its next attempt${failed}` });
+  else if (attempts > 0)
+    found.push({
+      code: "retry_waiting",
+      text: `offset ${offset} and its key${key.replace("(key ", "(")} wait${failed}`,
+    });
   else {
     found.push({
       code: "in_flight",
@@ -144,7 +239,7 @@ function readerOf(reader: Dispatcher | undefined, at: GroupPartitionOffsets | un
       return [
         {
           code: "no_credit",
-          text: "the consumer has as much in flight as it allows: it settles nothing or reads slowly",
+          text: `the consumer has as much in flight as it allows${since(reader.noCreditSinceMs)}: it settles nothing or reads slowly`,
         },
       ];
     case "room":
@@ -154,6 +249,10 @@ function readerOf(reader: Dispatcher | undefined, at: GroupPartitionOffsets | un
     default:
       return [];
   }
+}
+
+function since(ms: number | undefined): string {
+  return ms === undefined ? "" : ` since ${timeOf(ms)} (${seconds(Math.max(0, Date.now() - ms))})`;
 }
 
 function oldestUnsettled(pending: readonly PendingEntry[]) {

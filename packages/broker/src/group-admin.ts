@@ -5,6 +5,8 @@ import { checkName, GmqError, limits } from "@gmq/protocol";
 import { type AdminService, PendingRecordSchema } from "@gmq/protocol/messages";
 import type { Engine, HeldEntry } from "@gmq/storage";
 import { groupToMessage, moveToMessage, resetFromMessage } from "@gmq/storage/wire";
+import { callerOf } from "./access/admin-access.js";
+import { mayReadTopic } from "./access/require.js";
 import type { Dispatchers } from "./dispatchers.js";
 import { explainGroup } from "./explain-group.js";
 
@@ -47,9 +49,11 @@ export function createGroupAdmin(engine: Engine, brokerId: string, dispatchers: 
       return { group: groupToMessage(await groups.resume({ group: checkName("group", group), topic })) };
     },
 
-    async explainGroup({ group, topic, partition }) {
+    async explainGroup({ group, topic, partition }, context) {
       const place = { topic: checkName("topic", topic), partition };
-      const conditions = await explainGroup(engine, brokerId, dispatchers.find(group, place), group, place);
+      const reader = dispatchers.find(group, place);
+      const mayRead = mayReadTopic(callerOf(context), topic);
+      const conditions = await explainGroup({ engine, brokerId, reader, mayRead }, group, place);
       return { conditions: conditions.map((condition) => ({ ...condition })) };
     },
   };

@@ -28,6 +28,8 @@ export interface Takers {
   readonly takeBack?: TakeBack;
   /** What is missing while nobody takes. */
   readonly lacks: "credit" | "room";
+  /** Since when nobody has any credit, by `Date.now()`; undefined while somebody has, and where nobody takes at all. */
+  readonly noCreditSinceMs: number | undefined;
 }
 
 /** The consumer's side of an assignment. */
@@ -61,6 +63,9 @@ export function onlyTaker({ credit, deliver, writable }: ConsumerSide): Takers {
     },
     get lacks() {
       return credit.open ? "room" : "credit";
+    },
+    get noCreditSinceMs() {
+      return credit.closedSinceMs;
     },
   };
 }

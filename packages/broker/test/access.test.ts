@@ -3,12 +3,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "@gmq/log";
+import { batchChecksum, encodeRecords } from "@gmq/protocol";
 import { AdminService, BrokerService, PendingAction } from "@gmq/protocol/messages";
 import { hashToken } from "@gmq/protocol/secrets";
 import { type Access, openAccess } from "@gmq/service";
 import { createNodeTransport, createServiceClient } from "@gmq/transport";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { RequestFrame } from "./harness/raw-session.js";
+import { batchOf, publishFrame, type RequestFrame } from "./harness/raw-session.js";
 import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
 
 const roles = {
@@ -123,6 +124,40 @@ describe("calls", () => {
       );
     expect(await say("theirs.there")).toBe(await say("theirs.none"));
     clients.close();
+  });
+
+  it("tell the key of a waiting record to who may read the topic", async () => {
+    await test.engine.topics.create("mine.a", { partitions: 1 });
+    const session = await test.session({ token: "token-of-all" });
+    const [assignmentId = 0] = await session.subscribe("mine.a", "mine.g", 1);
+    const records = encodeRecords([
+      { key: new TextEncoder().encode("secret"), value: new Uint8Array(3), timestampMs: 1 },
+    ]);
+    const batch = batchOf(["abc"], { records, crc32: batchChecksum(records), uncompressedBytes: records.length });
+    await session.askFor(publishFrame("mine.a", 0, batch), "published");
+    session.grant(1);
+    await expect.poll(async () => (await session.texts()).length).toBe(1);
+    await session.settle(assignmentId, 0, 0, { verb: "retry", inPlace: true });
+    await write({
+      ...roles,
+      nobody: [
+        { topics: ["mine*"], allow: ["publish"] },
+        { groups: ["mine*"], allow: ["consume"] },
+      ],
+    });
+    const said = async (role: Role): Promise<string | undefined> => {
+      const clients = clientsOf(role);
+      try {
+        const { conditions } = await clients.admin.explainGroup({ topic: "mine.a", group: "mine.g", partition: 0 });
+        return conditions.find(({ code }) => code === "retry_waiting")?.text;
+      } finally {
+        clients.close();
+      }
+    };
+    await expect
+      .poll(() => said("nobody").catch(() => ""), { timeout: 15_000 })
+      .toBe("offset 0 and its key wait after 1 failed attempts");
+    for (const role of ["consumer", "admin"] as const) expect(await said(role)).toContain('its key ("secret") wait');
   });
 
   it("list what the caller may see", async () => {

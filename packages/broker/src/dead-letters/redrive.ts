@@ -43,7 +43,7 @@ const fetchRecordsMax = 1_000;
 
 /**
  * Redrives, and tells counts as it goes; the last frame is `done`.
- * @throws GmqError `invalid_argument`, `invalid_name`, `topic_not_found`, `conflict`, and the store's errors: what was moved before is told and stays moved
+ * @throws GmqError `invalid_argument`, `invalid_name`, `topic_not_found`, `partition_not_found`, `conflict`, and the store's errors: what was moved before is told and stays moved
  */
 export async function* redrive(
   context: RedriveContext,
@@ -62,6 +62,17 @@ export async function* redrive(
   const redrivesMax = request.redrivesMax === 0 ? redrivesMaxDefault : request.redrivesMax;
   const isDiscard = request.action === RedriveAction.DISCARD;
   const source = await findDeadLetterTopic(engine.topics, topic, group);
+  const missing = request.selected.find(({ partition }) => partition >= source.config.partitions);
+  if (missing !== undefined) {
+    throw new GmqError(
+      "partition_not_found",
+      `the dead-letter topic ${source.name} has no partition ${missing.partition}`,
+      {
+        field: "selected.partition",
+        limit: `0 to ${source.config.partitions - 1}`,
+      },
+    );
+  }
   const origin = await engine.topics.get(topic);
   if (origin === undefined && !isDiscard)
     throw new GmqError("topic_not_found", `there is no topic ${topic} to redrive to`, { field: "topic" });

@@ -113,6 +113,9 @@ export function createSharedPartition(context: SharedPartitionContext, claim: Cl
         get waitsFor() {
           return dispatcher.waitsFor;
         },
+        get noCreditSinceMs() {
+          return consumer.credit.closedSinceMs;
+        },
         pump: dispatcher.pump,
         signal: dispatcher.signal,
         look: dispatcher.look,
@@ -226,6 +229,14 @@ function turnsOf(places: Set<Place>, passedOver: Set<Place>, leave: (place: Plac
           if (!places.has(holder)) leave(holder);
         };
       },
+    },
+    get noCreditSinceMs() {
+      const since = [...places].map(({ consumer }) => consumer.credit.closedSinceMs);
+      // The last one whose credit ran out left nobody.
+      return since.reduce(
+        (latest, ms) => (latest === undefined || ms === undefined ? undefined : Math.max(latest, ms)),
+        since[0],
+      );
     },
   };
 }
