@@ -16,6 +16,15 @@ export function oneOf(field: string, value: string, allowed: readonly string[]):
   throw new GmqError("invalid_argument", `${field} is ${shown(value)}`, { field, limit: allowed.join(", ") });
 }
 
+/** What has to be there at all, whatever its fields are. @throws GmqError `invalid_argument` */
+export function checkObject(field: string, value: unknown): void {
+  if (typeof value === "object" && value !== null) return;
+  throw new GmqError("invalid_argument", `${field} is ${value === null ? "null" : `of type ${typeof value}`}`, {
+    field,
+    limit: "an object",
+  });
+}
+
 /** A partition's number; how many there are the broker knows. @throws GmqError `invalid_argument` */
 export function checkPartition(field: string, partition: number): void {
   inRange(field, partition, 0, 0xffff_ffff);

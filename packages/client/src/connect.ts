@@ -1,7 +1,7 @@
 import { GmqError } from "@gmq/protocol";
 import type { TlsClientOptions } from "@gmq/transport/frames";
 import { type Admin, createAdmin } from "./admin.js";
-import { inRange } from "./checked-values.js";
+import { checkObject, inRange } from "./checked-values.js";
 import type { ConsumerOptions } from "./consumer-options.js";
 import { type Instrumentation, instrumentHandler, instrumentProducer } from "./instrumentation.js";
 import { createLink } from "./link.js";
@@ -121,6 +121,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     },
     subscribe(topic, subscribeOptions, handler) {
       assertOpen();
+      checkObject("options", subscribeOptions);
       if (typeof handler !== "function") {
         throw new GmqError("invalid_argument", `the handler is of type ${typeof handler}`, {
           field: "handler",
@@ -136,11 +137,14 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
       open.add(drain);
       return subscription;
     },
-    messages(topic, { signal: stop, ...consumerOptions }) {
+    messages(topic, options) {
+      checkObject("options", options);
+      const { signal: stop, ...consumerOptions } = options;
       return readMessages(gmq.consumer(topic, consumerOptions), stop);
     },
     consumer(topic, consumerOptions) {
       assertOpen();
+      checkObject("options", consumerOptions);
       const drain = (): Promise<void> => consumer.close();
       const consumer = createConsumer(link, topic, consumerOptions, () => open.delete(drain));
       open.add(drain);

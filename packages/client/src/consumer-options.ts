@@ -3,7 +3,10 @@ import { type StartPositionSchema, SubscriptionMode } from "@gmq/protocol/messag
 import { checkName, GmqError, isTopicPattern, limits, topicPattern } from "@gmq/protocol/portable";
 import { checkOffset, inRange, momentMs, oneOf } from "./checked-values.js";
 
-/** Where a NEW group begins; a group that exists goes on where it is. */
+/**
+ * Where a NEW group begins; a group that exists goes on where it is. An offset means each partition of the topic: before the first kept record it means that one, past the end the
+ * end (`latest`). A reset to an offset past the end is refused.
+ */
 export type Start = "earliest" | "latest" | { readonly offset: bigint } | { readonly timestamp: Date | number };
 
 /** What every kind of consumer takes. */

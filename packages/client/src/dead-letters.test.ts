@@ -45,6 +45,9 @@ const text = new TextDecoder();
 const textOf = ({ value }: { readonly value: unknown }): string => text.decode(value as Uint8Array);
 const quick = { backoff: { initialMs: 1, maxMs: 2 } };
 
+const typed = (): ReturnType<typeof topic<z.ZodObject<{ n: z.ZodNumber }>>> =>
+  topic(name, { value: z.object({ n: z.number() }) });
+
 async function send(values: readonly string[], key = "k"): Promise<void> {
   await using producer = gmq.producer();
   for (const value of values) await producer.send(name, { key, value, headers: { trace: `t-${value}` } });
@@ -150,9 +153,6 @@ describe("giving up", () => {
 });
 
 describe("values that do not fit the schema", () => {
-  const typed = (): ReturnType<typeof topic<z.ZodObject<{ n: z.ZodNumber }>>> =>
-    topic(name, { value: z.object({ n: z.number() }) });
-
   it("go to the dead-letter topic by default", async () => {
     await send(['{"n":1}', '{"n":"x"}', "no json", '{"n":2}']);
     const seen: number[] = [];
@@ -195,6 +195,32 @@ describe("values that do not fit the schema", () => {
     await expect(consumer.receive({ timeoutMs: 5_000 })).rejects.toMatchObject({ code: "schema_invalid" });
     expect(await lag()).toBe(1n);
     expect(await open()).toBe(0n);
+  });
+});
+
+describe("what is given up without a word", () => {
+  it("gets a reason, and an error text that names the fields that do not fit", async () => {
+    await send(["{}", '{"n":1}']);
+    const subscription = gmq.subscribe(typed(), { group: "g" }, () => {
+      throw new Reject("");
+    });
+    await expect.poll(() => open(), { timeout: 15_000 }).toBe(2n);
+    await subscription.drain();
+    const { letters } = await gmq.admin.deadLetters(name, { group: "g" });
+    expect(letters.map(({ reason }) => reason).sort()).toEqual(["rejected", "schema invalid"]);
+    expect(letters.find(({ reason }) => reason === "schema invalid")?.errorText).toContain("value.n: ");
+  });
+
+  it("is redriven from a place that is there, or refused by field", async () => {
+    await send(["a"]);
+    await consume(() => true, 1);
+    const selected = [{ partition: 2, offset: 0n }];
+    await expect(gmq.admin.redrive(name, { group: "g", selected })).rejects.toMatchObject({
+      code: "partition_not_found",
+      field: "selected.partition",
+      limit: "0 to 1",
+    });
+    expect(await open()).toBe(1n);
   });
 });
 

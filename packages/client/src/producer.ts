@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { type EncodableRecord, GmqError, limits } from "@gmq/protocol";
 import { createByteBudget } from "./byte-budget.js";
 import { bounded, type CallOptions } from "./call-options.js";
-import { checkTimeout } from "./checked-values.js";
+import { checkObject, checkTimeout } from "./checked-values.js";
 import type { Link } from "./link.js";
 import { createOutbox } from "./outbox.js";
 import { createPartitionAccumulator, type PartitionAccumulator, type RecordWaiter } from "./partition-accumulator.js";
@@ -159,6 +159,7 @@ export function createProducer(
     waiterOf: (partition: number) => RecordWaiter,
   ): Promise<void> | undefined {
     const { name, codec } = topicOf(like);
+    checkObject("record", record);
     const value = codec.encode(record.value);
     if (waitingAdd === undefined && !(value instanceof Promise)) {
       const partitions = topics.peek(name);

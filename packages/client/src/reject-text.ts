@@ -6,6 +6,8 @@ export const rejectReasons = {
   maxAttempts: "max attempts",
   handBacks: "hand backs exceeded",
   invalid: "schema invalid",
+  /** The handler named no reason. */
+  unnamed: "rejected",
 } as const;
 
 /** What becomes of a record that is given up. */
@@ -19,7 +21,7 @@ export interface Rejection {
 export function rejection(reason: string, error: unknown): Rejection {
   return {
     verb: "reject",
-    reason: cutText(reason, limits.rejectReasonBytesMax),
+    reason: cutText(reason === "" ? rejectReasons.unnamed : reason, limits.rejectReasonBytesMax),
     errorText: cutText(errorText(error), limits.rejectErrorTextBytesMax),
   };
 }

@@ -1,5 +1,6 @@
 import { GmqError } from "@gmq/protocol/portable";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { checkObject } from "./checked-values.js";
 
 /** How values of a topic become bytes and back. */
 export interface ValueCodec<In, Out = In> {
@@ -41,11 +42,11 @@ export function topic(
   return { name, codec: "~standard" in value ? schemaCodec(value) : value };
 }
 
-/** The topic behind a topic or a name. */
+/** The topic behind a topic or a name. @throws GmqError `invalid_argument` when it is neither */
 export function topicOf<In, Out>(like: TopicLike<In, Out>): Topic<In, Out> {
-  return typeof like === "string"
-    ? ({ name: like, codec: rawCodec } as Topic<unknown, unknown> as Topic<In, Out>)
-    : like;
+  if (typeof like === "string") return { name: like, codec: rawCodec } as Topic<unknown, unknown> as Topic<In, Out>;
+  checkObject("topic", like);
+  return like;
 }
 
 const utf8 = new TextEncoder();
@@ -89,10 +90,13 @@ function outputOf(result: StandardSchemaV1.Result<unknown>): unknown {
 }
 
 function invalid(issues: readonly StandardSchemaV1.Issue[]): GmqError {
-  const first = issues[0];
-  const path = (first?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-  const field = path === "" ? "value" : `value.${path}`;
-  return new GmqError("schema_invalid", issues.map(({ message }) => message).join("; "), { field, cause: issues });
+  const [first] = issues;
+  const text = issues.map((issue) => `${fieldOf(issue)}: ${issue.message}`).join("; ");
+  return new GmqError("schema_invalid", text, { field: first === undefined ? "value" : fieldOf(first), cause: issues });
+}
+
+function fieldOf({ path = [] }: StandardSchemaV1.Issue): string {
+  return ["value", ...path.map((part) => String(typeof part === "object" ? part.key : part))].join(".");
 }
 
 function toJson(value: unknown): Uint8Array {

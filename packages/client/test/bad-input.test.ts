@@ -50,6 +50,26 @@ describe("subscribe", () => {
     }
   });
 
+  it("without options, or a topic", async () => {
+    const none = wrong(undefined);
+    const ways: readonly (() => unknown)[] = [
+      () => gmq.subscribe("t", none, none),
+      () => gmq.subscribe("t", none, () => undefined),
+      () => gmq.consumer("t", none),
+      () => gmq.messages("t", none),
+    ];
+    for (const way of ways) {
+      expect(way).toThrowError(
+        expect.objectContaining({ code: "invalid_argument", field: "options", limit: "an object" }),
+      );
+    }
+    for (const topics of [none, wrong(null), wrong(7)]) {
+      expect(() => gmq.subscribe(topics, { group: "g" }, () => undefined)).toThrowError(
+        expect.objectContaining({ code: "invalid_argument", field: "topic" }),
+      );
+    }
+  });
+
   it("without a handler", () => {
     expect(() => gmq.subscribe("t", { group: "g" }, wrong(undefined))).toThrowError(
       expect.objectContaining({ code: "invalid_argument", field: "handler", limit: "a function" }),
@@ -111,6 +131,19 @@ it.each<[string, string, () => Promise<unknown>]>([
 ])("%s is refused for its %s", async (_call, field, run) => {
   const limit: unknown = expect.stringMatching(/.+/);
   await expect(run()).rejects.toMatchObject({ code: "invalid_argument", field, limit });
+});
+
+it("a send without a record, or a topic, names it", async () => {
+  await using producer = gmq.producer();
+  for (const record of [undefined, null, "text"]) {
+    const refused = { code: "invalid_argument", field: "record", limit: "an object" };
+    await expect(producer.send("t", wrong(record))).rejects.toMatchObject(refused);
+    expect(await producer.sendBatch("t", [wrong(record)])).toMatchObject([{ ok: false, error: refused }]);
+  }
+  await expect(producer.send(wrong(undefined), { value: "v" })).rejects.toMatchObject({
+    code: "invalid_argument",
+    field: "topic",
+  });
 });
 
 it("a verdict that is none is refused, and the record can still be settled", async () => {

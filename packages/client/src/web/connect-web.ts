@@ -4,6 +4,7 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { BrokerService } from "@gmq/protocol/messages";
 import { GmqError, limits } from "@gmq/protocol/portable";
 import type { CallOptions } from "../call-options.js";
+import { checkObject } from "../checked-values.js";
 import { pause } from "../pause.js";
 import { type TopicLike, topicOf } from "../topic.js";
 import type { TopicsLike } from "../topic-list.js";
@@ -100,6 +101,7 @@ export function connect(options: WebConnectOptions = {}): WebGmq {
     async send(like, record, { signal, timeoutMs = sendTimeoutMsDefault } = {}) {
       assertOpen();
       const { name, codec } = topicOf(like);
+      checkObject("record", record);
       const { key, headers, partition, deliverAt, dedupeId = randomId() } = record;
       const request = {
         topic: name,
@@ -133,6 +135,13 @@ export function connect(options: WebConnectOptions = {}): WebGmq {
     },
     subscribe(topics, subscribeOptions, handler) {
       assertOpen();
+      checkObject("options", subscribeOptions);
+      if (typeof handler !== "function") {
+        throw new GmqError("invalid_argument", `the handler is of type ${typeof handler}`, {
+          field: "handler",
+          limit: "a function",
+        });
+      }
       const subscription = createWebSubscription(client, topics, subscribeOptions, handler, () =>
         open.delete(subscription),
       );
