@@ -208,6 +208,14 @@ function turnsOf(places: Set<Place>, passedOver: Set<Place>, leave: (place: Plac
     get lacks() {
       return [...places].some(({ paused, consumer }) => !paused && consumer.credit.open) ? "room" : "credit";
     },
+    get noCreditSinceMs() {
+      const since = [...places].map(({ consumer }) => consumer.credit.closedSinceMs);
+      // The last one whose credit ran out left nobody.
+      return since.reduce(
+        (latest, ms) => (latest === undefined || ms === undefined ? undefined : Math.max(latest, ms)),
+        since[0],
+      );
+    },
     takeBack: {
       refusal(offset) {
         const holder = holderOf(offset);
@@ -229,14 +237,6 @@ function turnsOf(places: Set<Place>, passedOver: Set<Place>, leave: (place: Plac
           if (!places.has(holder)) leave(holder);
         };
       },
-    },
-    get noCreditSinceMs() {
-      const since = [...places].map(({ consumer }) => consumer.credit.closedSinceMs);
-      // The last one whose credit ran out left nobody.
-      return since.reduce(
-        (latest, ms) => (latest === undefined || ms === undefined ? undefined : Math.max(latest, ms)),
-        since[0],
-      );
     },
   };
 }
