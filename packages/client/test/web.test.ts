@@ -101,6 +101,15 @@ it("answers with typed errors", async () => {
     code: "partition_not_found",
   });
   expect(() => web.subscribe("t", { group: "a/b" }, () => undefined)).toThrow(GmqError);
+  const none = undefined as never;
+  await expect(web.send("t", none)).rejects.toMatchObject({ code: "invalid_argument", field: "record" });
+  await expect(web.send(none, { value: "x" })).rejects.toMatchObject({ code: "invalid_argument", field: "topic" });
+  for (const [run, field] of [
+    [() => web.subscribe("t", none, none), "options"],
+    [() => web.subscribe("t", { group: "g" }, none), "handler"],
+  ] as const) {
+    expect(run).toThrowError(expect.objectContaining({ code: "invalid_argument", field }));
+  }
   expect(() => connect({ broker: "nowhere" })).toThrow(/nowhere/);
   const nowhere = connect({ broker: "http://127.0.0.1:9" });
   await expect(nowhere.send("t", { key: "k", value: "x" }, { timeoutMs: 300 })).rejects.toMatchObject({
