@@ -171,6 +171,13 @@ describe.each([
     });
     await expect.poll(() => attempts, { timeout: 15_000 }).toBeGreaterThan(2);
     await expect.poll(() => codes(), { timeout: 15_000 }).toContain("retry_waiting");
+    const text = async (code: string): Promise<string> =>
+      (await gmq.admin.explain(group, target, 0)).find((condition) => condition.code === code)?.text ?? "";
+    await using producer = gmq.producer();
+    await producer.send(target, { partition: 0, value: "later", deliverAt: Date.now() + 3_600_000 });
+    expect(await text("scheduled")).toMatch(/^1 record waits for its deliverAt/);
+    await gmq.admin.resetGroup(group, { topic: target, to: "earliest" });
+    expect(await text("fenced")).toMatch(/^member-.* was fenced .*the group was reset/);
   }, 60_000);
 
   it("refuses what it must, by name", async () => {
