@@ -90,7 +90,8 @@ it("comes back by itself when its broker was away, and says so", async () => {
   await stage.gmq.restartBroker();
   await expect.poll(() => statuses).toEqual(["connected", "disconnected", "connected"]);
   await stage.gmq.producer().send("back", { value: "2", key: "k" });
-  await expect.poll(() => seen).toEqual([1, 2]);
+  // The first one's ack may have gone down with the broker: then it comes again.
+  await expect.poll(() => [...new Set(seen)]).toEqual([1, 2]);
   await app.close();
   expect(statuses.at(-1)).toBe("closed");
 });

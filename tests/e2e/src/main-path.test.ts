@@ -119,7 +119,7 @@ describe.each([
     });
     await expect(gmq.admin.createTopic("ok2", { partitions: 5_000 })).rejects.toMatchObject({
       code: "invalid_argument",
-      field: "config.partitions",
+      field: "partitions",
     });
     await expect(gmq.admin.describeTopic("missing")).rejects.toMatchObject({ code: "topic_not_found" });
     expect(await producer.send("ok", { value: "x" })).toMatchObject({ offset: 0n });
