@@ -56,13 +56,18 @@ export function createFollows(fetch: GroupStore["fetch"], signals: SignalHub): F
   let count = 0;
 
   const unsubscribe = signals.subscribe((signal: Signal) => {
-    if (signal.kind === "resync") for (const there of byPlace.values()) for (const follow of there) look(follow);
+    if (signal.kind === "resync") {
+      // Another server, perhaps, which has lost the ends of the logs.
+      heardEnds.clear();
+      for (const there of byPlace.values()) for (const follow of there) look(follow);
+    }
     // Deleted, perhaps, or made again. An end that is forgotten with it costs the time of a safety look.
     if (signal.kind === "topic") forgetEnds(`${signal.topic}/`);
     if (signal.kind !== "partition") return;
     const { endOffset } = signal;
     const place = placeOf(signal);
-    heardEnds.set(place, endOffset);
+    // What this process told itself of its own append is ahead of the echoes of earlier ones.
+    if (endOffset > (heardEnds.get(place) ?? 0n)) heardEnds.set(place, endOffset);
     const there = byPlace.get(place);
     if (there === undefined) return;
     for (const follow of there) {

@@ -210,10 +210,14 @@ describe("a connection that breaks", () => {
   it("loses and doubles nothing while clients are killed under load", async () => {
     const engine = await openWithTopic();
     let killing = true;
+    let rounds = 0;
     const killer = (async () => {
       while (killing) {
+        const before = rounds;
         await control.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        // On a busy machine a connection takes longer than this to be made: none would ever live.
+        do await new Promise((resolve) => setTimeout(resolve, 15));
+        while (killing && rounds === before);
       }
     })();
     const acknowledged: bigint[] = [];
@@ -224,6 +228,7 @@ describe("a connection that breaks", () => {
         if (result.ok) acknowledged.push(result.firstOffset);
         else refused++;
       }
+      rounds++;
     }
     killing = false;
     await killer;
