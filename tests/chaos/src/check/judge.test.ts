@@ -81,6 +81,20 @@ test("a shared group has no order and no owners, and still nobody gets what anot
   expect(shared((history) => takeOver(history, 40))).toEqual(["delivered"]);
 });
 
+test("what a store that lost its tail had taken may be told later, and nothing else", () => {
+  const lost = (sentAt: number): string[] =>
+    changed((history) => {
+      history["run"] = without(history["run"], (event) => event.e === "kept" && event.offset === 2);
+      history["run"].push(fault("fail-over", 40, 45, 5));
+      history["p1"] = without(history["p1"], (event) => "id" in event && event.id === "p1.2");
+      history["p1"].push({ e: "send", at: sentAt, id: "p1.2", topic: "t", key: "k", seq: 2 });
+      history["p1"].push({ e: "stored", at: 900, id: "p1.2", duplicate: false, ...at(2) });
+      history["c1"] = without(history["c1"], (event) => "offset" in event && event.offset === 2);
+    });
+  expect(lost(38)).toEqual([]);
+  expect(lost(30)).toContain("acked-is-kept");
+});
+
 test("a history that keeps every promise passes", () => {
   expect(broken(goodHistory())).toEqual([]);
 });

@@ -1,5 +1,5 @@
 /** What the final read of the log is judged by: acked-is-kept, stored-once, and the order of what is stored. */
-import { type Kept, type Model, mayBeForgotten, placeName, purgedTo } from "./model.ts";
+import { ackMayBeForgotten, type Kept, type Model, placeName, purgedTo, type Sent } from "./model.ts";
 import type { Violation } from "./violation.ts";
 
 /** acked-is-kept: what `send` resolved for is in the log, where it was said to be. */
@@ -12,13 +12,13 @@ export function ackedIsKept({ sent, kept, ...rest }: Model): Violation[] {
     if (call.outcome?.as !== "stored") continue;
     if (call.place === undefined) {
       // Its place is not known: a purge may have had it.
-      if (!ids.has(call.id) && model.purges.length === 0 && !mayBeForgotten(model, call.outcome.at))
+      if (!ids.has(call.id) && model.purges.length === 0 && !ackMayBeForgotten(model, call))
         broken.push({ promise: "acked-is-kept", text: `${call.id} was taken for later and never came into the log` });
       continue;
     }
     if (call.place.offset < purgedTo(model, call.place)) continue;
     const found = places.get(placeName(call.place));
-    if (found === call.id || mayBeForgotten(model, call.outcome.at)) continue;
+    if (found === call.id || ackMayBeForgotten(model, call)) continue;
     broken.push({
       promise: "acked-is-kept",
       text: `${call.id} was acknowledged at ${placeName(call.place)}, where ${found === undefined ? "nothing" : found} is`,
@@ -41,14 +41,15 @@ export function storedOnce({ kept, sent, ...rest }: Model): Violation[] {
       });
     byId.set(record.id, record);
   }
-  const acked = new Map<string, { readonly id: string; readonly at: number }>();
-  for (const { id, place, outcome } of sent.values()) {
+  const acked = new Map<string, Sent>();
+  for (const call of sent.values()) {
+    const { id, place, outcome } = call;
     if (place === undefined || outcome === undefined) continue;
     const name = placeName(place);
     const other = acked.get(name);
-    if (other !== undefined && !mayBeForgotten(model, other.at) && !mayBeForgotten(model, outcome.at))
+    if (other !== undefined && !ackMayBeForgotten(model, other) && !ackMayBeForgotten(model, call))
       broken.push({ promise: "stored-once", text: `${other.id} and ${id} were both acknowledged at ${name}` });
-    acked.set(name, { id, at: outcome.at });
+    acked.set(name, call);
   }
   return broken;
 }

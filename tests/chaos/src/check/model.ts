@@ -249,6 +249,11 @@ export function mayBeForgotten({ faults }: Model, at: number): boolean {
   return faults.some(({ at: faultAt, until, lossMs }) => lossMs !== undefined && at >= faultAt - lossMs && at <= until);
 }
 
+/** The same for a record that was acknowledged: by its sending too, as the answer may have been on its way while the store that gave it was lost. */
+export function ackMayBeForgotten(model: Model, { at, outcome }: Sent): boolean {
+  return mayBeForgotten(model, at) || (outcome !== undefined && mayBeForgotten(model, outcome.at));
+}
+
 /** The offset below which purges took everything, 0 when there was none. */
 export function purgedTo({ purges }: Model, place: { readonly topic: string; readonly partition: number }): number {
   return purges.reduce(
