@@ -64,7 +64,8 @@ export function createSharedPartition(context: SharedPartitionContext, claim: Cl
       const again = new Set(outcome.filter(({ error }) => error.retryable).map(({ firstOffset }) => firstOffset));
       holdAgain(
         place,
-        held.filter(({ firstOffset }) => again.has(firstOffset)),
+        // A retry that had to be said twice comes again all the same, to anybody: only whether it was counted is not known.
+        held.filter(({ firstOffset, verb }) => verb !== "retry" && again.has(firstOffset)),
       );
       return [...refusals, ...outcome];
     } catch (error) {
