@@ -16,6 +16,7 @@ import type { Dispatchers } from "./dispatchers.js";
 import { createGroupAdmin } from "./group-admin.js";
 import type { Memberships } from "./membership.js";
 import { checkGroup, recordMessage } from "./messages.js";
+import type { BrokerLoad } from "./meter.js";
 import { settlePending } from "./settle-pending.js";
 import { createTopicAdmin } from "./topic-admin.js";
 
@@ -24,7 +25,7 @@ export interface BrokerFacts {
   readonly brokerId: string;
   readonly version: string;
   readonly defaultPartitions: number;
-  sessions(): number;
+  load(): BrokerLoad;
   uptimeMs(): number;
 }
 
@@ -82,16 +83,20 @@ export function createAdmin(
     redrive: (request, { signal }) => redrive({ engine, memberships, brokerId: facts.brokerId }, request, signal),
     async getStatus() {
       const store = await engine.status();
+      const { sessions, publishedBytes, deliveredRecords, deliveredBytes } = facts.load();
       return {
         brokerId: facts.brokerId,
         version: facts.version,
-        sessions: facts.sessions(),
+        sessions,
         uptimeMs: BigInt(Math.round(facts.uptimeMs())),
         storeEngine: store.engine,
         storeReady: store.ready,
         storeReason: store.reason,
         durability: store.durability,
         storeDetails: { ...store.details },
+        publishedBytes: BigInt(publishedBytes),
+        deliveredRecords: BigInt(deliveredRecords),
+        deliveredBytes: BigInt(deliveredBytes),
       };
     },
   };

@@ -93,11 +93,11 @@ export function createBroker(options: BrokerOptions): Broker {
     defaultPartitions,
     topicsMax: bounds.topicsAutoCreatedMax,
   });
-  const publish = createPublish(engine.log, topics, bounds);
+  const meter = createMeter();
+  const publish = createPublish(engine.log, topics, bounds, meter);
   const memberships = createMemberships(engine.groups, logger);
   const dispatchers = createDispatchers(options.safetyIntervalMs ?? limits.safetyIntervalMsDefault);
   const patterns = createTopicPatterns(engine.topics, logger);
-  const meter = createMeter();
   const reading = {
     memberships,
     dispatchers,
@@ -122,13 +122,14 @@ export function createBroker(options: BrokerOptions): Broker {
     dispatchers.signal(signal);
   });
   const sessions = new Set<Session>();
+  const load = (): BrokerLoad => readMeter(meter, sessions.size);
   const gatewayPublish = createGatewayPublish(topics, publish, bounds);
   const gatewayConsume = createGatewayConsume(subscriptions, brokerId);
   const facts = {
     brokerId,
     version,
     defaultPartitions,
-    sessions: () => sessions.size,
+    load,
     uptimeMs: () => performance.now() - startedMs,
   };
   let draining = false;
@@ -187,7 +188,7 @@ export function createBroker(options: BrokerOptions): Broker {
     get sessionCount() {
       return sessions.size;
     },
-    load: () => readMeter(meter, sessions.size),
+    load,
     drain,
     async close() {
       await drain(0);

@@ -7,6 +7,8 @@ interface MeteredSubscription {
 
 /** What the stages of a broker count: plain numbers that they add to, once per frame, delivery or error. */
 export interface Meter {
+  /** Of batches that the store took, as they came. */
+  publishedBytes: number;
   deliveredRecords: number;
   deliveredBytes: number;
   publishBytesInFlight: number;
@@ -29,6 +31,8 @@ export interface BrokerLoad {
   /** Of batches that wait for the store. */
   readonly publishBytesInFlight: number;
   readonly requestsInFlight: number;
+  /** Since the start: of batches that the store took, as they came. */
+  readonly publishedBytes: number;
   /** Since the start, redeliveries included. */
   readonly deliveredRecords: number;
   readonly deliveredBytes: number;
@@ -39,6 +43,7 @@ export interface BrokerLoad {
 /** Makes a meter at zero. */
 export function createMeter(): Meter {
   return {
+    publishedBytes: 0,
     deliveredRecords: 0,
     deliveredBytes: 0,
     publishBytesInFlight: 0,
@@ -63,7 +68,7 @@ export function readMeter(meter: Meter, sessions: number): BrokerLoad {
     creditBytes += subscription.creditBytes;
     heldRecords += subscription.heldRecords();
   }
-  const { deliveredRecords, deliveredBytes, publishBytesInFlight, requestsInFlight } = meter;
+  const { publishedBytes, deliveredRecords, deliveredBytes, publishBytesInFlight, requestsInFlight } = meter;
   return {
     sessions,
     subscriptions: meter.subscriptions.size,
@@ -72,6 +77,7 @@ export function readMeter(meter: Meter, sessions: number): BrokerLoad {
     heldRecords,
     publishBytesInFlight,
     requestsInFlight,
+    publishedBytes,
     deliveredRecords,
     deliveredBytes,
     errors: new Map(meter.errors),

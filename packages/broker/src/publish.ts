@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { codecNumbers, GmqError, limits } from "@gmq/protocol";
 import type { AppendOutcome, LogBatch, LogStore, PartitionAppend, TopicInfo } from "@gmq/storage";
 import type { BrokerLimits } from "./broker-limits.js";
+import type { Meter } from "./meter.js";
 import type { TopicCache } from "./topic-cache.js";
 import { createTurn } from "./turn.js";
 
@@ -22,7 +23,7 @@ export type Publish = (topic: string, batches: readonly PartitionBatch[]) => Pro
 const knownCodecs: ReadonlySet<number> = new Set(Object.values(codecNumbers));
 
 /** Makes the publish path over a log. */
-export function createPublish(log: LogStore, topics: TopicCache, bounds: BrokerLimits): Publish {
+export function createPublish(log: LogStore, topics: TopicCache, bounds: BrokerLimits, meter: Meter): Publish {
   const append = createTurn<PartitionAppend, AppendOutcome[]>((appends) => log.append(appends));
 
   async function publishTo(info: TopicInfo, batches: readonly PartitionBatch[]): Promise<AppendOutcome[]> {
@@ -45,7 +46,9 @@ export function createPublish(log: LogStore, topics: TopicCache, bounds: BrokerL
           own.map((): AppendOutcome => ({ ok: false, error: GmqError.from(error) })),
         );
         indexes.forEach((index, at) => {
-          outcomes[index] = stored[at] as AppendOutcome;
+          const outcome = stored[at] as AppendOutcome;
+          outcomes[index] = outcome;
+          if (outcome.ok) meter.publishedBytes += (own[at] as LogBatch).records.length;
         });
         await throttle(stored);
       }),

@@ -120,6 +120,34 @@ describe("records", () => {
     ]);
   });
 
+  it("have no key when the field is blank, and an empty one only when that is said", async () => {
+    const produce = async (): Promise<Uint8Array | undefined> => {
+      await page.getByRole("button", { name: "Produce", exact: true }).click();
+      const link = await page.getByRole("link", { name: /^partition \d+, offset/ }).textContent();
+      const [, partition, offset] = /partition (\d+), offset (\d+)/.exec(link ?? "") ?? [];
+      const from = { offset: BigInt(offset ?? -1) };
+      const { records } = await stage.seed.gmq.admin.browse("empty", { partition: Number(partition), from, limit: 1 });
+      expect(Buffer.from(records[0]?.value ?? []).toString()).toBe("blank");
+      return records[0]?.key;
+    };
+    const key = page.getByLabel("Key", { exact: true });
+    const noKey = page.getByLabel("no key");
+    await page.goto(stage.url("/topics/empty/produce"));
+    await page.getByLabel("Value", { exact: true }).fill("blank");
+    expect(await noKey.isChecked()).toBe(true);
+    await page.getByText("one partition after the other").waitFor();
+    expect(await produce()).toBeUndefined();
+
+    await page.reload();
+    await page.getByLabel("Value", { exact: true }).fill("blank");
+    await key.fill("typed");
+    expect(await noKey.isChecked()).toBe(false);
+    await key.fill("");
+    expect(await noKey.isChecked()).toBe(true);
+    await noKey.uncheck();
+    expect(await produce()).toHaveLength(0);
+  });
+
   it("are produced again, byte by byte", async () => {
     await page.goto(stage.url("/topics/odd-values/messages?sel=0-3"));
     await page.getByRole("link", { name: "Produce again…" }).click();

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { waitUntil } from "@gmq/e2e/harness/wait-until";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { call } from "./checks/calls.js";
 import { parseCsv } from "./checks/csv.js";
 import { bigNumber, hostileText } from "./stage/seed.js";
 import { type Stage, setStage } from "./stage/stage.js";
@@ -61,6 +62,55 @@ it("sums up the cluster on the overview", async () => {
   await page.getByRole("link", { name: /Behind without members\s*1/ }).click();
   await page.waitForURL(/\/groups\?only=memberless/);
   await page.getByRole("heading", { level: 1, name: /Groups/ }).waitFor();
+});
+
+it("tells records and bytes in and out per second, of the cluster and of each broker", async () => {
+  const status = () =>
+    call<{ publishedBytes: string; deliveredRecords: string; deliveredBytes: string }>(
+      stage.services.adminUrl,
+      "AdminService/GetStatus",
+      {},
+    );
+  const before = await status();
+  await page.goto(stage.url("/"));
+  const figure = (name: string) => page.getByRole("link", { name: new RegExp(`^${name}`) });
+  const rates = async (name: string): Promise<readonly number[]> => {
+    const text = (await figure(name).textContent()) ?? "";
+    const [, records, bytes, unit] = /([\d.,]+)records\/s · ([\d.,]+) ([KM]?B)\/s/.exec(text) ?? [];
+    const scale = { B: 1, KB: 1_000, MB: 1_000_000 }[unit ?? "B"] ?? 1;
+    return [Number(records?.replaceAll(",", "")), Number(bytes?.replaceAll(",", "")) * scale];
+  };
+  const producer = stage.seed.gmq.producer();
+  const value = "b".repeat(20_000);
+  let sent = 0;
+  try {
+    // Each record has 20,000 bytes, and group "billing" consumes it at once.
+    await waitUntil("records and bytes, in and out", async () => {
+      await producer.send("orders", { key: `rate-${sent}`, value: `${value}${sent++}` });
+      const [[recordsIn = 0, bytesIn = 0], [recordsOut = 0, bytesOut = 0]] = [
+        await rates("Published"),
+        await rates("Delivered"),
+      ];
+      return recordsIn > 0 && bytesIn > 0 && recordsOut > 0 && bytesOut > 0;
+    });
+    await waitUntil("a broker's own bytes", async () => {
+      await producer.send("orders", { key: `rate-${sent}`, value: `${value}${sent++}` });
+      const cells = await cellsOf("Brokers");
+      // The columns "In" and "Out".
+      return cells.some((row) => [row[5], row[6]].every((cell) => /^[1-9].*B\/s$/.test(cell ?? "")));
+    });
+  } finally {
+    await producer.close();
+  }
+  await waitUntil("the broker counted them", async () => {
+    const now = await status();
+    return Number(now.deliveredRecords ?? 0) - Number(before.deliveredRecords ?? 0) >= sent;
+  });
+  const now = await status();
+  expect(Number(now.publishedBytes) - Number(before.publishedBytes)).toBeGreaterThan(0);
+  expect(Number(now.deliveredBytes) - Number(before.deliveredBytes)).toBeGreaterThan(0);
+  await figure("Delivered").click();
+  await page.waitForURL(/#brokers$/);
 });
 
 it("shows 64-bit numbers exactly, as JSON, as MessagePack and in a filter", async () => {

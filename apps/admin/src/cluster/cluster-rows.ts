@@ -14,10 +14,19 @@ import {
 import type { BrokerAnswer } from "../calls/brokers.js";
 import type { Rates } from "./rates.js";
 
-export function brokerRow(answer: BrokerAnswer): PortalBroker {
+export function brokerRow(answer: BrokerAnswer, atMs: number, rates: Rates): PortalBroker {
   if ("problem" in answer) return create(PortalBrokerSchema, { url: answer.url, problem: answer.problem });
-  const { $typeName, $unknown, ...status } = answer.status;
-  return create(PortalBrokerSchema, { url: answer.url, ...status });
+  const { $typeName, $unknown, publishedBytes, deliveredRecords, deliveredBytes, ...status } = answer.status;
+  // A broker that started anew counts from zero: no rate until what it had before is forgotten.
+  const rate = (name: string, value: bigint): number =>
+    rounded(Math.max(0, rates.note(`${name} ${answer.url}`, value, atMs)));
+  return create(PortalBrokerSchema, {
+    url: answer.url,
+    ...status,
+    publishedBytesPerSecond: rate("published bytes", publishedBytes),
+    deliveredPerSecond: rate("delivered", deliveredRecords),
+    deliveredBytesPerSecond: rate("delivered bytes", deliveredBytes),
+  });
 }
 
 export function topicRow(

@@ -71,11 +71,13 @@ export function createClusterSampler(brokers: Brokers, logger: Logger): ClusterS
 
   async function look(): Promise<ClusterState> {
     const statuses = await brokers.statuses();
-    const seen = { version: state.version + 1, takenAtMs: Date.now(), brokers: statuses.map(brokerRow) };
+    const takenAtMs = Date.now();
+    const rows = statuses.map((answer) => brokerRow(answer, takenAtMs, rates));
+    const seen = { version: state.version + 1, takenAtMs, brokers: rows };
     if (statuses.every((answer) => "problem" in answer)) return { ...state, ...seen, problem: "no broker answers" };
     try {
-      const rows = await lookAtRows();
-      return { ...seen, ...rows, problem: "", points: [...state.points, pointOf(rows)].slice(-pointsMax) };
+      const now = { ...seen, ...(await lookAtRows()) };
+      return { ...now, problem: "", points: [...state.points, pointOf(now)].slice(-pointsMax) };
     } catch (error) {
       return { ...state, ...seen, problem: GmqError.from(error).message };
     }
@@ -183,11 +185,19 @@ function fresh<Row extends PortalTopic | PortalGroup>(before: Row, now: Row): Ro
   return kept;
 }
 
-function pointOf({ topics, groups }: Pick<ClusterState, "topics" | "groups">) {
+function pointOf({ brokers, topics, groups }: Pick<ClusterState, "brokers" | "topics" | "groups">) {
   const publishedPerSecond = [...topics.values()].reduce((sum, { recordsPerSecond }) => sum + recordsPerSecond, 0);
   const settledPerSecond = [...groups.values()].reduce((sum, row) => sum + row.settledPerSecond, 0);
   const lagRecords = [...groups.values()].reduce((sum, row) => sum + row.lagRecords, 0n);
-  return create(PortalPointSchema, { atMs: BigInt(Date.now()), publishedPerSecond, settledPerSecond, lagRecords });
+  return create(PortalPointSchema, {
+    atMs: BigInt(Date.now()),
+    publishedPerSecond,
+    settledPerSecond,
+    lagRecords,
+    deliveredPerSecond: brokers.reduce((sum, row) => sum + row.deliveredPerSecond, 0),
+    publishedBytesPerSecond: brokers.reduce((sum, row) => sum + row.publishedBytesPerSecond, 0),
+    deliveredBytesPerSecond: brokers.reduce((sum, row) => sum + row.deliveredBytesPerSecond, 0),
+  });
 }
 
 /** Waits; an aborted signal ends it early. */

@@ -13,14 +13,18 @@ export interface KeyInput {
   setHasKey(hasKey: boolean): void;
 }
 
-/** Keeps a key that begins as a record's; without a record it begins empty. */
+/** Keeps a key that begins as a record's; without a record there is none. A blank field means no key, until "no key" is unticked: then it is an empty one. */
 export function useKey(record: { readonly key?: Uint8Array | undefined } | undefined): KeyInput {
   const original = record?.key ?? new Uint8Array();
   const isText = textOf(original) !== undefined;
   const [text, setText] = useState(() => looseTextOf(original));
-  const [hasKey, setHasKey] = useState(record === undefined || record.key !== undefined);
+  const [hasKey, setHasKey] = useState(record?.key !== undefined);
   const bytes = !hasKey ? undefined : isText ? new TextEncoder().encode(text) : original;
-  return { text, bytes, isText, setText, setHasKey };
+  function type(typed: string): void {
+    setText(typed);
+    setHasKey(typed !== "");
+  }
+  return { text, bytes, isText, setText: type, setHasKey };
 }
 
 /** The key, or that there is none. */
@@ -32,7 +36,7 @@ export function KeyField({ value, hint }: { readonly value: KeyInput; readonly h
         <div className="flex items-center gap-3">
           <input
             {...ids}
-            disabled={bytes === undefined || !isText}
+            disabled={!isText || (bytes === undefined && text !== "")}
             autoComplete="off"
             spellCheck={false}
             className={`${inputLook()} font-mono disabled:opacity-60`}

@@ -5,7 +5,7 @@ import type { LiveState } from "../live/live-state.js";
 import { useLive } from "../live/live-store.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { GroupLink } from "../parts/entity-links.js";
-import { counted, formatAgo, formatCount, formatDuration, formatRate, formatShort } from "../parts/format.js";
+import { counted, formatAgo, formatBytes, formatCount, formatDuration, formatRate, formatShort } from "../parts/format.js";
 import { useSecond } from "../parts/freshness.js";
 import { LineChart } from "../parts/line-chart.js";
 import { Empty, Loading } from "../parts/notice.js";
@@ -34,7 +34,7 @@ export function OverviewScreen(): ReactNode {
       <div className="flex flex-col gap-5">
         {live.problem !== "" && <Outage live={live} />}
         <Figures live={live} />
-        <div className="grid gap-5 lg:grid-cols-2">
+        <div className="grid gap-5 lg:grid-cols-3">
           <Panel title="Records per second" note="last 5 minutes">
             <LineChart
               title="Records per second"
@@ -42,6 +42,16 @@ export function OverviewScreen(): ReactNode {
               series={[
                 { label: "published", color: "accent", values: live.points.map((point) => point.publishedPerSecond) },
                 { label: "settled", color: "good", values: live.points.map((point) => point.settledPerSecond) },
+              ]}
+            />
+          </Panel>
+          <Panel title="Bytes per second" note="through the brokers">
+            <LineChart
+              title="Bytes per second"
+              times={live.points.map(({ atMs }) => Number(atMs) / 1_000)}
+              series={[
+                { label: "in", color: "accent", values: live.points.map((point) => point.publishedBytesPerSecond) },
+                { label: "out", color: "good", values: live.points.map((point) => point.deliveredBytesPerSecond) },
               ]}
             />
           </Panel>
@@ -98,13 +108,24 @@ function Figures({ live }: { readonly live: LiveState }): ReactNode {
   return (
     <section
       aria-label="Figures"
-      className="grid grid-cols-2 overflow-hidden rounded-xl border border-line bg-panel sm:grid-cols-4 lg:grid-cols-7 [&>a]:no-underline [&>a]:hover:bg-raised"
+      className="grid grid-cols-2 overflow-hidden rounded-xl border border-line bg-panel sm:grid-cols-4 lg:grid-cols-8 [&>a]:no-underline [&>a]:hover:bg-raised"
     >
       <Link to="/topics" search={{ sort: "-rate" }}>
-        <Figure name="Published" value={formatRate(point?.publishedPerSecond ?? 0)} detail="records per second" />
+        <Figure
+          name="Published"
+          value={formatRate(point?.publishedPerSecond ?? 0)}
+          detail={`records/s · ${formatBytes(point?.publishedBytesPerSecond ?? 0)}/s`}
+        />
       </Link>
+      <a href="#brokers">
+        <Figure
+          name="Delivered"
+          value={formatRate(point?.deliveredPerSecond ?? 0)}
+          detail={`records/s · ${formatBytes(point?.deliveredBytesPerSecond ?? 0)}/s`}
+        />
+      </a>
       <Link to="/groups" search={{ sort: "-settled" }}>
-        <Figure name="Settled" value={formatRate(point?.settledPerSecond ?? 0)} detail="records per second" />
+        <Figure name="Settled" value={formatRate(point?.settledPerSecond ?? 0)} detail="records/s" />
       </Link>
       <Link to="/groups" search={{ sort: "-lag" }}>
         <Figure
@@ -239,6 +260,22 @@ const brokerColumns: readonly Column<PortalBroker>[] = [
     header: "Sessions",
     numeric: true,
     cell: ({ problem, sessions }) => (problem === "" ? formatCount(sessions) : "–"),
+  },
+  {
+    id: "in",
+    header: "In",
+    numeric: true,
+    from: "sm",
+    cell: ({ problem, publishedBytesPerSecond }) =>
+      problem === "" ? `${formatBytes(publishedBytesPerSecond)}/s` : "–",
+  },
+  {
+    id: "out",
+    header: "Out",
+    numeric: true,
+    from: "sm",
+    cell: ({ problem, deliveredBytesPerSecond }) =>
+      problem === "" ? `${formatBytes(deliveredBytesPerSecond)}/s` : "–",
   },
   {
     id: "uptime",

@@ -101,7 +101,7 @@ function ProduceForm({ topic, source, like }: ProduceFormProps): ReactNode {
         }}
       >
         <div className="grid gap-4 sm:grid-cols-[1fr_12rem]">
-          <KeyField value={key} hint="Records of one key stay in order" />
+          <KeyField value={key} hint="Records of one key stay in order; blank: no key" />
           <Field label="Partition" hint="Empty: chosen by the key">
             {(ids) => (
               <input
