@@ -103,6 +103,7 @@ export async function serveStorage(
   try {
     const storage = createStorageService(measureEngine(engine, metrics), {
       logger,
+      version,
       ...(storageId === undefined ? {} : { storageId }),
     });
     closers.add(storage.close);

@@ -94,6 +94,7 @@ export function createAdmin(
         storeReason: store.reason,
         durability: store.durability,
         storeDetails: { ...store.details },
+        storages: (store.storages ?? []).map((storage) => ({ ...storage })),
         publishedBytes: BigInt(publishedBytes),
         deliveredRecords: BigInt(deliveredRecords),
         deliveredBytes: BigInt(deliveredBytes),

@@ -257,4 +257,18 @@ export interface StoreStatus {
   readonly durability: "disk" | "about 1 s" | "memory" | "unknown";
   /** For operators: server version, role, memory, path. */
   readonly details: Readonly<Record<string, string>>;
+  /** The services between here and the store, in the order of their URLs; absent: there are none. */
+  readonly storages?: readonly StorageHealth[];
+}
+
+/** A storage service as it is seen over a link. */
+export interface StorageHealth {
+  readonly url: string;
+  /** "" until it was linked once; so are version and engine. */
+  readonly storageId: string;
+  readonly version: string;
+  readonly engine: string;
+  readonly ready: boolean;
+  /** Why it is not ready, or what its store does not do for now. */
+  readonly reason: string;
 }

@@ -43,6 +43,22 @@ describe("a store that dies", () => {
   });
 });
 
+describe("a storage that dies", () => {
+  it("is listed as not ready, with why, and then as ready again", async () => {
+    const storage = stage.services.part("storage");
+    const row = page.getByRole("table", { name: "Storages" }).locator("tbody tr").first();
+    await row.getByText("ready", { exact: true }).waitFor();
+    await row.getByText("redis", { exact: true }).waitFor();
+    await row.getByText(storage.url, { exact: true }).waitFor();
+    await storage.kill();
+    await row.getByText("not ready", { exact: true }).waitFor();
+    // The row still tells who it was.
+    await row.getByText("redis", { exact: true }).waitFor();
+    await storage.restart();
+    await row.getByText("ready", { exact: true }).waitFor({ timeout: 45_000 });
+  });
+});
+
 describe("a portal that dies", () => {
   it("leaves the page readable and is found again", async () => {
     const admin = stage.services.part("admin");

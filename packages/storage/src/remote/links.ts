@@ -13,6 +13,8 @@ export interface Links {
   for(name: string): Promise<StorageLink>;
   /** The same, without waiting. */
   readyFor(name: string): StorageLink | undefined;
+  /** Every one, ready or not, in the order of the URLs. */
+  readonly all: readonly StorageLink[];
   /** Why nothing is ready; undefined when something is. */
   readonly problem: GmqError | undefined;
   /** Refuses what comes now, and ends every link once it has answered what is in flight. */
@@ -113,6 +115,7 @@ export function openLinks(
       throw currentProblem() ?? new GmqError("store_unavailable", "no storage service answers");
     },
     readyFor: (name) => (closed ? undefined : choose(name)),
+    all: links,
     get problem() {
       return currentProblem();
     },

@@ -11,6 +11,7 @@ import {
   type LinkRequest,
   LinkRequestSchema,
   type LinkResponse,
+  type LinkWelcome,
   type PartitionFetch,
   type Signal as SignalMessage,
   StorageService,
@@ -28,6 +29,13 @@ import {
 export type LinkFrame = NonNullable<MessageInitShape<typeof LinkRequestSchema>["frame"]>;
 export type LinkAnswer = LinkResponse["frame"];
 
+/** A storage service as its welcome names it. */
+export interface LinkedService {
+  readonly storageId: string;
+  readonly version: string;
+  readonly engine: string;
+}
+
 /** What a link tells its owner; called in order, must not throw. */
 export interface LinkEvents {
   /** It can be used, or it cannot any more. */
@@ -37,6 +45,8 @@ export interface LinkEvents {
 
 export interface StorageLink {
   readonly url: string;
+  /** Who answered there last; empty texts before the first link. */
+  readonly service: LinkedService;
   /** Linked, and not asked to go elsewhere. */
   readonly ready: boolean;
   /** Why it is not ready. */
@@ -111,6 +121,7 @@ export function openStorageLink(
   let failures = 0;
   let lastHeardMs = 0;
   let whenIdle: (() => void) | undefined;
+  let service: LinkedService = { storageId: "", version: "", engine: "" };
   let problem: GmqError | undefined = new GmqError("unavailable", `there is no link to ${url} yet`);
   let state: State = { name: "backoff", timer: setTimeout(connect, 0) };
 
@@ -141,7 +152,7 @@ export function openStorageLink(
     lastHeardMs = performance.now();
     switch (frame.case) {
       case "welcome":
-        return open(frame.value.protocolVersion, frame.value.follows);
+        return open(frame.value);
       case "heartbeat":
         return;
       case "signals":
@@ -185,7 +196,7 @@ export function openStorageLink(
     follower.ended(error === undefined ? undefined : errorFromMessage(error));
   }
 
-  function open(protocolVersion: number, follows: boolean): void {
+  function open({ protocolVersion, follows, storageId, version, engine }: LinkWelcome): void {
     if (state.name !== "connecting") return;
     try {
       checkAgreedVersion(protocolVersion);
@@ -195,6 +206,7 @@ export function openStorageLink(
     const { stream } = state;
     setState({ name: "open", stream, heartbeat: setInterval(beat, heartbeatIntervalMs), follows });
     logger.info("linked to storage", { url, protocolVersion });
+    service = { storageId, version, engine };
     failures = 0;
     problem = undefined;
     events.changed();
@@ -276,6 +288,9 @@ export function openStorageLink(
 
   return {
     url,
+    get service() {
+      return service;
+    },
     get ready() {
       return state.name === "open";
     },

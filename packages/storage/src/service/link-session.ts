@@ -53,6 +53,7 @@ export function startLinkSession(
   context: {
     readonly engine: Engine;
     readonly storageId: string;
+    readonly version: string;
     readonly logger: Logger;
   },
   closed: () => void,
@@ -119,10 +120,10 @@ export function startLinkSession(
       close(new GmqError("unavailable", "the broker was silent for too long", { field: "heartbeat", limit }));
     }, heartbeatIntervalMs);
     setState({ name: "open", watch, unsubscribe: engine.signals.subscribe(heard) });
-    const { storageId } = context;
+    const { storageId, version } = context;
     send(correlationId, {
       case: "welcome",
-      value: { protocolVersion, storageId, engine: engine.kind, follows: engine.groups.follow !== undefined },
+      value: { protocolVersion, storageId, version, engine: engine.kind, follows: engine.groups.follow !== undefined },
     });
     logger.info("a broker is linked", { protocolVersion });
   }

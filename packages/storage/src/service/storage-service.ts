@@ -18,6 +18,8 @@ import { createUnaryCalls } from "./unary-calls.js";
 export interface StorageServiceOptions {
   /** Shown to brokers and operators; unique among the storage services of a store. Default: random. */
   readonly storageId?: string;
+  /** Of the build, shown to operators. Default: "". */
+  readonly version?: string;
   readonly logger?: Logger;
 }
 
@@ -44,6 +46,7 @@ const drainLookMs = 20;
 export function createStorageService(engine: Engine, options: StorageServiceOptions = {}): StorageServer {
   const logger = options.logger ?? silentLogger;
   const storageId = checkName("storage_id", options.storageId ?? `storage-${randomUUID().slice(0, 8)}`);
+  const { version = "" } = options;
   const links = new Set<LinkSession>();
   let draining = false;
 
@@ -53,7 +56,7 @@ export function createStorageService(engine: Engine, options: StorageServiceOpti
       stream.close(new GmqError("unavailable", "the storage service is going away: connect elsewhere"));
       return;
     }
-    const link = startLinkSession(stream, peer, { engine, storageId, logger }, () => links.delete(link));
+    const link = startLinkSession(stream, peer, { engine, storageId, version, logger }, () => links.delete(link));
     links.add(link);
   }
 

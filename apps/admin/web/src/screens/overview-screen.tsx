@@ -11,6 +11,7 @@ import { LineChart } from "../parts/line-chart.js";
 import { Empty, Loading } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Badge, Figure, Panel } from "../parts/panel.js";
+import { StoragesPanel } from "./storages-panel.js";
 import { StorePanel } from "./store-panel.js";
 
 const groupsShown = 5;
@@ -78,6 +79,7 @@ export function OverviewScreen(): ReactNode {
             empty={<Empty title="No brokers are configured" />}
           />
         </Panel>
+        <StoragesPanel brokers={live.brokers} />
         <StorePanel brokers={live.brokers} />
       </div>
     </>
