@@ -44,7 +44,7 @@ export function createAdmin(
       return { groups: (await groups.list()).map(groupToMessage) };
     },
     async describeGroup({ group }) {
-      const view = await groups.get(checkName("group", group));
+      const view = await groups.get(checkName("group", group), { heartbeats: true });
       if (view === undefined) throw new GmqError("group_not_found", `there is no group ${group}`, { field: "group" });
       return { group: groupToMessage(view), partitions: (await groups.offsets(group)).map(offsetsToMessage) };
     },

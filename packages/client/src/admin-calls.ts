@@ -105,13 +105,14 @@ function summaryOf({ group, members: all, partitions }: GroupView): GroupSummary
     group,
     mode: all.some(({ kind }) => kind !== MemberKind.UNSPECIFIED) ? "shared" : "exclusive",
     topics: [...new Set(partitions.map(({ topic }) => topic))],
-    members: members.map(({ memberId, clientId, clientVersion, brokerId, topics, joinedAtMs }) => ({
+    members: members.map(({ memberId, clientId, clientVersion, brokerId, topics, joinedAtMs, heartbeatAgeMs }) => ({
       memberId,
       clientId,
       clientVersion,
       brokerId,
       topics,
       joinedAt: new Date(Number(joinedAtMs)),
+      heartbeatAgeMs,
       assignment: partitions
         .filter((partition) => partition.memberId === memberId)
         .map(({ topic, partition }) => ({ topic, partition })),

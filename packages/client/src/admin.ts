@@ -23,6 +23,8 @@ export interface GroupMemberDescription {
   readonly brokerId: string;
   readonly topics: readonly string[];
   readonly joinedAt: Date;
+  /** Since its last heartbeat, by the store's clock; of `describeGroup` only, and undefined where the server is too old to tell. */
+  readonly heartbeatAgeMs: number | undefined;
   readonly assignment: readonly { readonly topic: string; readonly partition: number }[];
 }
 

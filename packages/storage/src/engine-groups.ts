@@ -16,7 +16,7 @@ export interface GroupStore {
   /** The member gives partitions back that it was asked for; the next owner gets them. */
   release(member: MemberRef, partitions: readonly TopicPartition[]): Promise<GroupView>;
   /** Undefined: no such group. */
-  get(group: string): Promise<GroupView | undefined>;
+  get(group: string, look?: GroupLook): Promise<GroupView | undefined>;
   list(): Promise<GroupView[]>;
   /** @throws `group_not_found`, `group_not_empty` */
   delete(group: string): Promise<void>;
@@ -71,6 +71,12 @@ export interface GroupStore {
    * A range to reject is refused with a retryable error (`store_full`, `store_unavailable`) when it is marked and its copy is still owed: send it again.
    */
   settle(settles: readonly PartitionSettle[]): Promise<SettleOutcome[]>;
+}
+
+/** What to tell of a group beside its members and owners. */
+export interface GroupLook {
+  /** Each member's `heartbeatAgeMs`, which costs one more look at the store. Default false. */
+  readonly heartbeats?: boolean;
 }
 
 export interface GroupPause {
@@ -159,6 +165,8 @@ export interface GroupView {
 
 export interface GroupMember extends GroupMemberSpec {
   readonly joinedAtMs: number;
+  /** Since its session was renewed, by the store's clock; only where it was asked for. */
+  readonly heartbeatAgeMs?: number | undefined;
   /** Fencing epoch of a desk's life; absent for others. */
   readonly epoch?: number | undefined;
 }

@@ -12,6 +12,7 @@ export type {
   Fetched,
   FetchOutcome,
   FollowEvents,
+  GroupLook,
   GroupMember,
   GroupMemberSpec,
   GroupMove,

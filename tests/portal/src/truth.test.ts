@@ -64,6 +64,18 @@ it("sums up the cluster on the overview", async () => {
   await page.getByRole("heading", { level: 1, name: /Groups/ }).waitFor();
 });
 
+it("tells when each member was last heard of, as the store knows it", async () => {
+  await page.goto(stage.url("/groups/billing"));
+  const table = page.getByRole("table", { name: "Members of billing" });
+  await table.getByRole("columnheader", { name: "Heartbeat" }).waitFor();
+  const headers = await table.getByRole("columnheader").allTextContents();
+  const { members } = await admin().describeGroup("billing");
+  const rows = await cellsOf("Members of billing");
+  expect(rows).toHaveLength(members.length);
+  for (const row of rows) expect(row[headers.indexOf("Heartbeat")]).toMatch(/^\d+ (ms|s) ago$/);
+  for (const { heartbeatAgeMs } of members) expect(heartbeatAgeMs).toBeGreaterThanOrEqual(0);
+});
+
 it("tells records and bytes in and out per second, of the cluster and of each broker", async () => {
   const status = () =>
     call<{ publishedBytes: string; deliveredRecords: string; deliveredBytes: string }>(

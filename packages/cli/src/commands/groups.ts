@@ -55,6 +55,7 @@ export function addGroupsCommand(program: Command, context: CommandContext): voi
         member.clientId,
         member.brokerId,
         member.joinedAt.toISOString(),
+        member.heartbeatAgeMs === undefined ? "" : `${(member.heartbeatAgeMs / 1000).toFixed(1)} s ago`,
       ]);
       const partitions = group.partitions.map((partition) => [
         partition.topic,
@@ -66,7 +67,7 @@ export function addGroupsCommand(program: Command, context: CommandContext): voi
         (partition.lagMs / 1000).toFixed(1),
         partition.lost,
       ]);
-      await print(renderTable(["MEMBER", "CLIENT", "BROKER", "JOINED"], members));
+      await print(renderTable(["MEMBER", "CLIENT", "BROKER", "JOINED", "HEARTBEAT"], members));
       await print(
         `\n${renderTable(["TOPIC", "PARTITION", "OWNER", "POSITION", "UNSETTLED", "LAG", "LAG SECONDS", "LOST"], partitions)}`,
       );

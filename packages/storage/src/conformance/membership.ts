@@ -10,6 +10,9 @@ const memberIds = (view: GroupView | undefined): string[] => present(view, "grou
 const ownersOf = (view: GroupView | undefined): (string | undefined)[] =>
   present(view, "group").partitions.map(({ memberId }) => memberId);
 
+/** Between this process's clock and the store's, which counts whole milliseconds. */
+const clockSlackMs = 100;
+
 export const membershipCases: ConformanceSubject = {
   name: "membership",
   cases: {
@@ -187,6 +190,27 @@ export const membershipCases: ConformanceSubject = {
         (await groups.heartbeat([silent, alive])).map(({ fenced }) => fenced),
         [true, false],
       );
+    },
+
+    "the age of a member's last heartbeat is told to who asks for it": async ({ engine, topic, unique }) => {
+      const { groups } = engine;
+      const group = unique("group");
+      const member = memberOf(group, [await topic()], { sessionTimeoutMs: 60_000 });
+      const ageMs = async (): Promise<number> => {
+        const view = await groups.get(group, { heartbeats: true });
+        return present(present(view, "group").members[0]?.heartbeatAgeMs, "heartbeatAgeMs");
+      };
+      const joinedMs = performance.now();
+      await groups.join(member, "earliest");
+      assert.ok((await ageMs()) <= performance.now() - joinedMs + clockSlackMs, "younger than the join");
+      await eventually(async () => assert.ok((await ageMs()) >= 4 * clockSlackMs, "it grows"));
+      const renewedMs = performance.now();
+      await groups.heartbeat([member]);
+      // Without the renewal it would be older than this by more than the slack.
+      assert.ok((await ageMs()) <= performance.now() - renewedMs + clockSlackMs, "a heartbeat begins it anew");
+      assert.equal(present(await groups.get(group)).members[0]?.heartbeatAgeMs, undefined);
+      const [listed] = (await groups.list()).filter((view) => view.group === group);
+      assert.equal(listed?.members[0]?.heartbeatAgeMs, undefined);
     },
 
     "a session that ran out is seen by whoever looks at the group": async ({ engine: { groups }, topic, unique }) => {

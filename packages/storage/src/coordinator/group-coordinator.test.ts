@@ -48,6 +48,12 @@ function createMemoryStore(): MemoryStore {
         nowMs: store.nowMs,
       };
     },
+    async sessionsLeftMs(group) {
+      await later();
+      return new Map(
+        Array.from(sessionsOf(group), ([session, deadlineMs]) => [session, deadlineMs - store.nowMs] as const),
+      );
+    },
     async save(group, expectedVersion, document, { renew, remove, expired }) {
       await later();
       if ((groups.get(group)?.version ?? 0) !== expectedVersion) return false;

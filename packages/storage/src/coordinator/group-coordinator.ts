@@ -1,5 +1,6 @@
 import { checkName, GmqError, limits } from "@gmq/protocol";
 import type {
+  GroupLook,
   GroupMember,
   GroupMemberSpec,
   GroupStore,
@@ -64,11 +65,12 @@ export function createGroupCoordinator(
     }
   }
 
-  async function get(group: string): Promise<GroupView | undefined> {
+  async function get(group: string, { heartbeats = false }: GroupLook = {}): Promise<GroupView | undefined> {
     checkName("group", group);
     const { version, document, expired } = await documents.load(group);
     if (document === undefined) return undefined;
-    return expired.length > 0 ? refresh(group) : viewOf(group, version, decodeGroup(document));
+    const view = expired.length > 0 ? await refresh(group) : viewOf(group, version, decodeGroup(document));
+    return heartbeats ? withHeartbeats(view, await documents.sessionsLeftMs(group)) : view;
   }
 
   return {
@@ -120,7 +122,7 @@ export function createGroupCoordinator(
     ...createGroupPlaces(documents, change, get),
 
     async list() {
-      const views = await Promise.all((await documents.list()).map(get));
+      const views = await Promise.all((await documents.list()).map((group) => get(group)));
       return views.filter((view) => view !== undefined);
     },
 
@@ -141,6 +143,16 @@ export function createGroupCoordinator(
       throw new GmqError("conflict", `the group ${group} changed while it was deleted`, { field: "group" });
     },
   };
+}
+
+/** A heartbeat puts a session's end a whole timeout ahead: what is missing of it is how long ago that was. */
+function withHeartbeats(view: GroupView, leftMs: ReadonlyMap<string, number>): GroupView {
+  const members = view.members.map((member): GroupMember => {
+    const left = leftMs.get(sessionOf(member));
+    if (left === undefined) return member;
+    return { ...member, heartbeatAgeMs: Math.max(0, Math.round(member.sessionTimeoutMs - left)) };
+  });
+  return { ...view, members };
 }
 
 /** Nothing but what time and topics did. A group that is gone stays gone. */

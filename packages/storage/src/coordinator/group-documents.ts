@@ -7,6 +7,8 @@ import type { HeldEntry, PartitionProgress, StartPosition, TopicPartition } from
 export interface GroupDocuments {
   /** The document and its version (0 and undefined: none), and the members whose sessions ran out. */
   load(group: string): Promise<StoredGroup>;
+  /** Milliseconds until each session of the group runs out, by the store's clock. */
+  sessionsLeftMs(group: string): Promise<ReadonlyMap<string, number>>;
   /**
    * Compare-and-set: stores the document as version `expectedVersion + 1`, changes sessions with it, and signals the group. All or nothing.
    * False: the version moved, or a session of `expired` is alive after all; read again.

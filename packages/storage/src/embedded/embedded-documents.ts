@@ -46,6 +46,12 @@ export function createEmbeddedDocuments(
       };
     },
 
+    async sessionsLeftMs(group) {
+      const nowMs = clock.nowMs();
+      const rows = database.statement("select session, deadline_ms from sessions where group_name = ?").all(group);
+      return new Map(rows.map((row) => [String(row["session"]), Number(row["deadline_ms"]) - nowMs]));
+    },
+
     async save(group, expectedVersion, document, { renew, remove, expired }) {
       const nowMs = clock.nowMs();
       const saved = database.transaction(() => {

@@ -38,6 +38,13 @@ export function createRedisDocuments(
       };
     },
 
+    async sessionsLeftMs(group) {
+      const [now, ...pairs] = itemsOf(await run("session-deadlines", [keys.sessions(group)], [])).map(textOf);
+      const left = new Map<string, number>();
+      for (let at = 0; at < pairs.length; at += 2) left.set(pairs[at] ?? "", Number(pairs[at + 1]) - Number(now));
+      return left;
+    },
+
     async save(group, expectedVersion, document, { renew, remove, expired }) {
       // The list may name a group that is not there yet, never miss one that is.
       if (expectedVersion === 0) await connection.run((redis) => redis.sadd(keys.groups, group)).catch(rethrow);

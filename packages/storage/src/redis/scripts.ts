@@ -22,6 +22,7 @@ const names = [
   "progress",
   "reposition",
   "save-group",
+  "session-deadlines",
   "settle",
   "tail",
   "touch-sessions",

@@ -100,8 +100,8 @@ export function createRemoteGroups(links: Links): GroupStore {
       return groupOf((await (await client(group)).releaseOwnership(request)).group);
     },
 
-    async get(group) {
-      const answer = await (await client(group)).getGroup({ group });
+    async get(group, { heartbeats = false } = {}) {
+      const answer = await (await client(group)).getGroup({ group, heartbeats });
       return answer.group === undefined ? undefined : groupFromMessage(answer.group);
     },
 

@@ -103,8 +103,8 @@ export function createUnaryCalls(engine: Engine): Omit<ServiceImpl<typeof Storag
       const request = { group: checkName("group", group), topic };
       return { group: groupToMessage(await (paused ? groups.pause(request) : groups.resume(request))) };
     },
-    async getGroup({ group }) {
-      const view = await groups.get(checkName("group", group));
+    async getGroup({ group, heartbeats }) {
+      const view = await groups.get(checkName("group", group), { heartbeats });
       return view === undefined ? {} : { group: groupToMessage(view) };
     },
     async listGroups() {

@@ -64,6 +64,7 @@ export function groupFromMessage({ group, version, epoch, members, partitions }:
       sessionTimeoutMs: member.sessionTimeoutMs,
       staticMember: member.staticMember,
       joinedAtMs: Number(member.joinedAtMs),
+      ...(member.heartbeatAgeMs === undefined ? {} : { heartbeatAgeMs: member.heartbeatAgeMs }),
       ...sharingOf(member),
     })),
     partitions: partitions.map(({ topic, partition, memberId, epoch, nextMemberId, hold, fence }) => ({

@@ -222,6 +222,20 @@ export function memberColumns(
       cell: ({ sessionTimeoutMs }) => formatDuration(sessionTimeoutMs),
     },
     {
+      id: "heartbeat",
+      header: "Heartbeat",
+      numeric: true,
+      from: "sm",
+      cell: ({ heartbeatAgeMs, sessionTimeoutMs }) =>
+        heartbeatAgeMs === undefined ? (
+          "–"
+        ) : (
+          <span className={`whitespace-nowrap ${heartbeatAgeMs * 2 > sessionTimeoutMs ? "text-warn" : "text-muted"}`}>
+            {`${formatDuration(heartbeatAgeMs)} ago`}
+          </span>
+        ),
+    },
+    {
       id: "joined",
       header: "Joined",
       numeric: true,
