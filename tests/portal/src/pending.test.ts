@@ -40,7 +40,21 @@ it("acks, retries and gives up what a consumer of another broker holds, and says
   await page.goto(address("slow"));
   await page.getByText("12 handed out and not settled").waitFor();
   expect(await accessibilityProblems(page)).toEqual([]);
+  // A look beside the list, which takes nothing from the consumer; the selection stays.
   await page.getByRole("checkbox", { name: "Select offset 0", exact: true }).check();
+  await page.getByRole("button", { name: "peek at offset 5" }).click();
+  const record = page.getByLabel("Record", { exact: true });
+  await record.getByText("v-5", { exact: true }).waitFor();
+  await record.getByText("held / 0 @ 5").waitFor();
+  expect(new URL(page.url()).pathname).toBe("/groups/slow/pending/held/0");
+  expect(await accessibilityProblems(page)).toEqual([]);
+  await page.getByRole("button", { name: "peek at offset 6" }).click();
+  await record.getByText("v-6", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Close the record" }).click();
+  await record.waitFor({ state: "detached" });
+  await page.getByText("1 selected").waitFor();
+  expect(await pendingOffsets("slow")).toHaveLength(12);
+
   await page.getByRole("checkbox", { name: "Select offset 3", exact: true }).click({ modifiers: ["Shift"] });
   await page.getByText("4 selected").waitFor();
   await page.getByRole("button", { name: "Ack…" }).click();

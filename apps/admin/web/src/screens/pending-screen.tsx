@@ -13,6 +13,7 @@ import { PageHeader } from "../parts/page-header.js";
 import { Badge, Panel } from "../parts/panel.js";
 import { useSelectedRows } from "../parts/select-rows.js";
 import { classes, Histogram } from "../pending/histogram.js";
+import { PeekPanel, type PeekSearch } from "../pending/peek-panel.js";
 import { type SettleAct, SettleDialog } from "../pending/settle-dialog.js";
 import { admin } from "../rpc.js";
 
@@ -23,7 +24,7 @@ const refreshMs = 2_000;
 /** Screen 7: what a group was given in a partition and has not settled, record by record. */
 export function PendingScreen(): ReactNode {
   const { group, topic, partition } = route.useParams();
-  const { sort } = route.useSearch();
+  const search = route.useSearch();
   const navigate = route.useNavigate();
   const now = useSecond();
   const request = { group, topic, partition: Number(partition), limit: recordsMax };
@@ -39,6 +40,9 @@ export function PendingScreen(): ReactNode {
   const [act, setAct] = useState<SettleAct>();
   const selection = useSelectedRows(data?.records ?? [], offsetOf, ({ offset }) => `offset ${offset}`);
   const count = selection.rows.length;
+  const peeked = /^\d{1,19}$/.test(search.peek ?? "") ? BigInt(search.peek ?? 0) : undefined;
+  const change = (changes: PeekSearch & { readonly sort?: string }): void =>
+    void navigate({ search: { ...search, ...changes }, replace: true });
   const waiting = data?.records.filter(({ dueInMs }) => dueInMs > 0).length ?? 0;
   return (
     <>
@@ -69,6 +73,8 @@ export function PendingScreen(): ReactNode {
       {data !== undefined && (
         <div className="flex flex-col gap-5">
           {data.records.length > 0 && <Histograms records={data.records} />}
+          <div className={`grid items-start gap-5 ${peeked === undefined ? "" : "xl:grid-cols-[minmax(0,1fr)_30rem]"}`}>
+          <div className="min-w-0">
           <Panel
             title={`${formatCount(data.unsettledRecords)} handed out and not settled`}
             note={`${waiting > 0 ? `${formatCount(waiting)} wait for a retry · ` : ""}as of ${formatAgo(pending.dataUpdatedAt, now)}`}
@@ -114,15 +120,23 @@ export function PendingScreen(): ReactNode {
             )}
             <DataTable
               caption="Pending records"
-              columns={[...(readOnly ? [] : [selection.column]), ...columns(topic, partition, data.memberId !== "")]}
+              columns={[
+                ...(readOnly ? [] : [selection.column]),
+                ...columns(topic, partition, data.memberId !== "", (offset) => change({ peek: String(offset) })),
+              ]}
               rows={data.records}
               rowKey={offsetOf}
-              sort={sort ?? "offset"}
-              onSort={(next) => void navigate({ search: { sort: next }, replace: true })}
+              sort={search.sort ?? "offset"}
+              onSort={(next) => change({ sort: next })}
               tall
               empty={<Empty title="Nothing is pending">Everything that was handed out has been settled.</Empty>}
             />
           </Panel>
+          </div>
+          {peeked !== undefined && (
+            <PeekPanel topic={topic} partition={Number(partition)} offset={peeked} search={search} onChange={change} />
+          )}
+          </div>
         </div>
       )}
       {act !== undefined && (
@@ -196,7 +210,12 @@ function Histograms({ records }: { readonly records: readonly PendingRecord[] })
   );
 }
 
-function columns(topic: string, partition: string, owned: boolean): readonly Column<PendingRecord>[] {
+function columns(
+  topic: string,
+  partition: string,
+  owned: boolean,
+  peek: (offset: bigint) => void,
+): readonly Column<PendingRecord>[] {
   return [
     {
       id: "offset",
@@ -244,6 +263,16 @@ function columns(topic: string, partition: string, owned: boolean): readonly Col
       numeric: true,
       sortBy: ({ dueInMs }) => dueInMs,
       cell: ({ dueInMs }) => (dueInMs === 0 ? "–" : formatDuration(dueInMs)),
+    },
+    {
+      id: "peek",
+      header: "Look",
+      cell: ({ offset }) => (
+        <button type="button" className="min-h-6 text-accent hover:underline" onClick={() => peek(offset)}>
+          peek
+          <span className="sr-only"> at offset {String(offset)}</span>
+        </button>
+      ),
     },
   ];
 }
