@@ -244,7 +244,7 @@ describe("what goes wrong", () => {
     [["publish", "bad{name}", "x"], 1, /not allowed.*invalid_name, field topic/],
     [["publish", "orders", "--partition", "99", "x"], 1, /no partition 99 \(partition_not_found, field partition/],
     [["publish", "orders", "--partition", "x", "y"], 2, /--partition.*whole number from 0 to 4095/],
-    [["publish", "orders", "--format", "xml", "y"], 2, /--format.*lines, ndjson, raw/],
+    [["publish", "orders", "--format", "xml", "y"], 2, /--format.*lines, ndjson, records, raw/],
     [["publish", "orders", "--key", "a", "--key-field", "b", "c"], 2, /--key and --key-field/],
     [["publish", "orders", "--format", "raw", "c"], 2, /--format raw reads stdin or --file/],
     [["publish"], 2, /missing required argument 'topic'/],

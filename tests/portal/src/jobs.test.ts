@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { temporaryFolder } from "@gmq/e2e/harness/workspace";
+import { entries, temporaryFolder } from "@gmq/e2e/harness/workspace";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityProblems } from "./checks/axe.js";
@@ -172,6 +172,16 @@ describe("a file", () => {
     await page.getByRole("button", { name: "CLI" }).last().click();
     const command = (await page.getByRole("region", { name: "Command of curl" }).textContent()) ?? "";
     expect(command).toContain("base64 < good.ndjson");
+    const gmq = (await page.getByRole("region", { name: "Command of gmq" }).textContent()) ?? "";
+    expect(gmq).toBe("gmq publish by-curl --format records --file good.ndjson");
+    await admin().createTopic("by-gmq", { partitions: 1 });
+    const args = [...gmq.replace("by-curl", "by-gmq").split(" ").slice(1), "--broker", stage.services.brokers[0] ?? ""];
+    await promisify(execFile)(process.execPath, [entries.cli, ...args], { cwd: folder.path });
+    const published = await recordsOf("by-gmq");
+    expect(published.map(({ key, value }) => [text(key), text(value)])).toEqual(
+      good.map((_, index) => [`k-${index % 7}`, `v-${index}`]),
+    );
+    expect(published[41]?.headers.map((header) => [header.key, text(header.value)])).toEqual([["line", "42"]]);
     await promisify(execFile)("sh", ["-c", command], { cwd: folder.path });
     await expect.poll(async () => (await recordsOf("by-curl")).length, { timeout: 60_000 }).toBe(1_000);
     await page.keyboard.press("Escape");

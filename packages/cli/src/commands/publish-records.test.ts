@@ -20,7 +20,7 @@ async function publish(values: string[], onError: "stop" | "skip", inFlightMax?:
     source: source(...values),
     onError,
     inFlightMax,
-    async send(_key, value) {
+    async send({ value }) {
       sent.push(value as string);
       inFlight += 1;
       inFlightSeen = Math.max(inFlightSeen, inFlight);

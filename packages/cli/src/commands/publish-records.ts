@@ -1,4 +1,5 @@
 import { GmqError } from "@gmq/protocol";
+import type { SentRecord } from "../input/record-line.js";
 import type { InputRecord } from "../input/record-source.js";
 
 /** Where a record came to lie. */
@@ -25,7 +26,7 @@ export interface PublishTally {
 export interface PublishRun {
   readonly source: AsyncIterable<readonly InputRecord[]>;
   /** Resolves when the record is stored. Called without waiting for the one before, in order. */
-  readonly send: (key: string | undefined, value: string | Uint8Array) => Promise<StoredAt>;
+  readonly send: (record: SentRecord) => Promise<StoredAt>;
   readonly onError: "stop" | "skip";
   /** Called once for each record, in the order of completion. When it throws the run stops and throws the same at its end. */
   readonly report: (outcome: RecordOutcome) => Promise<void> | void;
@@ -60,10 +61,10 @@ export async function publishRecords(run: PublishRun): Promise<PublishTally> {
       broken ??= { error };
     }
   }
-  async function publish(line: number, key: string | undefined, value: string | Uint8Array): Promise<void> {
+  async function publish(line: number, record: SentRecord): Promise<void> {
     let outcome: RecordOutcome;
     try {
-      outcome = { line, ok: true, ...(await run.send(key, value)) };
+      outcome = { line, ok: true, ...(await run.send(record)) };
     } catch (error) {
       outcome = { line, ok: false, error: GmqError.from(error) };
     }
@@ -76,7 +77,7 @@ export async function publishRecords(run: PublishRun): Promise<PublishTally> {
         await settle(record);
         continue;
       }
-      const done = publish(record.line, record.key, record.value).finally(() => inFlight.delete(done));
+      const done = publish(record.line, record).finally(() => inFlight.delete(done));
       inFlight.add(done);
       // Racing thousands is not cheap; the oldest are answered first, so waiting for one of them is enough.
       while (inFlight.size >= inFlightMax) await oldestOf(inFlight);

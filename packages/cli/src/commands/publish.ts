@@ -41,6 +41,7 @@ Examples:
   gunzip -c packages.ndjson.gz | gmq publish packages --key-field source
   gmq publish offers --ttl 60000 'half price for a minute'
   gmq publish logs --file app.log --on-error skip
+  gmq publish orders --format records --file export.ndjson     key, value, headers, partition, time
   gmq publish images --format raw --file photo.jpg`;
 
 /** Adds `gmq publish`. */
@@ -79,11 +80,18 @@ export function addPublishCommand(program: Command, context: CommandContext): vo
         await withClient(context, options, async (gmq) => {
           const producer = gmq.producer({ timeoutMs: options.timeout ?? publishTimeoutMsDefault });
           const target = topic(topicName);
-          const fixed = { partition: options.partition, headers: options.header, ttlMs: options.ttl };
           await runPublish(topicName, options, context, {
             place: placeOf(values, options),
             source,
-            send: (key, value) => producer.send(target, { ...fixed, key: options.key ?? key, value }),
+            send: ({ key, value, headers, partition, timestamp }) =>
+              producer.send(target, {
+                key: options.key ?? key,
+                value,
+                headers: headers === undefined ? options.header : { ...headers, ...options.header },
+                partition: options.partition ?? partition,
+                timestamp,
+                ttlMs: options.ttl,
+              }),
           });
           await producer.close();
         });

@@ -1,22 +1,23 @@
 import type { Readable } from "node:stream";
 import { GmqError, limits } from "@gmq/protocol";
 import { chunksOf, type Line, readLines } from "./lines.js";
+import { recordOfLine, type SentRecord } from "./record-line.js";
 
 /** How an input becomes records. */
 export interface RecordFormat {
-  /** `lines`: each line is a value. `ndjson`: each line is a JSON value and is stored as it stands. `raw`: the whole input is one value. */
+  /** `lines`: each line is a value. `ndjson`: each line is a JSON value and is stored as it stands. `records`: each line is a whole record, see `recordOfLine`. `raw`: the whole input is one value. */
   readonly format: InputFormat;
   /** ndjson: the top-level field whose value is the key. */
   readonly keyField?: string | undefined;
 }
 
 /** Names of the input formats. */
-export const inputFormats = ["lines", "ndjson", "raw"] as const;
+export const inputFormats = ["lines", "ndjson", "records", "raw"] as const;
 export type InputFormat = (typeof inputFormats)[number];
 
 /** What one line of an input gave: a value to publish, or why there is none. */
 export type InputRecord =
-  | { readonly line: number; readonly ok: true; readonly key: string | undefined; readonly value: string | Uint8Array }
+  | ({ readonly line: number; readonly ok: true } & SentRecord)
   | { readonly line: number; readonly ok: false; readonly error: GmqError };
 
 /** Values given as arguments, as one block of records. */
@@ -57,7 +58,7 @@ async function readWhole(stream: Readable, signal: AbortSignal): Promise<InputRe
 
 function toRecord(line: Line, { format, keyField }: RecordFormat): InputRecord {
   if (line.oversized) return refused(line.number, tooLarge("the line"));
-  if (format !== "ndjson") return { line: line.number, ok: true, key: undefined, value: line.text };
+  if (format !== "ndjson" && format !== "records") return { line: line.number, ok: true, key: undefined, value: line.text };
   let value: unknown;
   try {
     value = JSON.parse(line.text);
@@ -65,11 +66,20 @@ function toRecord(line: Line, { format, keyField }: RecordFormat): InputRecord {
     const reason = cause instanceof Error ? cause.message : String(cause);
     return refused(line.number, new GmqError("invalid_argument", `not JSON: ${reason}`, { field: "value", cause }));
   }
+  if (format === "records") return wholeRecord(line.number, value);
   if (keyField === undefined) return { line: line.number, ok: true, key: undefined, value: line.text };
   const key = keyOf(value, keyField);
   if (key !== undefined) return { line: line.number, ok: true, key, value: line.text };
   const message = `no text, number or boolean in field ${JSON.stringify(keyField)} to use as the key`;
   return refused(line.number, new GmqError("invalid_argument", message, { field: keyField }));
+}
+
+function wholeRecord(line: number, value: unknown): InputRecord {
+  try {
+    return { line, ok: true, ...recordOfLine(value) };
+  } catch (error) {
+    return refused(line, GmqError.from(error));
+  }
 }
 
 function keyOf(value: unknown, field: string): string | undefined {

@@ -30,6 +30,7 @@ export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
     },
   });
   const checked = check.data;
+  const file = name === "" ? "records.ndjson" : name;
   const isGood = checked !== undefined && checked.answer.problemCount === 0 && checked.answer.records > 0;
   return (
     <Panel title="Produce the records of a file" padded>
@@ -84,7 +85,10 @@ export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
             {isGood ? `Produce ${counted(checked.answer.records, "record")}` : "Produce the file"}
           </Button>
           {started.isActive && <Button onClick={started.cancel}>Stop</Button>}
-          <CopyAs curl={curlOfFile(topic, name === "" ? "records.ndjson" : name, rate.perSecond)} />
+          <CopyAs
+            gmq={rate.perSecond === 0 ? `gmq publish ${quote(topic)} --format records --file ${quote(file)}` : undefined}
+            curl={curlOfFile(topic, file, rate.perSecond)}
+          />
         </div>
       </form>
     </Panel>
