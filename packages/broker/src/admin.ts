@@ -43,8 +43,8 @@ export function createAdmin(
     async listGroups() {
       return { groups: (await groups.list()).map(groupToMessage) };
     },
-    async describeGroup({ group }) {
-      const view = await groups.get(checkName("group", group), { heartbeats: true });
+    async describeGroup({ group, heartbeats }) {
+      const view = await groups.get(checkName("group", group), { heartbeats });
       if (view === undefined) throw new GmqError("group_not_found", `there is no group ${group}`, { field: "group" });
       return { group: groupToMessage(view), partitions: (await groups.offsets(group)).map(offsetsToMessage) };
     },

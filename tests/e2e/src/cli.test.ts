@@ -205,6 +205,7 @@ describe("topics, groups and status", () => {
     );
     const [progress] = await gmq.json(["groups", "describe", group]);
     expect(progress).toMatchObject({ partitions: [{ lag: "0" }, { partition: 1, endOffset: "2", lag: "1" }] });
+    expect((await gmq.run(["groups", "describe", group])).stdout).toMatch(/MEMBER +CLIENT +BROKER +JOINED +HEARTBEAT/);
     expect((await gmq.run(["groups", "describe", group])).stdout).toMatch(/TOPIC +PARTITION +OWNER +POSITION/);
     expect(await gmq.json(["groups", "delete", group])).toEqual([{ group, deleted: true }]);
     expect(await gmq.json(["topics", "delete", topic])).toEqual([{ topic, deleted: true }]);

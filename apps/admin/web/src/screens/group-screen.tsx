@@ -39,7 +39,7 @@ export function GroupScreen(): ReactNode {
   const [explained, setExplained] = useState<PartitionRow>();
   const described = useQuery({
     queryKey: ["group", group],
-    queryFn: ({ signal }) => admin.describeGroup({ group }, { signal }),
+    queryFn: ({ signal }) => admin.describeGroup({ group, heartbeats: true }, { signal }),
     refetchInterval: refreshMs,
   });
   const { data } = described;
@@ -69,7 +69,7 @@ export function GroupScreen(): ReactNode {
       >
         <CopyAs
           gmq={`gmq groups describe ${quote(group)} --broker ${live.facts?.brokerUrl ?? ""}`}
-          curl={curlOf("AdminService/DescribeGroup", { group })}
+          curl={curlOf("AdminService/DescribeGroup", { group, heartbeats: true })}
         />
         {live.facts?.readOnly !== true && data !== undefined && (
           <>
