@@ -300,6 +300,11 @@ describe("many topics", () => {
     await page.getByRole("checkbox", { name: "Select copies" }).check();
     await page.getByRole("button", { name: "Change them…" }).click();
     await page.getByLabel("What to do").selectOption("delete");
+    await page.getByRole("dialog").getByRole("button", { name: "CLI" }).click();
+    const commands = (await page.getByRole("region", { name: "Command of gmq" }).textContent()) ?? "";
+    expect(commands.split("\n").sort()).toEqual(["gmq topics delete copies", "gmq topics delete stopped"]);
+    await page.keyboard.press("Escape");
+    await page.getByRole("region", { name: "Command of gmq" }).waitFor({ state: "detached" });
     await page.getByLabel("Type 2 topics to confirm").fill("2 topics");
     await page.getByRole("button", { name: "Delete 2 topics" }).click();
     await page.getByRole("dialog").getByText("2 done").waitFor();

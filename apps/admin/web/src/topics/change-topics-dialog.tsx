@@ -5,7 +5,7 @@ import { JobProgress } from "../jobs/job-progress.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
-import { CopyJob } from "../parts/copy-as.js";
+import { CopyJob, quote } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook, Select } from "../parts/field.js";
@@ -26,6 +26,13 @@ const acts: readonly (readonly [Act, string])[] = [
   ["delete", "delete: the topics with everything in them"],
 ];
 const actCodes = { purge: TopicsAct.PURGE, delete: TopicsAct.DELETE, alter: TopicsAct.ALTER } as const;
+
+/** What `gmq topics` takes beside the topic's name. */
+const flags: Readonly<Record<Act, (hours: string) => string>> = {
+  purge: () => ` --to-offset ${Number.MAX_SAFE_INTEGER}`,
+  alter: (hours) => ` --retention-ms ${Math.round(Number(hours || "0") * 3_600_000)}`,
+  delete: () => "",
+};
 
 /** Does the same to many topics, after showing what that costs in each. */
 export function ChangeTopicsDialog({ topics, onClose }: ChangeTopicsDialogProps): ReactNode {
@@ -123,7 +130,10 @@ export function ChangeTopicsDialog({ topics, onClose }: ChangeTopicsDialogProps)
         {started.error !== null && <ProblemNotice error={started.error} />}
         {job !== undefined && <JobProgress job={job} notDone={started.notDone} />}
         <div className="flex flex-wrap justify-end gap-2">
-          <CopyJob request={work} />
+          <CopyJob
+            request={work}
+            gmq={chosen.map((topic) => `gmq topics ${act} ${quote(topic.name)}${flags[act](hours)}`).join("\n")}
+          />
           {started.isActive && <Button onClick={started.cancel}>Stop</Button>}
           <Button onClick={onClose}>{job?.state === JobState.DONE ? "Close" : "Cancel"}</Button>
           {job === undefined && (
