@@ -89,7 +89,8 @@ it("tells records and bytes in and out per second, of the cluster and of each br
   const rates = async (name: string): Promise<readonly number[]> => {
     const text = (await figure(name).textContent()) ?? "";
     const [, records, bytes, unit] = /([\d.,]+)records\/s · ([\d.,]+) ([KM]?B)\/s/.exec(text) ?? [];
-    const scale = { B: 1, KB: 1_000, MB: 1_000_000 }[unit ?? "B"] ?? 1;
+    const scales: Readonly<Record<string, number>> = { B: 1, KB: 1_000, MB: 1_000_000 };
+    const scale = scales[unit ?? "B"] ?? 1;
     return [Number(records?.replaceAll(",", "")), Number(bytes?.replaceAll(",", "")) * scale];
   };
   const producer = stage.seed.gmq.producer();
