@@ -31,7 +31,9 @@ export function createAdminCalls(link: Link, topicChanged: (name: string) => voi
       return groups.map(summaryOf);
     },
     async describeGroup(group, options) {
-      const answer = await call(options, (client, callOptions) => client.describeGroup({ group, heartbeats: true }, callOptions));
+      const answer = await call(options, (client, callOptions) =>
+        client.describeGroup({ group, heartbeats: true }, callOptions),
+      );
       const view = answer.group;
       if (view === undefined) throw missing("group");
       const owned = new Map(view.partitions.map((own) => [`${own.topic}/${own.partition}`, own]));

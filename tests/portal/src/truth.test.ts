@@ -98,27 +98,39 @@ it("tells records and bytes in and out per second, of the cluster and of each br
   let sent = 0;
   try {
     // Each record has 20,000 bytes, and group "billing" consumes it at once.
-    await waitUntil("records and bytes, in and out", async () => {
-      await producer.send("orders", { key: `rate-${sent}`, value: `${value}${sent++}` });
-      const [[recordsIn = 0, bytesIn = 0], [recordsOut = 0, bytesOut = 0]] = [
-        await rates("Published"),
-        await rates("Delivered"),
-      ];
-      return recordsIn > 0 && bytesIn > 0 && recordsOut > 0 && bytesOut > 0;
-    }, 60_000);
-    await waitUntil("a broker's own bytes", async () => {
-      await producer.send("orders", { key: `rate-${sent}`, value: `${value}${sent++}` });
-      const cells = await cellsOf("Brokers");
-      // The columns "In" and "Out".
-      return cells.some((row) => [row[5], row[6]].every((cell) => /^[1-9].*B\/s$/.test(cell ?? "")));
-    }, 60_000);
+    await waitUntil(
+      "records and bytes, in and out",
+      async () => {
+        await producer.send("orders", { key: `rate-${sent}`, value: `${value}${sent++}` });
+        const [[recordsIn = 0, bytesIn = 0], [recordsOut = 0, bytesOut = 0]] = [
+          await rates("Published"),
+          await rates("Delivered"),
+        ];
+        return recordsIn > 0 && bytesIn > 0 && recordsOut > 0 && bytesOut > 0;
+      },
+      60_000,
+    );
+    await waitUntil(
+      "a broker's own bytes",
+      async () => {
+        await producer.send("orders", { key: `rate-${sent}`, value: `${value}${sent++}` });
+        const cells = await cellsOf("Brokers");
+        // The columns "In" and "Out".
+        return cells.some((row) => [row[5], row[6]].every((cell) => /^[1-9].*B\/s$/.test(cell ?? "")));
+      },
+      60_000,
+    );
   } finally {
     await producer.close();
   }
-  await waitUntil("the broker counted them", async () => {
-    const now = await status();
-    return Number(now.deliveredRecords ?? 0) - Number(before.deliveredRecords ?? 0) >= sent;
-  }, 60_000);
+  await waitUntil(
+    "the broker counted them",
+    async () => {
+      const now = await status();
+      return Number(now.deliveredRecords ?? 0) - Number(before.deliveredRecords ?? 0) >= sent;
+    },
+    60_000,
+  );
   const now = await status();
   expect(Number(now.publishedBytes) - Number(before.publishedBytes ?? 0)).toBeGreaterThan(0);
   expect(Number(now.deliveredBytes) - Number(before.deliveredBytes ?? 0)).toBeGreaterThan(0);

@@ -58,7 +58,8 @@ async function readWhole(stream: Readable, signal: AbortSignal): Promise<InputRe
 
 function toRecord(line: Line, { format, keyField }: RecordFormat): InputRecord {
   if (line.oversized) return refused(line.number, tooLarge("the line"));
-  if (format !== "ndjson" && format !== "records") return { line: line.number, ok: true, key: undefined, value: line.text };
+  if (format !== "ndjson" && format !== "records")
+    return { line: line.number, ok: true, key: undefined, value: line.text };
   let value: unknown;
   try {
     value = JSON.parse(line.text);

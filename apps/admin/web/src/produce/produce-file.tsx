@@ -86,7 +86,9 @@ export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
           </Button>
           {started.isActive && <Button onClick={started.cancel}>Stop</Button>}
           <CopyAs
-            gmq={rate.perSecond === 0 ? `gmq publish ${quote(topic)} --format records --file ${quote(file)}` : undefined}
+            gmq={
+              rate.perSecond === 0 ? `gmq publish ${quote(topic)} --format records --file ${quote(file)}` : undefined
+            }
             curl={curlOfFile(topic, file, rate.perSecond)}
           />
         </div>

@@ -5,7 +5,15 @@ import type { LiveState } from "../live/live-state.js";
 import { useLive } from "../live/live-store.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { GroupLink } from "../parts/entity-links.js";
-import { counted, formatAgo, formatBytes, formatCount, formatDuration, formatRate, formatShort } from "../parts/format.js";
+import {
+  counted,
+  formatAgo,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRate,
+  formatShort,
+} from "../parts/format.js";
 import { useSecond } from "../parts/freshness.js";
 import { LineChart } from "../parts/line-chart.js";
 import { Empty, Loading } from "../parts/notice.js";

@@ -74,68 +74,74 @@ export function PendingScreen(): ReactNode {
         <div className="flex flex-col gap-5">
           {data.records.length > 0 && <Histograms records={data.records} />}
           <div className={`grid items-start gap-5 ${peeked === undefined ? "" : "xl:grid-cols-[minmax(0,1fr)_30rem]"}`}>
-          <div className="min-w-0">
-          <Panel
-            title={`${formatCount(data.unsettledRecords)} handed out and not settled`}
-            note={`${waiting > 0 ? `${formatCount(waiting)} wait for a retry · ` : ""}as of ${formatAgo(pending.dataUpdatedAt, now)}`}
-          >
-            {!readOnly && data.records.length > 0 && (
-              <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
-                <span role="status" className="mr-2 text-[13px] text-muted">
-                  {formatCount(count)} selected
-                </span>
-                <Button onClick={count === data.records.length ? selection.clear : selection.chooseAll}>
-                  {count === data.records.length ? "Select none" : "Select all listed"}
-                </Button>
-                <Button disabled={count === 0} onClick={() => setAct("ack")}>
-                  Ack…
-                </Button>
-                <Button disabled={count === 0 || data.memberId === ""} onClick={() => setAct("retry")}>
-                  Retry now…
-                </Button>
-                <Button disabled={count === 0} onClick={() => setAct("deadLetter")}>
-                  Dead-letter…
-                </Button>
-                {isShared && (
-                  <Button disabled={count === 0} onClick={() => setAct("claim")}>
-                    Claim…
-                  </Button>
+            <div className="min-w-0">
+              <Panel
+                title={`${formatCount(data.unsettledRecords)} handed out and not settled`}
+                note={`${waiting > 0 ? `${formatCount(waiting)} wait for a retry · ` : ""}as of ${formatAgo(pending.dataUpdatedAt, now)}`}
+              >
+                {!readOnly && data.records.length > 0 && (
+                  <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
+                    <span role="status" className="mr-2 text-[13px] text-muted">
+                      {formatCount(count)} selected
+                    </span>
+                    <Button onClick={count === data.records.length ? selection.clear : selection.chooseAll}>
+                      {count === data.records.length ? "Select none" : "Select all listed"}
+                    </Button>
+                    <Button disabled={count === 0} onClick={() => setAct("ack")}>
+                      Ack…
+                    </Button>
+                    <Button disabled={count === 0 || data.memberId === ""} onClick={() => setAct("retry")}>
+                      Retry now…
+                    </Button>
+                    <Button disabled={count === 0} onClick={() => setAct("deadLetter")}>
+                      Dead-letter…
+                    </Button>
+                    {isShared && (
+                      <Button disabled={count === 0} onClick={() => setAct("claim")}>
+                        Claim…
+                      </Button>
+                    )}
+                  </div>
                 )}
-              </div>
+                {!isShared && !readOnly && data.memberId !== "" && data.records.length > 0 && (
+                  <p className="border-b border-line px-4 py-2 text-[13px] text-muted">
+                    One consumer has the whole partition, so nothing can be claimed record by record. To take it from a
+                    consumer that is stuck, end that process, or pause and resume{" "}
+                    <Link to="/groups/$group" params={{ group }} className="text-accent underline">
+                      the group
+                    </Link>
+                    : everything pending passes on with the partition.
+                  </p>
+                )}
+                {data.unsettledRecords > BigInt(data.records.length) && (
+                  <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
+                    Only the first {formatCount(data.records.length)} are listed.
+                  </p>
+                )}
+                <DataTable
+                  caption="Pending records"
+                  columns={[
+                    ...(readOnly ? [] : [selection.column]),
+                    ...columns(topic, partition, data.memberId !== "", (offset) => change({ peek: String(offset) })),
+                  ]}
+                  rows={data.records}
+                  rowKey={offsetOf}
+                  sort={search.sort ?? "offset"}
+                  onSort={(next) => change({ sort: next })}
+                  tall
+                  empty={<Empty title="Nothing is pending">Everything that was handed out has been settled.</Empty>}
+                />
+              </Panel>
+            </div>
+            {peeked !== undefined && (
+              <PeekPanel
+                topic={topic}
+                partition={Number(partition)}
+                offset={peeked}
+                search={search}
+                onChange={change}
+              />
             )}
-            {!isShared && !readOnly && data.memberId !== "" && data.records.length > 0 && (
-              <p className="border-b border-line px-4 py-2 text-[13px] text-muted">
-                One consumer has the whole partition, so nothing can be claimed record by record. To take it from a
-                consumer that is stuck, end that process, or pause and resume{" "}
-                <Link to="/groups/$group" params={{ group }} className="text-accent underline">
-                  the group
-                </Link>
-                : everything pending passes on with the partition.
-              </p>
-            )}
-            {data.unsettledRecords > BigInt(data.records.length) && (
-              <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
-                Only the first {formatCount(data.records.length)} are listed.
-              </p>
-            )}
-            <DataTable
-              caption="Pending records"
-              columns={[
-                ...(readOnly ? [] : [selection.column]),
-                ...columns(topic, partition, data.memberId !== "", (offset) => change({ peek: String(offset) })),
-              ]}
-              rows={data.records}
-              rowKey={offsetOf}
-              sort={search.sort ?? "offset"}
-              onSort={(next) => change({ sort: next })}
-              tall
-              empty={<Empty title="Nothing is pending">Everything that was handed out has been settled.</Empty>}
-            />
-          </Panel>
-          </div>
-          {peeked !== undefined && (
-            <PeekPanel topic={topic} partition={Number(partition)} offset={peeked} search={search} onChange={change} />
-          )}
           </div>
         </div>
       )}

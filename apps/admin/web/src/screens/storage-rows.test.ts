@@ -11,7 +11,15 @@ it("shows a storage once, by its id, and for how many brokers it is ready", () =
     create(PortalBrokerSchema, { storages: [{ ...linked, url: "http://other-name", ready: false, reason: "lost" }] }),
   ]);
   expect(rows).toEqual([
-    { url: "http://a", storageId: "s-1", version: "1.0.0", engine: "redis", brokers: 2, readyFor: 1, reasons: ["lost"] },
+    {
+      url: "http://a",
+      storageId: "s-1",
+      version: "1.0.0",
+      engine: "redis",
+      brokers: 2,
+      readyFor: 1,
+      reasons: ["lost"],
+    },
     { url: "http://b", storageId: "", version: "", engine: "", brokers: 1, readyFor: 0, reasons: ["not linked yet"] },
   ]);
 });

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gmq/v1/admin.proto.
  */
 export const file_gmq_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChJnbXEvdjEvYWRtaW4ucHJvdG8SBmdtcS52MSJUCh5BZG1pblNlcnZpY2VDcmVhdGVUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnIkMKH0FkbWluU2VydmljZUNyZWF0ZVRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIh8KHUFkbWluU2VydmljZUxpc3RUb3BpY3NSZXF1ZXN0IkMKHkFkbWluU2VydmljZUxpc3RUb3BpY3NSZXNwb25zZRIhCgZ0b3BpY3MYASADKAsyES5nbXEudjEuVG9waWNJbmZvIjEKIEFkbWluU2VydmljZURlc2NyaWJlVG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJInEKIUFkbWluU2VydmljZURlc2NyaWJlVG9waWNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8SKgoKcGFydGl0aW9ucxgCIAMoCzIWLmdtcS52MS5QYXJ0aXRpb25TdGF0cyIvCh5BZG1pblNlcnZpY2VEZWxldGVUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkiIQofQWRtaW5TZXJ2aWNlRGVsZXRlVG9waWNSZXNwb25zZSIfCh1BZG1pblNlcnZpY2VMaXN0R3JvdXBzUmVxdWVzdCJDCh5BZG1pblNlcnZpY2VMaXN0R3JvdXBzUmVzcG9uc2USIQoGZ3JvdXBzGAEgAygLMhEuZ21xLnYxLkdyb3VwVmlldyIxCiBBZG1pblNlcnZpY2VEZXNjcmliZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCSJ4CiFBZG1pblNlcnZpY2VEZXNjcmliZUdyb3VwUmVzcG9uc2USIAoFZ3JvdXAYASABKAsyES5nbXEudjEuR3JvdXBWaWV3EjEKCnBhcnRpdGlvbnMYAiADKAsyHS5nbXEudjEuR3JvdXBQYXJ0aXRpb25PZmZzZXRzIi8KHkFkbWluU2VydmljZURlbGV0ZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCSIhCh9BZG1pblNlcnZpY2VEZWxldGVHcm91cFJlc3BvbnNlIngKIEFkbWluU2VydmljZUJyb3dzZVJlY29yZHNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoDRIjCgRmcm9tGAMgASgLMhUuZ21xLnYxLlN0YXJ0UG9zaXRpb24SDQoFbGltaXQYBCABKA0iigEKIUFkbWluU2VydmljZUJyb3dzZVJlY29yZHNSZXNwb25zZRImCgdyZWNvcmRzGAEgAygLMhUuZ21xLnYxLkJyb3dzZWRSZWNvcmQSEwoLbmV4dF9vZmZzZXQYAiABKAMSFAoMc3RhcnRfb2Zmc2V0GAMgASgDEhIKCmVuZF9vZmZzZXQYBCABKAMiagoNQnJvd3NlZFJlY29yZBIRCglwYXJ0aXRpb24YASABKA0SDgoGb2Zmc2V0GAIgASgDEh4KBnJlY29yZBgDIAEoCzIOLmdtcS52MS5SZWNvcmQSFgoOYXBwZW5kX3RpbWVfbXMYBCABKAMiHgocQWRtaW5TZXJ2aWNlR2V0U3RhdHVzUmVxdWVzdCLCAgodQWRtaW5TZXJ2aWNlR2V0U3RhdHVzUmVzcG9uc2USEQoJYnJva2VyX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEAoIc2Vzc2lvbnMYAyABKA0SEQoJdXB0aW1lX21zGAQgASgDEhQKDHN0b3JlX2VuZ2luZRgFIAEoCRITCgtzdG9yZV9yZWFkeRgGIAEoCBIUCgxzdG9yZV9yZWFzb24YByABKAkSEgoKZHVyYWJpbGl0eRgIIAEoCRJOCg1zdG9yZV9kZXRhaWxzGAkgAygLMjcuZ21xLnYxLkFkbWluU2VydmljZUdldFN0YXR1c1Jlc3BvbnNlLlN0b3JlRGV0YWlsc0VudHJ5GjMKEVN0b3JlRGV0YWlsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYAoeQWRtaW5TZXJ2aWNlTGlzdFBlbmRpbmdSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDRINCgVsaW1pdBgEIAEoDSJ3Ch9BZG1pblNlcnZpY2VMaXN0UGVuZGluZ1Jlc3BvbnNlEiYKB3JlY29yZHMYASADKAsyFS5nbXEudjEuUGVuZGluZ1JlY29yZBIZChF1bnNldHRsZWRfcmVjb3JkcxgCIAEoAxIRCgltZW1iZXJfaWQYAyABKAkiVQoNUGVuZGluZ1JlY29yZBIOCgZvZmZzZXQYASABKAMSEAoIYXR0ZW1wdHMYAiABKA0SEQoJZHVlX2luX21zGAMgASgNEg8KB2lkbGVfbXMYBCABKAMiuQEKHUFkbWluU2VydmljZVJlc2V0R3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhIKCnBhcnRpdGlvbnMYAyADKA0SIQoCdG8YBCABKAsyFS5nbXEudjEuU3RhcnRQb3NpdGlvbhIPCgdkcnlfcnVuGAUgASgIEh0KEGV4cGVjdGVkX3ZlcnNpb24YBiABKANIAIgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbiJYCh5BZG1pblNlcnZpY2VSZXNldEdyb3VwUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoAxIlCgpwYXJ0aXRpb25zGAIgAygLMhEuZ21xLnYxLkdyb3VwTW92ZSJMCh1BZG1pblNlcnZpY2VQYXVzZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRISCgV0b3BpYxgCIAEoCUgAiAEBQggKBl90b3BpYyJCCh5BZG1pblNlcnZpY2VQYXVzZUdyb3VwUmVzcG9uc2USIAoFZ3JvdXAYASABKAsyES5nbXEudjEuR3JvdXBWaWV3Ik0KHkFkbWluU2VydmljZVJlc3VtZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRISCgV0b3BpYxgCIAEoCUgAiAEBQggKBl90b3BpYyJDCh9BZG1pblNlcnZpY2VSZXN1bWVHcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJSCh9BZG1pblNlcnZpY2VFeHBsYWluR3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDSJOCiBBZG1pblNlcnZpY2VFeHBsYWluR3JvdXBSZXNwb25zZRIqCgpjb25kaXRpb25zGAEgAygLMhYuZ21xLnYxLkdyb3VwQ29uZGl0aW9uIiwKDkdyb3VwQ29uZGl0aW9uEgwKBGNvZGUYASABKAkSDAoEdGV4dBgCIAEoCSJkCh1BZG1pblNlcnZpY2VBbHRlclRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWcSDwoHdmVyc2lvbhgDIAEoAyJCCh5BZG1pblNlcnZpY2VBbHRlclRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIlYKIEFkbWluU2VydmljZUFkZFBhcnRpdGlvbnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhIKCnBhcnRpdGlvbnMYAiABKA0SDwoHZHJ5X3J1bhgDIAEoCCJWCiFBZG1pblNlcnZpY2VBZGRQYXJ0aXRpb25zUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvEg8KB3dhcm5pbmcYAiABKAkieAodQWRtaW5TZXJ2aWNlUHVyZ2VUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSFgoJcGFydGl0aW9uGAIgASgNSACIAQESEQoJdG9fb2Zmc2V0GAMgASgDEg8KB2RyeV9ydW4YBCABKAhCDAoKX3BhcnRpdGlvbiJNCh5BZG1pblNlcnZpY2VQdXJnZVRvcGljUmVzcG9uc2USKwoKcGFydGl0aW9ucxgBIAMoCzIXLmdtcS52MS5QdXJnZWRQYXJ0aXRpb24i8gEKEERlYWRMZXR0ZXJGaWx0ZXISEwoGcmVhc29uGAEgASgJSACIAQESGwoOZXJyb3JfY29udGFpbnMYAiABKAlIAYgBARIQCgNrZXkYAyABKAxIAogBARIWCglwYXJ0aXRpb24YBCABKA1IA4gBARIYCgtmcm9tX29mZnNldBgFIAEoA0gEiAEBEhYKCXRvX29mZnNldBgGIAEoA0gFiAEBQgkKB19yZWFzb25CEQoPX2Vycm9yX2NvbnRhaW5zQgYKBF9rZXlCDAoKX3BhcnRpdGlvbkIOCgxfZnJvbV9vZmZzZXRCDAoKX3RvX29mZnNldCI0Cg9EZWFkTGV0dGVyUGxhY2USEQoJcGFydGl0aW9uGAEgASgNEg4KBm9mZnNldBgCIAEoAyKjAQoiQWRtaW5TZXJ2aWNlTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBINCgV0b3BpYxgBIAEoCRINCgVncm91cBgCIAEoCRIoCgZmaWx0ZXIYAyABKAsyGC5nbXEudjEuRGVhZExldHRlckZpbHRlchINCgVsaW1pdBgEIAEoDRImCgVhZnRlchgFIAEoCzIXLmdtcS52MS5EZWFkTGV0dGVyUGxhY2UivgEKI0FkbWluU2VydmljZUxpc3REZWFkTGV0dGVyc1Jlc3BvbnNlEicKBnF1ZXVlcxgBIAMoCzIXLmdtcS52MS5EZWFkTGV0dGVyUXVldWUSKQoHcmVhc29ucxgCIAMoCzIYLmdtcS52MS5EZWFkTGV0dGVyUmVhc29uEiMKB2xldHRlcnMYAyADKAsyEi5nbXEudjEuRGVhZExldHRlchIQCghjb21wbGV0ZRgEIAEoCBIMCgRtb3JlGAUgASgIIlgKD0RlYWRMZXR0ZXJRdWV1ZRIZChFkZWFkX2xldHRlcl90b3BpYxgBIAEoCRINCgV0b3BpYxgCIAEoCRINCgVncm91cBgDIAEoCRIMCgRvcGVuGAQgASgDIloKEERlYWRMZXR0ZXJSZWFzb24SDgoGcmVhc29uGAEgASgJEg0KBWNvdW50GAIgASgDEhMKC2ZpcnN0X2F0X21zGAMgASgDEhIKCmxhc3RfYXRfbXMYBCABKAMi7AEKCkRlYWRMZXR0ZXISJgoFcGxhY2UYASABKAsyFy5nbXEudjEuRGVhZExldHRlclBsYWNlEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDRIOCgZvZmZzZXQYBCABKAMSDQoFZ3JvdXAYBSABKAkSDgoGcmVhc29uGAYgASgJEhIKCmVycm9yX3RleHQYByABKAkSEAoIYXR0ZW1wdHMYCCABKA0SDQoFYXRfbXMYCSABKAMSEAoIcmVkcml2ZXMYCiABKA0SHgoGcmVjb3JkGAsgASgLMg4uZ21xLnYxLlJlY29yZCL2AQoaQWRtaW5TZXJ2aWNlUmVkcml2ZVJlcXVlc3QSDQoFdG9waWMYASABKAkSDQoFZ3JvdXAYAiABKAkSKAoGZmlsdGVyGAMgASgLMhguZ21xLnYxLkRlYWRMZXR0ZXJGaWx0ZXISKQoIc2VsZWN0ZWQYBCADKAsyFy5nbXEudjEuRGVhZExldHRlclBsYWNlEhcKD3JhdGVfcGVyX3NlY29uZBgFIAEoBRIUCgxyZWRyaXZlc19tYXgYBiABKA0SDwoHZHJ5X3J1bhgHIAEoCBIlCgZhY3Rpb24YCCABKA4yFS5nbXEudjEuUmVkcml2ZUFjdGlvbiJ+ChtBZG1pblNlcnZpY2VSZWRyaXZlUmVzcG9uc2USKwoIcHJvZ3Jlc3MYASABKAsyFy5nbXEudjEuUmVkcml2ZVByb2dyZXNzSAASKQoHZmFpbHVyZRgCIAEoCzIWLmdtcS52MS5SZWRyaXZlRmFpbHVyZUgAQgcKBWV2ZW50ImAKD1JlZHJpdmVQcm9ncmVzcxIPCgdtYXRjaGVkGAEgASgDEg0KBW1vdmVkGAIgASgDEg8KB3NraXBwZWQYAyABKAMSDgoGZmFpbGVkGAQgASgDEgwKBGRvbmUYBSABKAgiVgoOUmVkcml2ZUZhaWx1cmUSJgoFcGxhY2UYASABKAsyFy5nbXEudjEuRGVhZExldHRlclBsYWNlEhwKBWVycm9yGAIgASgLMg0uZ21xLnYxLkVycm9yIqwBCiBBZG1pblNlcnZpY2VTZXR0bGVQZW5kaW5nUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0SDwoHb2Zmc2V0cxgEIAMoAxIlCgZhY3Rpb24YBSABKA4yFS5nbXEudjEuUGVuZGluZ0FjdGlvbhIOCgZyZWFzb24YBiABKAkSDwoHZHJ5X3J1bhgHIAEoCCKAAQohQWRtaW5TZXJ2aWNlU2V0dGxlUGVuZGluZ1Jlc3BvbnNlEigKCG91dGNvbWVzGAEgAygLMhYuZ21xLnYxLlBlbmRpbmdPdXRjb21lEhcKD293bmVyX2Jyb2tlcl9pZBgCIAEoCRIYChBvdGhlcl9icm9rZXJfaWRzGAMgAygJIj4KDlBlbmRpbmdPdXRjb21lEg4KBm9mZnNldBgBIAEoAxIcCgVlcnJvchgCIAEoCzINLmdtcS52MS5FcnJvcipnCg1SZWRyaXZlQWN0aW9uEh4KGlJFRFJJVkVfQUNUSU9OX1VOU1BFQ0lGSUVEEAASGgoWUkVEUklWRV9BQ1RJT05fUkVEUklWRRABEhoKFlJFRFJJVkVfQUNUSU9OX0RJU0NBUkQQAiqbAQoNUGVuZGluZ0FjdGlvbhIeChpQRU5ESU5HX0FDVElPTl9VTlNQRUNJRklFRBAAEhYKElBFTkRJTkdfQUNUSU9OX0FDSxABEhgKFFBFTkRJTkdfQUNUSU9OX1JFVFJZEAISHgoaUEVORElOR19BQ1RJT05fREVBRF9MRVRURVIQAxIYChRQRU5ESU5HX0FDVElPTl9DTEFJTRAEMpkPCgxBZG1pblNlcnZpY2USXgoLQ3JlYXRlVG9waWMSJi5nbXEudjEuQWRtaW5TZXJ2aWNlQ3JlYXRlVG9waWNSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZUNyZWF0ZVRvcGljUmVzcG9uc2USWwoKTGlzdFRvcGljcxIlLmdtcS52MS5BZG1pblNlcnZpY2VMaXN0VG9waWNzUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VMaXN0VG9waWNzUmVzcG9uc2USZAoNRGVzY3JpYmVUb3BpYxIoLmdtcS52MS5BZG1pblNlcnZpY2VEZXNjcmliZVRvcGljUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VEZXNjcmliZVRvcGljUmVzcG9uc2USXgoLRGVsZXRlVG9waWMSJi5nbXEudjEuQWRtaW5TZXJ2aWNlRGVsZXRlVG9waWNSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZURlbGV0ZVRvcGljUmVzcG9uc2USWwoKTGlzdEdyb3VwcxIlLmdtcS52MS5BZG1pblNlcnZpY2VMaXN0R3JvdXBzUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VMaXN0R3JvdXBzUmVzcG9uc2USZAoNRGVzY3JpYmVHcm91cBIoLmdtcS52MS5BZG1pblNlcnZpY2VEZXNjcmliZUdyb3VwUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VEZXNjcmliZUdyb3VwUmVzcG9uc2USXgoLRGVsZXRlR3JvdXASJi5nbXEudjEuQWRtaW5TZXJ2aWNlRGVsZXRlR3JvdXBSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZURlbGV0ZUdyb3VwUmVzcG9uc2USXgoLTGlzdFBlbmRpbmcSJi5nbXEudjEuQWRtaW5TZXJ2aWNlTGlzdFBlbmRpbmdSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZUxpc3RQZW5kaW5nUmVzcG9uc2USWwoKUmVzZXRHcm91cBIlLmdtcS52MS5BZG1pblNlcnZpY2VSZXNldEdyb3VwUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VSZXNldEdyb3VwUmVzcG9uc2USWwoKUGF1c2VHcm91cBIlLmdtcS52MS5BZG1pblNlcnZpY2VQYXVzZUdyb3VwUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VQYXVzZUdyb3VwUmVzcG9uc2USXgoLUmVzdW1lR3JvdXASJi5nbXEudjEuQWRtaW5TZXJ2aWNlUmVzdW1lR3JvdXBSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZVJlc3VtZUdyb3VwUmVzcG9uc2USZAoNU2V0dGxlUGVuZGluZxIoLmdtcS52MS5BZG1pblNlcnZpY2VTZXR0bGVQZW5kaW5nUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VTZXR0bGVQZW5kaW5nUmVzcG9uc2USYQoMRXhwbGFpbkdyb3VwEicuZ21xLnYxLkFkbWluU2VydmljZUV4cGxhaW5Hcm91cFJlcXVlc3QaKC5nbXEudjEuQWRtaW5TZXJ2aWNlRXhwbGFpbkdyb3VwUmVzcG9uc2USZAoNQnJvd3NlUmVjb3JkcxIoLmdtcS52MS5BZG1pblNlcnZpY2VCcm93c2VSZWNvcmRzUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VCcm93c2VSZWNvcmRzUmVzcG9uc2USWAoJR2V0U3RhdHVzEiQuZ21xLnYxLkFkbWluU2VydmljZUdldFN0YXR1c1JlcXVlc3QaJS5nbXEudjEuQWRtaW5TZXJ2aWNlR2V0U3RhdHVzUmVzcG9uc2USWwoKQWx0ZXJUb3BpYxIlLmdtcS52MS5BZG1pblNlcnZpY2VBbHRlclRvcGljUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VBbHRlclRvcGljUmVzcG9uc2USZAoNQWRkUGFydGl0aW9ucxIoLmdtcS52MS5BZG1pblNlcnZpY2VBZGRQYXJ0aXRpb25zUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VBZGRQYXJ0aXRpb25zUmVzcG9uc2USWwoKUHVyZ2VUb3BpYxIlLmdtcS52MS5BZG1pblNlcnZpY2VQdXJnZVRvcGljUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VQdXJnZVRvcGljUmVzcG9uc2USagoPTGlzdERlYWRMZXR0ZXJzEiouZ21xLnYxLkFkbWluU2VydmljZUxpc3REZWFkTGV0dGVyc1JlcXVlc3QaKy5nbXEudjEuQWRtaW5TZXJ2aWNlTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USVAoHUmVkcml2ZRIiLmdtcS52MS5BZG1pblNlcnZpY2VSZWRyaXZlUmVxdWVzdBojLmdtcS52MS5BZG1pblNlcnZpY2VSZWRyaXZlUmVzcG9uc2UwAWIGcHJvdG8z", [file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
+  fileDesc("ChJnbXEvdjEvYWRtaW4ucHJvdG8SBmdtcS52MSJUCh5BZG1pblNlcnZpY2VDcmVhdGVUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSIwoGY29uZmlnGAIgASgLMhMuZ21xLnYxLlRvcGljQ29uZmlnIkMKH0FkbWluU2VydmljZUNyZWF0ZVRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIh8KHUFkbWluU2VydmljZUxpc3RUb3BpY3NSZXF1ZXN0IkMKHkFkbWluU2VydmljZUxpc3RUb3BpY3NSZXNwb25zZRIhCgZ0b3BpY3MYASADKAsyES5nbXEudjEuVG9waWNJbmZvIjEKIEFkbWluU2VydmljZURlc2NyaWJlVG9waWNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJInEKIUFkbWluU2VydmljZURlc2NyaWJlVG9waWNSZXNwb25zZRIgCgV0b3BpYxgBIAEoCzIRLmdtcS52MS5Ub3BpY0luZm8SKgoKcGFydGl0aW9ucxgCIAMoCzIWLmdtcS52MS5QYXJ0aXRpb25TdGF0cyIvCh5BZG1pblNlcnZpY2VEZWxldGVUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkiIQofQWRtaW5TZXJ2aWNlRGVsZXRlVG9waWNSZXNwb25zZSIfCh1BZG1pblNlcnZpY2VMaXN0R3JvdXBzUmVxdWVzdCJDCh5BZG1pblNlcnZpY2VMaXN0R3JvdXBzUmVzcG9uc2USIQoGZ3JvdXBzGAEgAygLMhEuZ21xLnYxLkdyb3VwVmlldyJFCiBBZG1pblNlcnZpY2VEZXNjcmliZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRISCgpoZWFydGJlYXRzGAIgASgIIngKIUFkbWluU2VydmljZURlc2NyaWJlR3JvdXBSZXNwb25zZRIgCgVncm91cBgBIAEoCzIRLmdtcS52MS5Hcm91cFZpZXcSMQoKcGFydGl0aW9ucxgCIAMoCzIdLmdtcS52MS5Hcm91cFBhcnRpdGlvbk9mZnNldHMiLwoeQWRtaW5TZXJ2aWNlRGVsZXRlR3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJIiEKH0FkbWluU2VydmljZURlbGV0ZUdyb3VwUmVzcG9uc2UieAogQWRtaW5TZXJ2aWNlQnJvd3NlUmVjb3Jkc1JlcXVlc3QSDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgNEiMKBGZyb20YAyABKAsyFS5nbXEudjEuU3RhcnRQb3NpdGlvbhINCgVsaW1pdBgEIAEoDSKKAQohQWRtaW5TZXJ2aWNlQnJvd3NlUmVjb3Jkc1Jlc3BvbnNlEiYKB3JlY29yZHMYASADKAsyFS5nbXEudjEuQnJvd3NlZFJlY29yZBITCgtuZXh0X29mZnNldBgCIAEoAxIUCgxzdGFydF9vZmZzZXQYAyABKAMSEgoKZW5kX29mZnNldBgEIAEoAyJqCg1Ccm93c2VkUmVjb3JkEhEKCXBhcnRpdGlvbhgBIAEoDRIOCgZvZmZzZXQYAiABKAMSHgoGcmVjb3JkGAMgASgLMg4uZ21xLnYxLlJlY29yZBIWCg5hcHBlbmRfdGltZV9tcxgEIAEoAyIeChxBZG1pblNlcnZpY2VHZXRTdGF0dXNSZXF1ZXN0IrgDCh1BZG1pblNlcnZpY2VHZXRTdGF0dXNSZXNwb25zZRIRCglicm9rZXJfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIQCghzZXNzaW9ucxgDIAEoDRIRCgl1cHRpbWVfbXMYBCABKAMSFAoMc3RvcmVfZW5naW5lGAUgASgJEhMKC3N0b3JlX3JlYWR5GAYgASgIEhQKDHN0b3JlX3JlYXNvbhgHIAEoCRISCgpkdXJhYmlsaXR5GAggASgJEk4KDXN0b3JlX2RldGFpbHMYCSADKAsyNy5nbXEudjEuQWRtaW5TZXJ2aWNlR2V0U3RhdHVzUmVzcG9uc2UuU3RvcmVEZXRhaWxzRW50cnkSFwoPcHVibGlzaGVkX2J5dGVzGAogASgDEhkKEWRlbGl2ZXJlZF9yZWNvcmRzGAsgASgDEhcKD2RlbGl2ZXJlZF9ieXRlcxgMIAEoAxInCghzdG9yYWdlcxgNIAMoCzIVLmdtcS52MS5TdG9yYWdlSGVhbHRoGjMKEVN0b3JlRGV0YWlsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicAoNU3RvcmFnZUhlYWx0aBILCgN1cmwYASABKAkSEgoKc3RvcmFnZV9pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEg4KBmVuZ2luZRgEIAEoCRINCgVyZWFkeRgFIAEoCBIOCgZyZWFzb24YBiABKAkiYAoeQWRtaW5TZXJ2aWNlTGlzdFBlbmRpbmdSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDRINCgVsaW1pdBgEIAEoDSJ3Ch9BZG1pblNlcnZpY2VMaXN0UGVuZGluZ1Jlc3BvbnNlEiYKB3JlY29yZHMYASADKAsyFS5nbXEudjEuUGVuZGluZ1JlY29yZBIZChF1bnNldHRsZWRfcmVjb3JkcxgCIAEoAxIRCgltZW1iZXJfaWQYAyABKAkiVQoNUGVuZGluZ1JlY29yZBIOCgZvZmZzZXQYASABKAMSEAoIYXR0ZW1wdHMYAiABKA0SEQoJZHVlX2luX21zGAMgASgNEg8KB2lkbGVfbXMYBCABKAMiuQEKHUFkbWluU2VydmljZVJlc2V0R3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhIKCnBhcnRpdGlvbnMYAyADKA0SIQoCdG8YBCABKAsyFS5nbXEudjEuU3RhcnRQb3NpdGlvbhIPCgdkcnlfcnVuGAUgASgIEh0KEGV4cGVjdGVkX3ZlcnNpb24YBiABKANIAIgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbiJYCh5BZG1pblNlcnZpY2VSZXNldEdyb3VwUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoAxIlCgpwYXJ0aXRpb25zGAIgAygLMhEuZ21xLnYxLkdyb3VwTW92ZSJMCh1BZG1pblNlcnZpY2VQYXVzZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRISCgV0b3BpYxgCIAEoCUgAiAEBQggKBl90b3BpYyJCCh5BZG1pblNlcnZpY2VQYXVzZUdyb3VwUmVzcG9uc2USIAoFZ3JvdXAYASABKAsyES5nbXEudjEuR3JvdXBWaWV3Ik0KHkFkbWluU2VydmljZVJlc3VtZUdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRISCgV0b3BpYxgCIAEoCUgAiAEBQggKBl90b3BpYyJDCh9BZG1pblNlcnZpY2VSZXN1bWVHcm91cFJlc3BvbnNlEiAKBWdyb3VwGAEgASgLMhEuZ21xLnYxLkdyb3VwVmlldyJSCh9BZG1pblNlcnZpY2VFeHBsYWluR3JvdXBSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDSJOCiBBZG1pblNlcnZpY2VFeHBsYWluR3JvdXBSZXNwb25zZRIqCgpjb25kaXRpb25zGAEgAygLMhYuZ21xLnYxLkdyb3VwQ29uZGl0aW9uIiwKDkdyb3VwQ29uZGl0aW9uEgwKBGNvZGUYASABKAkSDAoEdGV4dBgCIAEoCSJkCh1BZG1pblNlcnZpY2VBbHRlclRvcGljUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIjCgZjb25maWcYAiABKAsyEy5nbXEudjEuVG9waWNDb25maWcSDwoHdmVyc2lvbhgDIAEoAyJCCh5BZG1pblNlcnZpY2VBbHRlclRvcGljUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvIlYKIEFkbWluU2VydmljZUFkZFBhcnRpdGlvbnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEhIKCnBhcnRpdGlvbnMYAiABKA0SDwoHZHJ5X3J1bhgDIAEoCCJWCiFBZG1pblNlcnZpY2VBZGRQYXJ0aXRpb25zUmVzcG9uc2USIAoFdG9waWMYASABKAsyES5nbXEudjEuVG9waWNJbmZvEg8KB3dhcm5pbmcYAiABKAkieAodQWRtaW5TZXJ2aWNlUHVyZ2VUb3BpY1JlcXVlc3QSDQoFdG9waWMYASABKAkSFgoJcGFydGl0aW9uGAIgASgNSACIAQESEQoJdG9fb2Zmc2V0GAMgASgDEg8KB2RyeV9ydW4YBCABKAhCDAoKX3BhcnRpdGlvbiJNCh5BZG1pblNlcnZpY2VQdXJnZVRvcGljUmVzcG9uc2USKwoKcGFydGl0aW9ucxgBIAMoCzIXLmdtcS52MS5QdXJnZWRQYXJ0aXRpb24i8gEKEERlYWRMZXR0ZXJGaWx0ZXISEwoGcmVhc29uGAEgASgJSACIAQESGwoOZXJyb3JfY29udGFpbnMYAiABKAlIAYgBARIQCgNrZXkYAyABKAxIAogBARIWCglwYXJ0aXRpb24YBCABKA1IA4gBARIYCgtmcm9tX29mZnNldBgFIAEoA0gEiAEBEhYKCXRvX29mZnNldBgGIAEoA0gFiAEBQgkKB19yZWFzb25CEQoPX2Vycm9yX2NvbnRhaW5zQgYKBF9rZXlCDAoKX3BhcnRpdGlvbkIOCgxfZnJvbV9vZmZzZXRCDAoKX3RvX29mZnNldCI0Cg9EZWFkTGV0dGVyUGxhY2USEQoJcGFydGl0aW9uGAEgASgNEg4KBm9mZnNldBgCIAEoAyKjAQoiQWRtaW5TZXJ2aWNlTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBINCgV0b3BpYxgBIAEoCRINCgVncm91cBgCIAEoCRIoCgZmaWx0ZXIYAyABKAsyGC5nbXEudjEuRGVhZExldHRlckZpbHRlchINCgVsaW1pdBgEIAEoDRImCgVhZnRlchgFIAEoCzIXLmdtcS52MS5EZWFkTGV0dGVyUGxhY2UivgEKI0FkbWluU2VydmljZUxpc3REZWFkTGV0dGVyc1Jlc3BvbnNlEicKBnF1ZXVlcxgBIAMoCzIXLmdtcS52MS5EZWFkTGV0dGVyUXVldWUSKQoHcmVhc29ucxgCIAMoCzIYLmdtcS52MS5EZWFkTGV0dGVyUmVhc29uEiMKB2xldHRlcnMYAyADKAsyEi5nbXEudjEuRGVhZExldHRlchIQCghjb21wbGV0ZRgEIAEoCBIMCgRtb3JlGAUgASgIIlgKD0RlYWRMZXR0ZXJRdWV1ZRIZChFkZWFkX2xldHRlcl90b3BpYxgBIAEoCRINCgV0b3BpYxgCIAEoCRINCgVncm91cBgDIAEoCRIMCgRvcGVuGAQgASgDIloKEERlYWRMZXR0ZXJSZWFzb24SDgoGcmVhc29uGAEgASgJEg0KBWNvdW50GAIgASgDEhMKC2ZpcnN0X2F0X21zGAMgASgDEhIKCmxhc3RfYXRfbXMYBCABKAMi7AEKCkRlYWRMZXR0ZXISJgoFcGxhY2UYASABKAsyFy5nbXEudjEuRGVhZExldHRlclBsYWNlEg0KBXRvcGljGAIgASgJEhEKCXBhcnRpdGlvbhgDIAEoDRIOCgZvZmZzZXQYBCABKAMSDQoFZ3JvdXAYBSABKAkSDgoGcmVhc29uGAYgASgJEhIKCmVycm9yX3RleHQYByABKAkSEAoIYXR0ZW1wdHMYCCABKA0SDQoFYXRfbXMYCSABKAMSEAoIcmVkcml2ZXMYCiABKA0SHgoGcmVjb3JkGAsgASgLMg4uZ21xLnYxLlJlY29yZCL2AQoaQWRtaW5TZXJ2aWNlUmVkcml2ZVJlcXVlc3QSDQoFdG9waWMYASABKAkSDQoFZ3JvdXAYAiABKAkSKAoGZmlsdGVyGAMgASgLMhguZ21xLnYxLkRlYWRMZXR0ZXJGaWx0ZXISKQoIc2VsZWN0ZWQYBCADKAsyFy5nbXEudjEuRGVhZExldHRlclBsYWNlEhcKD3JhdGVfcGVyX3NlY29uZBgFIAEoBRIUCgxyZWRyaXZlc19tYXgYBiABKA0SDwoHZHJ5X3J1bhgHIAEoCBIlCgZhY3Rpb24YCCABKA4yFS5nbXEudjEuUmVkcml2ZUFjdGlvbiJ+ChtBZG1pblNlcnZpY2VSZWRyaXZlUmVzcG9uc2USKwoIcHJvZ3Jlc3MYASABKAsyFy5nbXEudjEuUmVkcml2ZVByb2dyZXNzSAASKQoHZmFpbHVyZRgCIAEoCzIWLmdtcS52MS5SZWRyaXZlRmFpbHVyZUgAQgcKBWV2ZW50ImAKD1JlZHJpdmVQcm9ncmVzcxIPCgdtYXRjaGVkGAEgASgDEg0KBW1vdmVkGAIgASgDEg8KB3NraXBwZWQYAyABKAMSDgoGZmFpbGVkGAQgASgDEgwKBGRvbmUYBSABKAgiVgoOUmVkcml2ZUZhaWx1cmUSJgoFcGxhY2UYASABKAsyFy5nbXEudjEuRGVhZExldHRlclBsYWNlEhwKBWVycm9yGAIgASgLMg0uZ21xLnYxLkVycm9yIqwBCiBBZG1pblNlcnZpY2VTZXR0bGVQZW5kaW5nUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgV0b3BpYxgCIAEoCRIRCglwYXJ0aXRpb24YAyABKA0SDwoHb2Zmc2V0cxgEIAMoAxIlCgZhY3Rpb24YBSABKA4yFS5nbXEudjEuUGVuZGluZ0FjdGlvbhIOCgZyZWFzb24YBiABKAkSDwoHZHJ5X3J1bhgHIAEoCCKAAQohQWRtaW5TZXJ2aWNlU2V0dGxlUGVuZGluZ1Jlc3BvbnNlEigKCG91dGNvbWVzGAEgAygLMhYuZ21xLnYxLlBlbmRpbmdPdXRjb21lEhcKD293bmVyX2Jyb2tlcl9pZBgCIAEoCRIYChBvdGhlcl9icm9rZXJfaWRzGAMgAygJIj4KDlBlbmRpbmdPdXRjb21lEg4KBm9mZnNldBgBIAEoAxIcCgVlcnJvchgCIAEoCzINLmdtcS52MS5FcnJvcipnCg1SZWRyaXZlQWN0aW9uEh4KGlJFRFJJVkVfQUNUSU9OX1VOU1BFQ0lGSUVEEAASGgoWUkVEUklWRV9BQ1RJT05fUkVEUklWRRABEhoKFlJFRFJJVkVfQUNUSU9OX0RJU0NBUkQQAiqbAQoNUGVuZGluZ0FjdGlvbhIeChpQRU5ESU5HX0FDVElPTl9VTlNQRUNJRklFRBAAEhYKElBFTkRJTkdfQUNUSU9OX0FDSxABEhgKFFBFTkRJTkdfQUNUSU9OX1JFVFJZEAISHgoaUEVORElOR19BQ1RJT05fREVBRF9MRVRURVIQAxIYChRQRU5ESU5HX0FDVElPTl9DTEFJTRAEMpkPCgxBZG1pblNlcnZpY2USXgoLQ3JlYXRlVG9waWMSJi5nbXEudjEuQWRtaW5TZXJ2aWNlQ3JlYXRlVG9waWNSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZUNyZWF0ZVRvcGljUmVzcG9uc2USWwoKTGlzdFRvcGljcxIlLmdtcS52MS5BZG1pblNlcnZpY2VMaXN0VG9waWNzUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VMaXN0VG9waWNzUmVzcG9uc2USZAoNRGVzY3JpYmVUb3BpYxIoLmdtcS52MS5BZG1pblNlcnZpY2VEZXNjcmliZVRvcGljUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VEZXNjcmliZVRvcGljUmVzcG9uc2USXgoLRGVsZXRlVG9waWMSJi5nbXEudjEuQWRtaW5TZXJ2aWNlRGVsZXRlVG9waWNSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZURlbGV0ZVRvcGljUmVzcG9uc2USWwoKTGlzdEdyb3VwcxIlLmdtcS52MS5BZG1pblNlcnZpY2VMaXN0R3JvdXBzUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VMaXN0R3JvdXBzUmVzcG9uc2USZAoNRGVzY3JpYmVHcm91cBIoLmdtcS52MS5BZG1pblNlcnZpY2VEZXNjcmliZUdyb3VwUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VEZXNjcmliZUdyb3VwUmVzcG9uc2USXgoLRGVsZXRlR3JvdXASJi5nbXEudjEuQWRtaW5TZXJ2aWNlRGVsZXRlR3JvdXBSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZURlbGV0ZUdyb3VwUmVzcG9uc2USXgoLTGlzdFBlbmRpbmcSJi5nbXEudjEuQWRtaW5TZXJ2aWNlTGlzdFBlbmRpbmdSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZUxpc3RQZW5kaW5nUmVzcG9uc2USWwoKUmVzZXRHcm91cBIlLmdtcS52MS5BZG1pblNlcnZpY2VSZXNldEdyb3VwUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VSZXNldEdyb3VwUmVzcG9uc2USWwoKUGF1c2VHcm91cBIlLmdtcS52MS5BZG1pblNlcnZpY2VQYXVzZUdyb3VwUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VQYXVzZUdyb3VwUmVzcG9uc2USXgoLUmVzdW1lR3JvdXASJi5nbXEudjEuQWRtaW5TZXJ2aWNlUmVzdW1lR3JvdXBSZXF1ZXN0GicuZ21xLnYxLkFkbWluU2VydmljZVJlc3VtZUdyb3VwUmVzcG9uc2USZAoNU2V0dGxlUGVuZGluZxIoLmdtcS52MS5BZG1pblNlcnZpY2VTZXR0bGVQZW5kaW5nUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VTZXR0bGVQZW5kaW5nUmVzcG9uc2USYQoMRXhwbGFpbkdyb3VwEicuZ21xLnYxLkFkbWluU2VydmljZUV4cGxhaW5Hcm91cFJlcXVlc3QaKC5nbXEudjEuQWRtaW5TZXJ2aWNlRXhwbGFpbkdyb3VwUmVzcG9uc2USZAoNQnJvd3NlUmVjb3JkcxIoLmdtcS52MS5BZG1pblNlcnZpY2VCcm93c2VSZWNvcmRzUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VCcm93c2VSZWNvcmRzUmVzcG9uc2USWAoJR2V0U3RhdHVzEiQuZ21xLnYxLkFkbWluU2VydmljZUdldFN0YXR1c1JlcXVlc3QaJS5nbXEudjEuQWRtaW5TZXJ2aWNlR2V0U3RhdHVzUmVzcG9uc2USWwoKQWx0ZXJUb3BpYxIlLmdtcS52MS5BZG1pblNlcnZpY2VBbHRlclRvcGljUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VBbHRlclRvcGljUmVzcG9uc2USZAoNQWRkUGFydGl0aW9ucxIoLmdtcS52MS5BZG1pblNlcnZpY2VBZGRQYXJ0aXRpb25zUmVxdWVzdBopLmdtcS52MS5BZG1pblNlcnZpY2VBZGRQYXJ0aXRpb25zUmVzcG9uc2USWwoKUHVyZ2VUb3BpYxIlLmdtcS52MS5BZG1pblNlcnZpY2VQdXJnZVRvcGljUmVxdWVzdBomLmdtcS52MS5BZG1pblNlcnZpY2VQdXJnZVRvcGljUmVzcG9uc2USagoPTGlzdERlYWRMZXR0ZXJzEiouZ21xLnYxLkFkbWluU2VydmljZUxpc3REZWFkTGV0dGVyc1JlcXVlc3QaKy5nbXEudjEuQWRtaW5TZXJ2aWNlTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USVAoHUmVkcml2ZRIiLmdtcS52MS5BZG1pblNlcnZpY2VSZWRyaXZlUmVxdWVzdBojLmdtcS52MS5BZG1pblNlcnZpY2VSZWRyaXZlUmVzcG9uc2UwAWIGcHJvdG8z", [file_gmq_v1_broker, file_gmq_v1_error, file_gmq_v1_record, file_gmq_v1_topic]);
 
 /**
  * @generated from message gmq.v1.AdminServiceCreateTopicRequest
@@ -198,6 +198,13 @@ export type AdminServiceDescribeGroupRequest = Message<"gmq.v1.AdminServiceDescr
    * @generated from field: string group = 1;
    */
   group: string;
+
+  /**
+   * Tell each member's `heartbeat_age_ms`, which takes one more look at the store.
+   *
+   * @generated from field: bool heartbeats = 2;
+   */
+  heartbeats: boolean;
 };
 
 /**
@@ -420,6 +427,32 @@ export type AdminServiceGetStatusResponse = Message<"gmq.v1.AdminServiceGetStatu
    * @generated from field: map<string, string> store_details = 9;
    */
   storeDetails: { [key: string]: string };
+
+  /**
+   * Since the broker's start: bytes of batches that the store took, as they came.
+   *
+   * @generated from field: int64 published_bytes = 10;
+   */
+  publishedBytes: bigint;
+
+  /**
+   * Since the broker's start, redeliveries included; bytes as they are stored.
+   *
+   * @generated from field: int64 delivered_records = 11;
+   */
+  deliveredRecords: bigint;
+
+  /**
+   * @generated from field: int64 delivered_bytes = 12;
+   */
+  deliveredBytes: bigint;
+
+  /**
+   * Storage services that this broker links to; none when it has the store in its own process.
+   *
+   * @generated from field: repeated gmq.v1.StorageHealth storages = 13;
+   */
+  storages: StorageHealth[];
 };
 
 /**
@@ -428,6 +461,54 @@ export type AdminServiceGetStatusResponse = Message<"gmq.v1.AdminServiceGetStatu
  */
 export const AdminServiceGetStatusResponseSchema: GenMessage<AdminServiceGetStatusResponse> = /*@__PURE__*/
   messageDesc(file_gmq_v1_admin, 18);
+
+/**
+ * A storage service as one broker sees it.
+ *
+ * @generated from message gmq.v1.StorageHealth
+ */
+export type StorageHealth = Message<"gmq.v1.StorageHealth"> & {
+  /**
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * "" until it was linked once; so are version and engine.
+   *
+   * @generated from field: string storage_id = 2;
+   */
+  storageId: string;
+
+  /**
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * @generated from field: string engine = 4;
+   */
+  engine: string;
+
+  /**
+   * @generated from field: bool ready = 5;
+   */
+  ready: boolean;
+
+  /**
+   * Why it is not ready, or what it does not do for now.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message gmq.v1.StorageHealth.
+ * Use `create(StorageHealthSchema)` to create a new message.
+ */
+export const StorageHealthSchema: GenMessage<StorageHealth> = /*@__PURE__*/
+  messageDesc(file_gmq_v1_admin, 19);
 
 /**
  * @generated from message gmq.v1.AdminServiceListPendingRequest
@@ -461,7 +542,7 @@ export type AdminServiceListPendingRequest = Message<"gmq.v1.AdminServiceListPen
  * Use `create(AdminServiceListPendingRequestSchema)` to create a new message.
  */
 export const AdminServiceListPendingRequestSchema: GenMessage<AdminServiceListPendingRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 19);
+  messageDesc(file_gmq_v1_admin, 20);
 
 /**
  * @generated from message gmq.v1.AdminServiceListPendingResponse
@@ -492,7 +573,7 @@ export type AdminServiceListPendingResponse = Message<"gmq.v1.AdminServiceListPe
  * Use `create(AdminServiceListPendingResponseSchema)` to create a new message.
  */
 export const AdminServiceListPendingResponseSchema: GenMessage<AdminServiceListPendingResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 20);
+  messageDesc(file_gmq_v1_admin, 21);
 
 /**
  * @generated from message gmq.v1.PendingRecord
@@ -530,7 +611,7 @@ export type PendingRecord = Message<"gmq.v1.PendingRecord"> & {
  * Use `create(PendingRecordSchema)` to create a new message.
  */
 export const PendingRecordSchema: GenMessage<PendingRecord> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 21);
+  messageDesc(file_gmq_v1_admin, 22);
 
 /**
  * @generated from message gmq.v1.AdminServiceResetGroupRequest
@@ -576,7 +657,7 @@ export type AdminServiceResetGroupRequest = Message<"gmq.v1.AdminServiceResetGro
  * Use `create(AdminServiceResetGroupRequestSchema)` to create a new message.
  */
 export const AdminServiceResetGroupRequestSchema: GenMessage<AdminServiceResetGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 22);
+  messageDesc(file_gmq_v1_admin, 23);
 
 /**
  * @generated from message gmq.v1.AdminServiceResetGroupResponse
@@ -598,7 +679,7 @@ export type AdminServiceResetGroupResponse = Message<"gmq.v1.AdminServiceResetGr
  * Use `create(AdminServiceResetGroupResponseSchema)` to create a new message.
  */
 export const AdminServiceResetGroupResponseSchema: GenMessage<AdminServiceResetGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 23);
+  messageDesc(file_gmq_v1_admin, 24);
 
 /**
  * @generated from message gmq.v1.AdminServicePauseGroupRequest
@@ -622,7 +703,7 @@ export type AdminServicePauseGroupRequest = Message<"gmq.v1.AdminServicePauseGro
  * Use `create(AdminServicePauseGroupRequestSchema)` to create a new message.
  */
 export const AdminServicePauseGroupRequestSchema: GenMessage<AdminServicePauseGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 24);
+  messageDesc(file_gmq_v1_admin, 25);
 
 /**
  * @generated from message gmq.v1.AdminServicePauseGroupResponse
@@ -639,7 +720,7 @@ export type AdminServicePauseGroupResponse = Message<"gmq.v1.AdminServicePauseGr
  * Use `create(AdminServicePauseGroupResponseSchema)` to create a new message.
  */
 export const AdminServicePauseGroupResponseSchema: GenMessage<AdminServicePauseGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 25);
+  messageDesc(file_gmq_v1_admin, 26);
 
 /**
  * @generated from message gmq.v1.AdminServiceResumeGroupRequest
@@ -661,7 +742,7 @@ export type AdminServiceResumeGroupRequest = Message<"gmq.v1.AdminServiceResumeG
  * Use `create(AdminServiceResumeGroupRequestSchema)` to create a new message.
  */
 export const AdminServiceResumeGroupRequestSchema: GenMessage<AdminServiceResumeGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 26);
+  messageDesc(file_gmq_v1_admin, 27);
 
 /**
  * @generated from message gmq.v1.AdminServiceResumeGroupResponse
@@ -678,7 +759,7 @@ export type AdminServiceResumeGroupResponse = Message<"gmq.v1.AdminServiceResume
  * Use `create(AdminServiceResumeGroupResponseSchema)` to create a new message.
  */
 export const AdminServiceResumeGroupResponseSchema: GenMessage<AdminServiceResumeGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 27);
+  messageDesc(file_gmq_v1_admin, 28);
 
 /**
  * @generated from message gmq.v1.AdminServiceExplainGroupRequest
@@ -705,7 +786,7 @@ export type AdminServiceExplainGroupRequest = Message<"gmq.v1.AdminServiceExplai
  * Use `create(AdminServiceExplainGroupRequestSchema)` to create a new message.
  */
 export const AdminServiceExplainGroupRequestSchema: GenMessage<AdminServiceExplainGroupRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 28);
+  messageDesc(file_gmq_v1_admin, 29);
 
 /**
  * @generated from message gmq.v1.AdminServiceExplainGroupResponse
@@ -724,7 +805,7 @@ export type AdminServiceExplainGroupResponse = Message<"gmq.v1.AdminServiceExpla
  * Use `create(AdminServiceExplainGroupResponseSchema)` to create a new message.
  */
 export const AdminServiceExplainGroupResponseSchema: GenMessage<AdminServiceExplainGroupResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 29);
+  messageDesc(file_gmq_v1_admin, 30);
 
 /**
  * One true thing about a group in a partition.
@@ -753,7 +834,7 @@ export type GroupCondition = Message<"gmq.v1.GroupCondition"> & {
  * Use `create(GroupConditionSchema)` to create a new message.
  */
 export const GroupConditionSchema: GenMessage<GroupCondition> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 30);
+  messageDesc(file_gmq_v1_admin, 31);
 
 /**
  * Topic configuration and trims.
@@ -786,7 +867,7 @@ export type AdminServiceAlterTopicRequest = Message<"gmq.v1.AdminServiceAlterTop
  * Use `create(AdminServiceAlterTopicRequestSchema)` to create a new message.
  */
 export const AdminServiceAlterTopicRequestSchema: GenMessage<AdminServiceAlterTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 31);
+  messageDesc(file_gmq_v1_admin, 32);
 
 /**
  * @generated from message gmq.v1.AdminServiceAlterTopicResponse
@@ -803,7 +884,7 @@ export type AdminServiceAlterTopicResponse = Message<"gmq.v1.AdminServiceAlterTo
  * Use `create(AdminServiceAlterTopicResponseSchema)` to create a new message.
  */
 export const AdminServiceAlterTopicResponseSchema: GenMessage<AdminServiceAlterTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 32);
+  messageDesc(file_gmq_v1_admin, 33);
 
 /**
  * @generated from message gmq.v1.AdminServiceAddPartitionsRequest
@@ -834,7 +915,7 @@ export type AdminServiceAddPartitionsRequest = Message<"gmq.v1.AdminServiceAddPa
  * Use `create(AdminServiceAddPartitionsRequestSchema)` to create a new message.
  */
 export const AdminServiceAddPartitionsRequestSchema: GenMessage<AdminServiceAddPartitionsRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 33);
+  messageDesc(file_gmq_v1_admin, 34);
 
 /**
  * @generated from message gmq.v1.AdminServiceAddPartitionsResponse
@@ -858,7 +939,7 @@ export type AdminServiceAddPartitionsResponse = Message<"gmq.v1.AdminServiceAddP
  * Use `create(AdminServiceAddPartitionsResponseSchema)` to create a new message.
  */
 export const AdminServiceAddPartitionsResponseSchema: GenMessage<AdminServiceAddPartitionsResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 34);
+  messageDesc(file_gmq_v1_admin, 35);
 
 /**
  * @generated from message gmq.v1.AdminServicePurgeTopicRequest
@@ -896,7 +977,7 @@ export type AdminServicePurgeTopicRequest = Message<"gmq.v1.AdminServicePurgeTop
  * Use `create(AdminServicePurgeTopicRequestSchema)` to create a new message.
  */
 export const AdminServicePurgeTopicRequestSchema: GenMessage<AdminServicePurgeTopicRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 35);
+  messageDesc(file_gmq_v1_admin, 36);
 
 /**
  * @generated from message gmq.v1.AdminServicePurgeTopicResponse
@@ -913,7 +994,7 @@ export type AdminServicePurgeTopicResponse = Message<"gmq.v1.AdminServicePurgeTo
  * Use `create(AdminServicePurgeTopicResponseSchema)` to create a new message.
  */
 export const AdminServicePurgeTopicResponseSchema: GenMessage<AdminServicePurgeTopicResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 36);
+  messageDesc(file_gmq_v1_admin, 37);
 
 /**
  * Dead letters. All conditions have to hold; an empty filter lets everything through.
@@ -963,7 +1044,7 @@ export type DeadLetterFilter = Message<"gmq.v1.DeadLetterFilter"> & {
  * Use `create(DeadLetterFilterSchema)` to create a new message.
  */
 export const DeadLetterFilterSchema: GenMessage<DeadLetterFilter> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 37);
+  messageDesc(file_gmq_v1_admin, 38);
 
 /**
  * A dead letter by its place in the dead-letter topic.
@@ -987,7 +1068,7 @@ export type DeadLetterPlace = Message<"gmq.v1.DeadLetterPlace"> & {
  * Use `create(DeadLetterPlaceSchema)` to create a new message.
  */
 export const DeadLetterPlaceSchema: GenMessage<DeadLetterPlace> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 38);
+  messageDesc(file_gmq_v1_admin, 39);
 
 /**
  * @generated from message gmq.v1.AdminServiceListDeadLettersRequest
@@ -1030,7 +1111,7 @@ export type AdminServiceListDeadLettersRequest = Message<"gmq.v1.AdminServiceLis
  * Use `create(AdminServiceListDeadLettersRequestSchema)` to create a new message.
  */
 export const AdminServiceListDeadLettersRequestSchema: GenMessage<AdminServiceListDeadLettersRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 39);
+  messageDesc(file_gmq_v1_admin, 40);
 
 /**
  * @generated from message gmq.v1.AdminServiceListDeadLettersResponse
@@ -1075,7 +1156,7 @@ export type AdminServiceListDeadLettersResponse = Message<"gmq.v1.AdminServiceLi
  * Use `create(AdminServiceListDeadLettersResponseSchema)` to create a new message.
  */
 export const AdminServiceListDeadLettersResponseSchema: GenMessage<AdminServiceListDeadLettersResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 40);
+  messageDesc(file_gmq_v1_admin, 41);
 
 /**
  * @generated from message gmq.v1.DeadLetterQueue
@@ -1109,7 +1190,7 @@ export type DeadLetterQueue = Message<"gmq.v1.DeadLetterQueue"> & {
  * Use `create(DeadLetterQueueSchema)` to create a new message.
  */
 export const DeadLetterQueueSchema: GenMessage<DeadLetterQueue> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 41);
+  messageDesc(file_gmq_v1_admin, 42);
 
 /**
  * @generated from message gmq.v1.DeadLetterReason
@@ -1141,7 +1222,7 @@ export type DeadLetterReason = Message<"gmq.v1.DeadLetterReason"> & {
  * Use `create(DeadLetterReasonSchema)` to create a new message.
  */
 export const DeadLetterReasonSchema: GenMessage<DeadLetterReason> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 42);
+  messageDesc(file_gmq_v1_admin, 43);
 
 /**
  * @generated from message gmq.v1.DeadLetter
@@ -1214,7 +1295,7 @@ export type DeadLetter = Message<"gmq.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 43);
+  messageDesc(file_gmq_v1_admin, 44);
 
 /**
  * @generated from message gmq.v1.AdminServiceRedriveRequest
@@ -1274,7 +1355,7 @@ export type AdminServiceRedriveRequest = Message<"gmq.v1.AdminServiceRedriveRequ
  * Use `create(AdminServiceRedriveRequestSchema)` to create a new message.
  */
 export const AdminServiceRedriveRequestSchema: GenMessage<AdminServiceRedriveRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 44);
+  messageDesc(file_gmq_v1_admin, 45);
 
 /**
  * @generated from message gmq.v1.AdminServiceRedriveResponse
@@ -1303,7 +1384,7 @@ export type AdminServiceRedriveResponse = Message<"gmq.v1.AdminServiceRedriveRes
  * Use `create(AdminServiceRedriveResponseSchema)` to create a new message.
  */
 export const AdminServiceRedriveResponseSchema: GenMessage<AdminServiceRedriveResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 45);
+  messageDesc(file_gmq_v1_admin, 46);
 
 /**
  * Counts so far.
@@ -1350,7 +1431,7 @@ export type RedriveProgress = Message<"gmq.v1.RedriveProgress"> & {
  * Use `create(RedriveProgressSchema)` to create a new message.
  */
 export const RedriveProgressSchema: GenMessage<RedriveProgress> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 46);
+  messageDesc(file_gmq_v1_admin, 47);
 
 /**
  * @generated from message gmq.v1.RedriveFailure
@@ -1372,7 +1453,7 @@ export type RedriveFailure = Message<"gmq.v1.RedriveFailure"> & {
  * Use `create(RedriveFailureSchema)` to create a new message.
  */
 export const RedriveFailureSchema: GenMessage<RedriveFailure> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 47);
+  messageDesc(file_gmq_v1_admin, 48);
 
 /**
  * @generated from message gmq.v1.AdminServiceSettlePendingRequest
@@ -1423,7 +1504,7 @@ export type AdminServiceSettlePendingRequest = Message<"gmq.v1.AdminServiceSettl
  * Use `create(AdminServiceSettlePendingRequestSchema)` to create a new message.
  */
 export const AdminServiceSettlePendingRequestSchema: GenMessage<AdminServiceSettlePendingRequest> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 48);
+  messageDesc(file_gmq_v1_admin, 49);
 
 /**
  * @generated from message gmq.v1.AdminServiceSettlePendingResponse
@@ -1456,7 +1537,7 @@ export type AdminServiceSettlePendingResponse = Message<"gmq.v1.AdminServiceSett
  * Use `create(AdminServiceSettlePendingResponseSchema)` to create a new message.
  */
 export const AdminServiceSettlePendingResponseSchema: GenMessage<AdminServiceSettlePendingResponse> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 49);
+  messageDesc(file_gmq_v1_admin, 50);
 
 /**
  * @generated from message gmq.v1.PendingOutcome
@@ -1480,7 +1561,7 @@ export type PendingOutcome = Message<"gmq.v1.PendingOutcome"> & {
  * Use `create(PendingOutcomeSchema)` to create a new message.
  */
 export const PendingOutcomeSchema: GenMessage<PendingOutcome> = /*@__PURE__*/
-  messageDesc(file_gmq_v1_admin, 50);
+  messageDesc(file_gmq_v1_admin, 51);
 
 /**
  * @generated from enum gmq.v1.RedriveAction
