@@ -299,6 +299,8 @@ describe("the audit", () => {
       "PauseGroup done",
       "Produce done",
       "Produce done",
+      "Produce done",
+      "Produce done",
       "PurgeTopic done",
       "AddPartitions done",
       "AlterTopic refused",
