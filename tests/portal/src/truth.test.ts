@@ -97,11 +97,11 @@ it("tells records and bytes in and out per second, of the cluster and of each br
   const value = "b".repeat(20_000);
   let sent = 0;
   try {
-    // Each record has 20,000 bytes, and group "billing" consumes it at once.
+    // Each record has 20,000 bytes, and group "shipping" consumes it at once.
     await waitUntil(
       "records and bytes, in and out",
       async () => {
-        await producer.send("orders", { key: `rate-${sent}`, value: `${value}${sent++}` });
+        await producer.send("payments", { key: `rate-${sent}`, value: `${value}${sent++}` });
         const [[recordsIn = 0, bytesIn = 0], [recordsOut = 0, bytesOut = 0]] = [
           await rates("Published"),
           await rates("Delivered"),
@@ -113,7 +113,7 @@ it("tells records and bytes in and out per second, of the cluster and of each br
     await waitUntil(
       "a broker's own bytes",
       async () => {
-        await producer.send("orders", { key: `rate-${sent}`, value: `${value}${sent++}` });
+        await producer.send("payments", { key: `rate-${sent}`, value: `${value}${sent++}` });
         const cells = await cellsOf("Brokers");
         // The columns "In" and "Out".
         return cells.some((row) => [row[5], row[6]].every((cell) => /^[1-9].*B\/s$/.test(cell ?? "")));
