@@ -310,7 +310,7 @@ describe("the audit", () => {
       "CreateTopic done",
       "CreateTopic refused",
     ]);
-    expect(before.entries[17]?.beforeJson).toContain('"made-here"');
+    expect(before.entries.find(({ action }) => action === "DeleteTopic")?.beforeJson).toContain('"made-here"');
     const admin = stage.services.part("admin");
     await admin.kill();
     await admin.restart();
