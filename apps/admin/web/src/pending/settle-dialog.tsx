@@ -75,7 +75,9 @@ const acts: Readonly<Record<SettleAct, Act>> = {
 };
 
 /** Settles records in place of the consumer that has them. First it is only asked which could be; then what moved on meanwhile is refused by itself. */
-export function SettleDialog({ group, topic, partition, act, offsets, onClose }: SettleDialogProps): ReactNode {
+export function SettleDialog({ group, topic, partition, act, offsets: chosen, onClose }: SettleDialogProps): ReactNode {
+  // As it was opened: the list behind goes on, and what was looked at must be what is done.
+  const [offsets] = useState(chosen);
   const [reason, setReason] = useState("");
   const { action, verb, done, means, word, others } = acts[act];
   const request = create(AdminServiceSettlePendingRequestSchema, {
