@@ -152,14 +152,18 @@ export const scriptFlush: Scenario = {
   },
 };
 
-/** Signals are lost without a trace. */
+/** Signals are lost without a trace, between two storage processes: one takes the records, another one is asked for them. */
 export const deafToSignals: Scenario = {
   name: "signals are lost",
   store: "redis everysec",
   options: { drainTimeoutMs: 45_000 },
   async play(run) {
-    await run.consume();
-    const producer = await run.produce({ ratePerSecond: 100 });
+    // Each broker keeps to a storage process of its own; what a process appends itself it knows without signals.
+    const [reading = "", writing = ""] = run.world.brokers;
+    const [, readingToSecond, writingToFirst] = run.world.proxies.brokerToStorage;
+    for (const path of [readingToSecond, writingToFirst]) path?.shut();
+    await run.consume({ brokers: [reading] });
+    const producer = await run.produce({ brokers: [writing], ratePerSecond: 100 });
     await run.waitForKept(200);
     await run.fault({ kind: "signals lost", target: "redis" }, async () => {
       for (const path of run.world.proxies.storageToRedis) path.set({ mode: "deaf" });
