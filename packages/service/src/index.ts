@@ -1,5 +1,6 @@
 /** @gmq/service: what every deployable shares: configuration, one port, health, reflection, lifecycle. */
 export { type Access, openAccess } from "./access/access.js";
+export { claim, claimWords } from "./access/claims.js";
 export { readDocument } from "./access/read-document.js";
 export { sharedTokenAccess } from "./access/shared-token.js";
 export type { Authenticate, CallHeaders } from "./admit.js";

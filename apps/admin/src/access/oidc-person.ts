@@ -1,5 +1,6 @@
 /** What a provider's claims make of somebody. */
 import { GmqError } from "@gmq/protocol";
+import { claim, claimWords } from "@gmq/service";
 import type { PortalUser } from "./portal-users.js";
 import { isEnough, type PortalRole, portalRoles } from "./roles.js";
 
@@ -31,7 +32,7 @@ export function personOf(claims: Readonly<Record<string, unknown>>, rules: Perso
 }
 
 function roleOf(value: unknown, { roles, otherRole }: PersonRules): PortalRole | undefined {
-  const has = new Set(valuesOf(value));
+  const has = new Set(claimWords(value, valuesMax));
   let highest: PortalRole | undefined = otherRole === "none" ? undefined : otherRole;
   for (const rule of roles) {
     const at = rule.lastIndexOf("=");
@@ -40,20 +41,4 @@ function roleOf(value: unknown, { roles, otherRole }: PersonRules): PortalRole |
     if (highest === undefined || isEnough(role, highest)) highest = role;
   }
   return highest;
-}
-
-/** A claim by its name, or by the path to it: names of claims may hold dots themselves. */
-export function claim(claims: Readonly<Record<string, unknown>>, path: string): unknown {
-  if (Object.hasOwn(claims, path)) return claims[path];
-  let value: unknown = claims;
-  for (const part of path.split(".")) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return undefined;
-    value = (value as Record<string, unknown>)[part];
-  }
-  return value;
-}
-
-function valuesOf(value: unknown): string[] {
-  const list = typeof value === "string" ? value.split(/\s+/) : Array.isArray(value) ? value : [];
-  return list.filter((one): one is string => typeof one === "string" && one !== "").slice(0, valuesMax);
 }

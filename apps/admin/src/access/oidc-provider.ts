@@ -1,7 +1,7 @@
 /** The portal as a client of an OpenID Connect provider: authorization code with PKCE. Protocol and checks are those of openid-client. */
 import { GmqError } from "@gmq/protocol";
+import { claim } from "@gmq/service";
 import * as oidc from "openid-client";
-import { claim } from "./oidc-person.js";
 
 /** What is kept in the browser from the way out to the way back. */
 export interface LoginChecks {

@@ -2,6 +2,7 @@
 import { GmqError } from "@gmq/protocol";
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from "jose";
 import type { AccessDocument } from "./access-document.js";
+import { claim, claimWords } from "./claims.js";
 
 /** What a valid token says. */
 export interface JwtFacts {
@@ -39,23 +40,8 @@ export function createJwtCheck(jwt: NonNullable<AccessDocument["jwt"]>): JwtChec
       throw new GmqError("unauthenticated", `the token has no ${nameClaim}`, { field: "authorization" });
     }
     const expiresAtMs = ((payload.exp ?? 0) + clockToleranceSeconds) * 1_000;
-    return { name: name.slice(0, 256), roles: rolesOf(claim(payload, rolesClaim)), expiresAtMs };
+    return { name: name.slice(0, 256), roles: claimWords(claim(payload, rolesClaim), rolesMax), expiresAtMs };
   };
-}
-
-function claim(payload: JWTPayload, path: string): unknown {
-  if (Object.hasOwn(payload, path)) return payload[path];
-  let value: unknown = payload;
-  for (const part of path.split(".")) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return undefined;
-    value = (value as Record<string, unknown>)[part];
-  }
-  return value;
-}
-
-function rolesOf(value: unknown): string[] {
-  const list = typeof value === "string" ? value.split(/\s+/) : Array.isArray(value) ? value : [];
-  return list.filter((role): role is string => typeof role === "string" && role !== "").slice(0, rolesMax);
 }
 
 /** Why a token is not taken. Its own text is never quoted. */
