@@ -6,6 +6,7 @@ import { createGroupCoordinator } from "../coordinator/group-coordinator.js";
 import { createDeadLetters } from "../dead-letters/dead-letters.js";
 import { createDelays } from "../delays/delays.js";
 import type { Engine, LogStore, StoreStatus } from "../engine.js";
+import { createEndOffsets } from "../log/end-offsets.js";
 import { createFollows } from "../log/follows.js";
 import { createJanitor } from "../retention/janitor.js";
 import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retention/watched-topics.js";
@@ -56,7 +57,8 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
     logger,
   );
   const ownership = createEmbeddedOwnership(database, topics, reads, clock);
-  const follows = createFollows(async (fetches) => ownership.fetch(fetches), signals);
+  const ends = createEndOffsets(signals);
+  const follows = createFollows(async (fetches) => ownership.fetch(fetches), signals, ends);
   const coordinator = createGroupCoordinator(
     createEmbeddedDocuments(database, topics, reads, signals, clock),
     topics,

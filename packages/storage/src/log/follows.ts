@@ -14,6 +14,7 @@ import type {
   SignalHub,
   TopicPartition,
 } from "../engine.js";
+import type { EndOffsets } from "./end-offsets.js";
 
 /** A follow whose owner has everything before an entry that is being appended. */
 export interface Rider {
@@ -48,37 +49,22 @@ interface Follow extends Rider {
 const followsMax = 100_000;
 const nobody: readonly Rider[] = [];
 
-/** Makes the follows of an engine, none at first. */
-export function createFollows(fetch: GroupStore["fetch"], signals: SignalHub): Follows {
+/** Makes the follows of an engine, none at first. `ends` hears the same signals, before this does. */
+export function createFollows(fetch: GroupStore["fetch"], signals: SignalHub, ends: Pick<EndOffsets, "get">): Follows {
   const byPlace = new Map<string, Set<Follow>>();
-  /** How far the logs go, as heard: as many as there are partitions that were appended to. */
-  const heardEnds = new Map<string, bigint>();
   let count = 0;
 
   const unsubscribe = signals.subscribe((signal: Signal) => {
-    if (signal.kind === "resync") {
-      // Another server, perhaps, which has lost the ends of the logs.
-      heardEnds.clear();
-      for (const there of byPlace.values()) for (const follow of there) look(follow);
-    }
-    // Deleted, perhaps, or made again. An end that is forgotten with it costs the time of a safety look.
-    if (signal.kind === "topic") forgetEnds(`${signal.topic}/`);
+    if (signal.kind === "resync") for (const there of byPlace.values()) for (const follow of there) look(follow);
     if (signal.kind !== "partition") return;
     const { endOffset } = signal;
-    const place = placeOf(signal);
-    // What this process told itself of its own append is ahead of the echoes of earlier ones.
-    if (endOffset > (heardEnds.get(place) ?? 0n)) heardEnds.set(place, endOffset);
-    const there = byPlace.get(place);
+    const there = byPlace.get(placeOf(signal));
     if (there === undefined) return;
     for (const follow of there) {
       if (follow.reachesTo === undefined) look(follow);
       else if (endOffset > follow.reachesTo) follow.lookAgain = true;
     }
   });
-
-  function forgetEnds(prefix: string): void {
-    for (const place of heardEnds.keys()) if (place.startsWith(prefix)) heardEnds.delete(place);
-  }
 
   function look(follow: Follow): void {
     if (follow.reachesTo !== undefined) {
@@ -154,7 +140,7 @@ export function createFollows(fetch: GroupStore["fetch"], signals: SignalHub): F
       byPlace.set(follow.place, there);
       count++;
       // What came since its owner last asked.
-      if ((heardEnds.get(follow.place) ?? 0n) > wanted.position) look(follow);
+      if (ends.get(wanted.ownership) > wanted.position) look(follow);
       return () => stop(follow);
     },
     board(partition, baseOffset, endOffset) {

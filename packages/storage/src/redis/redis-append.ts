@@ -1,8 +1,8 @@
 import { GmqError, limits } from "@gmq/protocol";
 import type { AppendOutcome, PartitionAppend, TopicPartition } from "../engine.js";
+import type { EndOffsets } from "../log/end-offsets.js";
 import type { Follows } from "../log/follows.js";
 import type { RedisConnection } from "./connection.js";
-import type { EndOffsets } from "./end-offsets.js";
 import type { Keys } from "./keys.js";
 import { createPartitionAppender, type PartitionAppender, type WaitingBatch } from "./partition-appender.js";
 import { createPartitionLog } from "./partition-log.js";

@@ -5,11 +5,11 @@ import { createGroupCoordinator } from "../coordinator/group-coordinator.js";
 import { createDeadLetters } from "../dead-letters/dead-letters.js";
 import { createDelays } from "../delays/delays.js";
 import type { Engine } from "../engine.js";
+import { createEndOffsets } from "../log/end-offsets.js";
 import { createFollows } from "../log/follows.js";
 import { createJanitor } from "../retention/janitor.js";
 import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retention/watched-topics.js";
 import { openConnection, type RedisConnection } from "./connection.js";
-import { createEndOffsets } from "./end-offsets.js";
 import { createKeys, type Keys } from "./keys.js";
 import { createRedisAppend } from "./redis-append.js";
 import type { RedisNode, RedisTarget } from "./redis-client.js";
@@ -100,7 +100,7 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   });
   const reads = createRedisReads(reading, scripts, keys, topics, ends, tail);
   const ownership = createRedisOwnership(commands, scripts, keys, topics, reads, ends);
-  const follows = createFollows(ownership.fetch, signals);
+  const follows = createFollows(ownership.fetch, signals, ends);
   const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, tail, barrier, follows);
   // What waits for its time was admitted when it came: it goes into the log past the budgets.
   const delays = createDelays(

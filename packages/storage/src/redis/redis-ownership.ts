@@ -17,8 +17,8 @@ import type {
   SettleRefusal,
 } from "../engine.js";
 import { checkRange } from "../log/check-range.js";
+import type { EndOffsets } from "../log/end-offsets.js";
 import type { RedisConnection } from "./connection.js";
-import type { EndOffsets } from "./end-offsets.js";
 import { entryId, type Keys } from "./keys.js";
 import { pendingEntries } from "./pending-entries.js";
 import { fromRedisError, isFenced, isReply, prefixOf } from "./redis-errors.js";

@@ -1,9 +1,9 @@
 import { decodeEntryMeta } from "@gmq/protocol";
 import type { LogEntry, ReadRequest, ReadResult, StartPosition, TopicPartition } from "../engine.js";
+import type { EndOffsets } from "../log/end-offsets.js";
 import { bodyBytesOf } from "../log/entry-bytes.js";
 import type { EntryHead } from "../retention/trim-store.js";
 import type { RedisConnection } from "./connection.js";
-import type { EndOffsets } from "./end-offsets.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
 import { fromRedisError } from "./redis-errors.js";
 import { type RedisTopics, readEnds } from "./redis-topics.js";

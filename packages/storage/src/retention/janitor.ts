@@ -101,7 +101,7 @@ export function createJanitor(context: JanitorContext): Janitor {
       if (isNews) hurryStore(0);
     },
     get awaitsRoom() {
-      return refusedAtMs !== undefined;
+      return awaitsRoom();
     },
     storeTook() {
       refusedAtMs = undefined;
