@@ -13,6 +13,7 @@ import type {
   StoreStatus,
   TopicPartition,
 } from "@gmq/storage";
+import { fenceToldMs } from "@gmq/storage";
 import type { Dispatcher } from "./dispatcher.js";
 
 /** One true thing about a group in a partition. Codes are listed at gmq.v1.GroupCondition. */
@@ -31,8 +32,6 @@ export interface ExplainContext {
   readonly mayRead: boolean;
 }
 
-/** A fence is told for so long: it explains a break and records that come twice, and then nothing any more. */
-const fenceToldMs = 60_000;
 /** Bytes of a key that are told. */
 const keyBytesMax = 64;
 

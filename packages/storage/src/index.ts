@@ -1,3 +1,4 @@
 /** @gmq/storage: the engine interface. Engines: `@gmq/storage/redis`, `/embedded`, `/remote`; the service: `@gmq/storage/service`. */
 export { type DeskOwnership, deskOwnerships } from "./coordinator/desks.js";
+export { fenceToldMs } from "./coordinator/fences.js";
 export type * from "./engine.js";

@@ -3,7 +3,7 @@ import type { GroupMember, PartitionFence, TopicPartition } from "../engine.js";
 import { type GroupDocument, type GroupFence, sessionOf } from "./group-document.js";
 import type { GroupEvent } from "./reconcile.js";
 
-/** A fence tells something for so long; later events drop it. */
+/** A fence is told for so long, in ms: it explains a break and records that come twice, and then nothing any more; later events drop it. */
 export const fenceToldMs = 60_000;
 /** Kept in a group, the latest first: a member with more partitions than that is told of in some of them. */
 const fencesMax = 1_000;
