@@ -22,7 +22,7 @@ beforeAll(async () => {
   const port = await freePort();
   redisUrl = `redis://127.0.0.1:${port}`;
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", redisFolder, "--save", ""];
-  redis = spawn(process.env["GMQ_REDIS_SERVER"] ?? "redis-server", args, { stdio: "ignore" });
+  redis = spawn(process.env["GMQ_TEST_REDIS_SERVER"] ?? "redis-server", args, { stdio: "ignore" });
   // Whoever connects before it listens tries again.
   await once(redis, "spawn");
 }, 30_000);

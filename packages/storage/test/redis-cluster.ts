@@ -1,7 +1,7 @@
 /** A real Redis Cluster of the test's own: masters and replicas on free ports, to be killed and resharded. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RedisNode } from "../src/redis/redis-client.js";
-import { askRedis, freePort, type OwnRedis, type RedisSecurity, startOwnRedis } from "./redis-server.js";
+import { askRedis, freePort, type OwnRedis, type RedisSecurity, redisServer, startOwnRedis } from "./redis-server.js";
 
 export interface OwnCluster {
   readonly nodes: readonly RedisNode[];
@@ -20,6 +20,7 @@ export async function startOwnCluster(
   masterCount = 3,
   replicasEach = 0,
   security?: RedisSecurity,
+  binary = redisServer(),
 ): Promise<OwnCluster> {
   const count = masterCount * (1 + replicasEach);
   const servers: OwnRedis[] = [];
@@ -56,6 +57,7 @@ export async function startOwnCluster(
         await startOwnRedis(
           [...settings, "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"],
           security,
+          binary,
         ),
       );
       (servers[index] as { busPort?: number }).busPort = busPort;

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RedisNode } from "../src/redis/redis-client.js";
-import { askRedis, freePort, type OwnRedis, type RedisSecurity, startOwnRedis } from "./redis-server.js";
+import { askRedis, freePort, type OwnRedis, type RedisSecurity, redisServer, startOwnRedis } from "./redis-server.js";
 
 export interface OwnSentinels {
   readonly masterName: string;
@@ -79,7 +79,7 @@ export async function startOwnSentinels(security?: SentinelSecurity): Promise<Ow
         ...(security?.masterLines.map((line) => line.replace("MASTER", masterName)) ?? []),
       ];
       await writeFile(file, `${lines.join("\n")}\n`);
-      const child = spawn(process.env["GMQ_REDIS_SERVER"] ?? "redis-server", [file, "--sentinel"], { stdio: "ignore" });
+      const child = spawn(redisServer(), [file, "--sentinel"], { stdio: "ignore" });
       sentinels.push({ port, child });
     }
     const untilMs = performance.now() + 60_000;

@@ -24,8 +24,17 @@ export interface OwnRedis {
   stop(): Promise<void>;
 }
 
-/** Starts a redis-server; further arguments are its settings. With `security` it speaks TLS only. */
-export async function startOwnRedis(args: readonly string[] = [], security?: RedisSecurity): Promise<OwnRedis> {
+/** The server that tests start: that of `GMQ_TEST_REDIS_SERVER`, else redis-server on PATH. */
+export function redisServer(): string {
+  return process.env["GMQ_TEST_REDIS_SERVER"] ?? "redis-server";
+}
+
+/** Starts a redis-server; further arguments are its settings. With `security` it speaks TLS only. `binary` may be another server of the same protocol. */
+export async function startOwnRedis(
+  args: readonly string[] = [],
+  security?: RedisSecurity,
+  binary = redisServer(),
+): Promise<OwnRedis> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), "gmq-redis-"));
   let child: ChildProcess | undefined;
@@ -34,10 +43,10 @@ export async function startOwnRedis(args: readonly string[] = [], security?: Red
     const ports = security === undefined ? ["--port", String(port)] : ["--port", "0", "--tls-port", String(port)];
     const own = ["--bind", "127.0.0.1", "--dir", folder, "--save", ""];
     const settings = [...ports, ...own, ...(security?.args ?? []), ...args];
-    child = spawn(process.env["GMQ_REDIS_SERVER"] ?? "redis-server", settings, { stdio: "ignore" });
+    child = spawn(binary, settings, { stdio: "ignore" });
     const untilMs = performance.now() + 10_000;
     while (!(await answers(port, security))) {
-      if (performance.now() > untilMs) throw new Error(`redis-server on port ${port} does not answer`);
+      if (performance.now() > untilMs) throw new Error(`${binary} on port ${port} does not answer`);
       await sleep(20);
     }
   }

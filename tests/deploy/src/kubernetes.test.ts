@@ -9,33 +9,7 @@ import { type Manifest, manifestsOf, renderChart } from "./chart/chart.ts";
 import { unknownFields, validate } from "./chart/kubernetes-schema.ts";
 import { appsOf, containersOf, type Pod, podOf, settingsOf } from "./chart/pods.ts";
 import { renderTemplate } from "./chart/template.ts";
-
-const everything = {
-  redis: { enabled: true },
-  image: { registry: "registry.example.org/", tag: "1.2.3", pullSecrets: [{ name: "pull" }] },
-  podAnnotations: { "example.org/team": "queues" },
-  nodeSelector: { disk: "ssd" },
-  tolerations: [{ key: "queues", operator: "Exists" }],
-  storage: {
-    replicas: 3,
-    env: [{ name: "GMQ_STORE_BYTES_MAX", value: "1000000000" }],
-    volumes: [{ name: "certificates", secret: { secretName: "gmq-tls" } }],
-    volumeMounts: [{ name: "certificates", mountPath: "/certificates", readOnly: true }],
-  },
-  broker: {
-    service: { type: "LoadBalancer", annotations: { "example.org/internal": "true" } },
-    autoscaling: { enabled: true },
-  },
-  admin: { env: [{ name: "GMQ_READ_ONLY", value: "true" }], audit: { persistent: true } },
-  networkPolicy: { portalNamespace: "ingress", metricsNamespace: "monitoring" },
-  keda: {
-    enabled: true,
-    consumers: [{ deployment: "billing", group: "billing", lagRecords: 10_000, minReplicas: 1, maxReplicas: 16 }],
-  },
-};
-const ownRedis = { redis: { existingSecret: "gmq-redis" }, admin: { enabled: false } };
-const least = { podDisruptionBudget: { enabled: false }, networkPolicy: { enabled: false }, admin: { enabled: false } };
-const variants = { defaults: {}, everything, "a Redis elsewhere": ownRedis, "the least": least };
+import { everything, least, variants } from "./chart/variants.ts";
 
 function names(manifests: readonly Manifest[]): string[] {
   return manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`).toSorted();

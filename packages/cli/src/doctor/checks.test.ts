@@ -48,6 +48,7 @@ it("finds nothing wrong with a Redis as it should be", () => {
 
 it.each<[string, Record<string, string>, string, Level]>([
   ["an old version", { version: "6.0.20" }, "version", "fail"],
+  ["a version that is not tested", { version: "6.2.14" }, "version", "warn"],
   ["no version", { version: "" }, "version", "fail"],
   ["a replica", { role: "slave" }, "Redis role", "fail"],
   ["one node of a cluster", { cluster_enabled: "1" }, "cluster mode", "fail"],
@@ -65,9 +66,22 @@ it.each<[string, Record<string, string>, string, Level]>([
   expect(levels({ ...healthyRedis, ...change })[check]).toBe(level);
 });
 
-it("knows Valkey and Dragonfly by their own versions", () => {
+it("knows Valkey and Dragonfly by their own names and versions", () => {
   expect(levels({ ...healthyRedis, version: "7.2.4", valkey_version: "8.1.0" })["version"]).toBe("ok");
   expect(levels({ ...healthyRedis, version: "6.0.0", dragonfly_version: "1.30" })["version"]).toBe("ok");
+  const details = { ...healthyRedis, valkey_version: "8.1.0", maxmemory_policy: "allkeys-lru", latency_ms: "60" };
+  const status = { brokerId: "b", version: "1", sessions: 0, uptimeMs: 1, engine: "redis", ready: true, reason: "" };
+  const findings = examine({ url: "http://b", status: { ...status, durability: "disk", details }, latencyMs: 1 });
+  expect(findings.find(({ check }) => check === "version")?.found).toBe("Valkey 8.1.0");
+  expect(findings.map(({ found, advice }) => `${found} ${advice}`).filter((text) => text.includes("Redis"))).toEqual(
+    [],
+  );
+});
+
+it("says nothing of the version of a Redis that does not answer", () => {
+  expect(
+    levels({ store: "redis" }, { ready: false, reason: "no connection", durability: "unknown" }),
+  ).not.toHaveProperty("version");
 });
 
 it("takes a cluster that is known as one", () => {

@@ -21,7 +21,10 @@ export interface BrokerFacts {
   readonly latencyMs: number;
 }
 
-const redisVersionMin = [6, 2] as const;
+/** Older ones are refused by storage itself. */
+const redisVersionMin = "6.2";
+/** The oldest that GMQ's tests run on. */
+const redisVersionTested = "7.0";
 const clockAheadMsMax = 1_000;
 const brokerLatencyMsMax = 50;
 const redisLatencyMsWarn = 5;
@@ -61,11 +64,11 @@ function examineBroker({ status, latencyMs }: BrokerFacts): Finding[] {
 function durability(loses: string): Finding {
   if (loses === "disk") return finding("durability", "ok", "a crash of the store loses nothing");
   if (loses === "about 1 s") {
-    const advice = "set appendfsync always on Redis where not even that may be lost";
+    const advice = "set appendfsync always in the store where not even that may be lost";
     return finding("durability", "ok", "a crash of the store loses about the last second", advice);
   }
   if (loses === "memory") {
-    const advice = "set appendonly yes on Redis, or give the embedded engine a folder (--data)";
+    const advice = "set appendonly yes in Redis or Valkey, or give the embedded engine a folder (--data)";
     return finding("durability", "warn", "a crash of the store loses everything since its last save", advice);
   }
   const advice = "allow CONFIG GET appendfsync and INFO to GMQ's user, so that it can tell what a crash loses";
@@ -74,9 +77,20 @@ function durability(loses: string): Finding {
 
 type Details = Status["details"];
 
+/** What this server calls itself: it speaks as Redis does and has its settings, whichever of them it is. */
+function serverOf(details: Details): { readonly name: string; readonly version: string } {
+  const valkey = details["valkey_version"];
+  if (valkey !== undefined) return { name: "Valkey", version: valkey };
+  const dragonfly = details["dragonfly_version"];
+  if (dragonfly !== undefined) return { name: "Dragonfly", version: dragonfly };
+  return { name: "Redis", version: details["version"] ?? "" };
+}
+
 function examineRedis(details: Details): Finding[] {
+  const { name } = serverOf(details);
   return [
-    redisVersion(details),
+    // Nothing is known of a server that does not answer.
+    ...known(details, "version", () => serverVersion(details)),
     ...known(details, "role", (role) =>
       grade("Redis role", role === "master", role, { level: "fail", advice: "connect storage to the primary" }),
     ),
@@ -84,20 +98,20 @@ function examineRedis(details: Details): Finding[] {
     ...known(details, "maxmemory_policy", (policy) =>
       grade("maxmemory-policy", policy === "noeviction", policy, {
         level: "fail",
-        advice: "set maxmemory-policy noeviction: any other lets Redis delete records and groups",
+        advice: `set maxmemory-policy noeviction: any other lets ${name} delete records and groups`,
       }),
     ),
     ...known(details, "evicted_keys", (evicted) =>
       grade("evicted keys", evicted === "0", evicted, {
         level: "fail",
-        advice: "Redis has deleted keys to make room, and records may be among them; nothing brings them back",
+        advice: `${name} has deleted keys to make room, and records may be among them; nothing brings them back`,
       }),
     ),
-    ...memory(details),
-    ...persistence(details),
-    ...known(details, "latency_ms", redisLatency),
+    ...memory(details, name),
+    ...persistence(details, name),
+    ...known(details, "latency_ms", (ms) => latency(ms, name)),
     ...known(details, "clock_ahead_ms", (ahead) =>
-      grade("clock", Math.abs(Number(ahead)) <= clockAheadMsMax, `Redis is ${ahead} ms ahead of storage`, {
+      grade("clock", Math.abs(Number(ahead)) <= clockAheadMsMax, `${name} is ${ahead} ms ahead of storage`, {
         level: "warn",
         advice: "synchronise both machines (chrony, ntp): delays and lag in seconds are wrong by that much",
       }),
@@ -112,28 +126,32 @@ function clusterMode(enabled: string, masters: string | undefined): Finding {
   return finding("cluster mode", "fail", "on, and storage talks to one node", advice);
 }
 
-function redisVersion(details: Details): Finding {
-  const other = details["valkey_version"] ?? details["dragonfly_version"];
-  if (other !== undefined) {
-    const name = details["valkey_version"] === undefined ? "Dragonfly" : "Valkey";
-    return finding("version", "ok", `${name} ${other}`);
+function serverVersion(details: Details): Finding {
+  const { name, version } = serverOf(details);
+  const found = `${name} ${version || "unknown"}`;
+  if (name !== "Redis") return finding("version", "ok", found);
+  if (isOlder(version, redisVersionMin)) {
+    const advice = `use Redis ${redisVersionTested} or newer, Valkey or Dragonfly`;
+    return finding("version", "fail", found, advice);
   }
-  const version = details["version"] ?? "";
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  const [majorMin, minorMin] = redisVersionMin;
-  const fine = major > majorMin || (major === majorMin && minor >= minorMin);
-  return grade("version", fine, `Redis ${version || "unknown"}`, {
-    level: "fail",
-    advice: `use Redis ${redisVersionMin.join(".")} or newer, Valkey or Dragonfly`,
+  return grade("version", !isOlder(version, redisVersionTested), found, {
+    level: "warn",
+    advice: `use ${redisVersionTested} or newer: older ones have what GMQ needs, and its tests do not run on them`,
   });
 }
 
-function memory(details: Details): Finding[] {
+function isOlder(version: string, than: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [majorMin = 0, minorMin = 0] = than.split(".").map(Number);
+  return !(major > majorMin || (major === majorMin && minor >= minorMin));
+}
+
+function memory(details: Details, name: string): Finding[] {
   const used = Number(details["used_memory_bytes"] ?? Number.NaN);
   const max = Number(details["maxmemory_bytes"] ?? Number.NaN);
   if (Number.isNaN(used) || Number.isNaN(max)) return [];
   if (max === 0) {
-    const advice = "set maxmemory below what the machine has: without it the system kills Redis when memory is out";
+    const advice = `set maxmemory below what the machine has: without it the system kills ${name} when memory is out`;
     return [finding("memory", "warn", `${mebibytes(used)} used, no bound`, advice)];
   }
   const share = used / max;
@@ -145,8 +163,8 @@ function memory(details: Details): Finding[] {
   ];
 }
 
-function persistence(details: Details): Finding[] {
-  const advice = "look at Redis' log and at the disk: while a write fails Redis may refuse all writes";
+function persistence(details: Details, name: string): Finding[] {
+  const advice = `look at the log of ${name} and at the disk: while a write fails it may refuse all writes`;
   return [
     ...known(details, "aof_enabled", (enabled) =>
       grade(
@@ -168,9 +186,9 @@ function persistence(details: Details): Finding[] {
   ];
 }
 
-function redisLatency(text: string): Finding {
+function latency(text: string, name: string): Finding {
   const ms = Number(text);
-  const advice = "look at SLOWLOG, fsync, CPU and the network between storage and Redis: every append waits for it";
+  const advice = `look at SLOWLOG, fsync, CPU and the network between storage and ${name}: every append waits for it`;
   return finding(
     "Redis latency",
     ms > redisLatencyMsMax ? "fail" : ms > redisLatencyMsWarn ? "warn" : "ok",

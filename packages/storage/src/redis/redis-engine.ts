@@ -12,7 +12,7 @@ import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retentio
 import { openConnection, type RedisConnection } from "./connection.js";
 import { createKeys, type Keys } from "./keys.js";
 import { createRedisAppend } from "./redis-append.js";
-import type { RedisNode, RedisTarget } from "./redis-client.js";
+import type { RedisClient, RedisNode, RedisTarget } from "./redis-client.js";
 import { createRedisDelays } from "./redis-delays.js";
 import { createRedisDocuments } from "./redis-documents.js";
 import { groupOffsets } from "./redis-offsets.js";
@@ -24,6 +24,7 @@ import { createRedisTopics } from "./redis-topics.js";
 import { createRedisTrims } from "./redis-trims.js";
 import { createReplicaBarrier, type ReplicaBarrier } from "./replica-barrier.js";
 import { loadScripts } from "./scripts.js";
+import { checkServerVersion } from "./server-version.js";
 import { checkFormat } from "./store-format.js";
 import { createTailCache } from "./tail-cache.js";
 
@@ -55,7 +56,7 @@ const replicasMax = 8;
 const replicaTimeoutMsMax = 8_000;
 
 /**
- * Opens the engine over Redis 6.2 or later (or Valkey, Dragonfly). Returns at once: `status().ready` tells when Redis answers, calls before that wait 2 s and
+ * Opens the engine over Redis or Valkey (docs/redis.md names the versions that were tried; a Redis before 6.2 is refused). Returns at once: `status().ready` tells when Redis answers, calls before that wait 2 s and
  * then fail with `store_unavailable`, and a lost connection comes back by itself.
  * @throws GmqError `invalid_argument` (url, prefix)
  */
@@ -72,7 +73,10 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
     cluster: options.cluster,
     options: options.redis ?? {},
   };
-  const verify = (redis: Parameters<typeof checkFormat>[0]): Promise<void> => checkFormat(redis, keys);
+  const verify = async (redis: RedisClient): Promise<void> => {
+    await checkServerVersion(redis);
+    await checkFormat(redis, keys);
+  };
   // Appends and scripts on one connection, payload on its way out on another, so that neither waits behind the other's bytes; signals need a third.
   const commands = openConnection(target, "gmq-commands", logger, verify);
   const reading = openConnection(target, "gmq-reads", logger, verify);

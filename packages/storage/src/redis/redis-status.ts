@@ -3,6 +3,7 @@ import type { StoreBytes } from "../retention/janitor.js";
 import type { RedisConnection } from "./connection.js";
 import type { RedisClient } from "./redis-client.js";
 import { fromRedisError } from "./redis-errors.js";
+import { fieldsOf } from "./redis-info.js";
 
 /** What Redis says of itself; never throws. Source: redis.io, INFO and CONFIG GET. */
 export async function redisStatus(connection: RedisConnection, closed: boolean): Promise<StoreStatus> {
@@ -163,13 +164,4 @@ function durabilityOf(aofEnabled: string | undefined, fsync: string): StoreStatu
   if (aofEnabled === "0") return "memory";
   if (fsync === "always") return "disk";
   return fsync === "everysec" ? "about 1 s" : "unknown";
-}
-
-function fieldsOf(info: string): ReadonlyMap<string, string> {
-  const fields = new Map<string, string>();
-  for (const line of info.split(/\r?\n/)) {
-    const colon = line.indexOf(":");
-    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1));
-  }
-  return fields;
 }

@@ -24,7 +24,7 @@ export interface TestRedisOptions {
   readonly password?: string;
 }
 
-/** Starts a redis-server (of `GMQ_REDIS_SERVER`, else on PATH) and waits until it answers. */
+/** Starts a redis-server (of `GMQ_TEST_REDIS_SERVER`, else on PATH) and waits until it answers. */
 export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const port = await freePort();
   const folder = await temporaryFolder();
@@ -50,7 +50,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   async function start(): Promise<TestProcess> {
     const started = startProcess({
       name: "redis",
-      command: process.env["GMQ_REDIS_SERVER"] ?? "redis-server",
+      command: process.env["GMQ_TEST_REDIS_SERVER"] ?? "redis-server",
       args,
       cwd: folder.path,
     });

@@ -112,7 +112,7 @@ export async function startSecured(): Promise<SecuredGmq> {
     ];
     const redis = await start(
       "redis",
-      process.env["GMQ_REDIS_SERVER"] ?? "redis-server",
+      process.env["GMQ_TEST_REDIS_SERVER"] ?? "redis-server",
       [
         "--port",
         "0",
