@@ -16,6 +16,7 @@ const drivers: Readonly<Record<SystemName, () => Promise<OpenDriver>>> = {
   ioredis: async () => (await import("./client/drivers/ioredis-streams.ts")).openIoredisStreams,
   bullmq: async () => (await import("./client/drivers/bullmq.ts")).openBullmq,
   nats: async () => (await import("./client/drivers/nats.ts")).openNats,
+  rabbitmq: async () => (await import("./client/drivers/rabbitmq.ts")).openRabbitmq,
 };
 
 function tell(message: ClientMessage): void {

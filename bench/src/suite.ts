@@ -84,6 +84,7 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
   const slowDrain: Case["smaller"] = {
     ioredis: { preload: preload / 2 },
     nats: { preload: preload / 2, producers: 2 },
+    rabbitmq: { preload: preload / 5 },
     bullmq: { preload: preload / 50 },
   };
   const publish: Partial<Load> = { kind: "publish", producers: 50 };
@@ -102,20 +103,20 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     define(
       "W1 publish 10 partitions",
       publish,
-      ["floor-resp", "floor-http2", "ioredis", "nats", "bullmq"],
+      ["floor-resp", "floor-http2", "ioredis", "nats", "bullmq", "rabbitmq"],
       publishTargets,
     ),
     define(
       "W2 drain",
       { kind: "drain", producers: 10, consumers: 10, preload },
-      ["floor-resp", "ioredis", "nats", "bullmq"],
+      ["floor-resp", "ioredis", "nats", "bullmq", "rabbitmq"],
       [ratio("ioredis", 2.5), ratio("nats", 2)],
       { smaller: slowDrain },
     ),
     define(
       "W3 in = out",
       both,
-      ["floor-resp", "ioredis", "nats", "bullmq"],
+      ["floor-resp", "ioredis", "nats", "bullmq", "rabbitmq"],
       [ratio("ioredis", 2), ratio("nats", 2), ratio("bullmq", 20)],
       { smaller: slowBoth },
     ),
@@ -124,13 +125,13 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     define(
       "W4 singles 1000 at once",
       { kind: "singles", concurrency: 1_000 },
-      ["floor-resp", "ioredis", "nats", "bullmq"],
+      ["floor-resp", "ioredis", "nats", "bullmq", "rabbitmq"],
       [ratio("ioredis", 2), { kind: "p99Ms", max: 15 }],
     ),
     define(
       "W5 latency at 1000/s",
       { kind: "latency", ratePerSecond: 1_000, consumers: 1 },
-      ["ioredis", "nats", "bullmq"],
+      ["ioredis", "nats", "bullmq", "rabbitmq"],
       [
         { kind: "p50Ms", max: 1 },
         { kind: "p99Ms", max: 5 },

@@ -11,13 +11,15 @@ export type SystemName =
   | "floor-fsync"
   | "ioredis"
   | "bullmq"
-  | "nats";
+  | "nats"
+  | "rabbitmq";
 
 /** Where the servers are; a driver reads what it needs. */
 export interface Addresses {
   readonly brokerUrl: string;
   readonly redisPort: number;
   readonly natsPort: number;
+  readonly amqpPort: number;
   readonly http2Port: number;
   /** An empty folder of the round. */
   readonly folder: string;

@@ -16,6 +16,10 @@ export interface ServerSpec {
   readonly command: string;
   readonly args: readonly string[];
   readonly cwd?: string;
+  /** Default: that of the bench. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** How long it may take; default 20,000. */
+  readonly readyMsMax?: number;
   /** Resolves true once it can serve; tried until then. */
   ready(): Promise<boolean>;
 }
@@ -26,12 +30,16 @@ process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-const readyMsMax = 20_000;
+const readyMsMaxDefault = 20_000;
 const outputBytesMax = 16 * 1024;
 
 /** Starts a server and waits until it is ready. @throws with the end of its output when it ends or stays silent */
 export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
-  const child = spawn(spec.command, [...spec.args], { cwd: spec.cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(spec.command, [...spec.args], {
+    cwd: spec.cwd,
+    env: spec.env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   running.add(child);
   let output = "";
   const collect = (chunk: Buffer): void => {
@@ -52,7 +60,7 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
     });
     child.once("close", end);
   });
-  const deadlineMs = performance.now() + readyMsMax;
+  const deadlineMs = performance.now() + (spec.readyMsMax ?? readyMsMaxDefault);
   while (!(await spec.ready())) {
     if (ended || performance.now() > deadlineMs) {
       child.kill("SIGKILL");

@@ -1,4 +1,4 @@
-/** The servers of a run, started when a system needs them first: GMQ's own three, a Redis for the baselines, NATS, the http2 sink. */
+/** The servers of a run, started when a system needs them first: GMQ's own three, a Redis for the baselines, NATS, RabbitMQ, the http2 sink. */
 import { execFile } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import type { Addresses, SystemName } from "../client/task.ts";
 import { freePort, type ServerProcess, startServer } from "./child-process.ts";
+import { rabbitmqIsInstalled, startRabbitmq } from "./rabbitmq.ts";
 
 /** The servers of one system. */
 export interface SystemServers {
@@ -37,6 +38,7 @@ const run = promisify(execFile);
 export async function whyAbsent(system: SystemName): Promise<string | undefined> {
   if (system === "nats")
     return (await canRun("nats-server", ["--version"])) ? undefined : "nats-server is not installed";
+  if (system === "rabbitmq") return rabbitmqIsInstalled() ? undefined : "rabbitmq-server is not installed";
   if (system === "floor-http2" || system === "floor-fsync" || system === "engine-file") return undefined;
   return (await canRun("redis-server", ["--version"])) ? undefined : "redis-server is not installed";
 }
@@ -123,6 +125,11 @@ export async function createServers({ profileFolder, nodeArgs }: ServersOptions)
     );
   }
 
+  async function rabbitmq() {
+    const home = await mkdtemp(join(folder, "rabbitmq-"));
+    return once("rabbitmq", (port) => startRabbitmq(home, port, () => listens(port)));
+  }
+
   async function serversOf(
     system: SystemName,
     own: Addresses,
@@ -146,6 +153,10 @@ export async function createServers({ profileFolder, nodeArgs }: ServersOptions)
         const { port, process: server } = await nats();
         return { addresses: { ...own, natsPort: port }, processes: [server] };
       }
+      case "rabbitmq": {
+        const { port, process: server } = await rabbitmq();
+        return { addresses: { ...own, amqpPort: port }, processes: [server] };
+      }
       case "floor-http2": {
         const entry = join(root, "bench/src/http2-floor-process.ts");
         const { port, process: server } = await once("http2", (free) =>
@@ -167,7 +178,14 @@ export async function createServers({ profileFolder, nodeArgs }: ServersOptions)
   return {
     async of(system) {
       const own = join(folder, `round-${++folders}`);
-      const nowhere = { brokerUrl: "", redisPort: 0, natsPort: 0, http2Port: 0, folder: await mkdtemp(`${own}-`) };
+      const nowhere = {
+        brokerUrl: "",
+        redisPort: 0,
+        natsPort: 0,
+        amqpPort: 0,
+        http2Port: 0,
+        folder: await mkdtemp(`${own}-`),
+      };
       const { addresses, processes } = await serversOf(system, nowhere);
       const client =
         addresses.redisPort === 0 ? undefined : new Redis({ host: "127.0.0.1", port: addresses.redisPort });
