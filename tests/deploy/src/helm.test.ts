@@ -46,6 +46,19 @@ describe.skipIf(helm === "")("Helm (skipped without one: see scripts/ensure-helm
     expect(inOrder(manifestsOf(output))).toEqual(inOrder(manifestsOf(renderChart(values))));
   });
 
+  it.each([
+    ["a key that is not there", { storage: { replica: 3 } }, "replica"],
+    ["a word for a number", { storage: { replicas: "three" } }, "/storage/replicas"],
+    ["no storage at all", { storage: { replicas: 0 } }, "/storage/replicas"],
+    ["a registry without its slash", { image: { registry: "registry.example.org" } }, "/image/registry"],
+    ["a consumer without its group", { keda: { consumers: [{ deployment: "billing" }] } }, "group"],
+    ["a level that no log has", { logLevel: "loud" }, "/logLevel"],
+  ])("refuses %s, by its name", (_name, values, named) => {
+    const { code, output } = run(["template", "gmq"], values);
+    expect(code).not.toBe(0);
+    expect(output).toContain(named);
+  });
+
   it("says how to reach what was installed", () => {
     const { code, output } = run(["install", "gmq", "--dry-run=client", "--namespace", "queues"], everything);
     expect(code, output).toBe(0);
