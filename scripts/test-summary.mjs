@@ -15,6 +15,9 @@ for (const file of globSync([
   totals.failed += broken.length;
   for (const it of report.testResults.filter((it) => it.status === "failed")) console.log(`failed: ${it.name}`);
   for (const it of report.testResults) {
+    // What could not run here must not look as if it had.
+    if (it.assertionResults.length > 0 && it.assertionResults.every(({ status }) => status === "skipped"))
+      console.log(`skipped as a whole: ${it.name}`);
     for (const { fullName, meta, status } of it.assertionResults)
       if (meta?.triedAgain === true && status === "passed")
         console.log(`passed on the second try: ${it.name}: ${fullName}`);
