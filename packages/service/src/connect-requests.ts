@@ -34,6 +34,8 @@ export type ConnectRequests = (request: NodeRequest, response: NodeResponse) => 
 
 /** A client that keeps its side of a call open after the answer would hold the stream. */
 const lingerMs = 1_000;
+/** How long one that still sends what was refused may take to come to its end and read the answer. */
+const unreadBodyMs = 30_000;
 
 /** Makes the handler of all routes. `shutdown` aborts every call that still runs; without `authenticate` everybody may call. */
 export function createConnectRequests(
@@ -91,9 +93,9 @@ export function createConnectRequests(
     const requestId = requestIdOf(request);
     universal.header.set(requestIdHeader, requestId);
     response.setHeader(requestIdHeader, requestId);
-    if (handler.method.methodKind !== "unary" && handler.method.methodKind !== "server_streaming")
-      closeLingering(response);
-    handler(universal)
+    closeLingering(request, response);
+    const body = "stream" in request ? universal.body : bodyOf(request);
+    handler({ ...universal, body })
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((cause: unknown) => {
         const error = fromConnectError(cause);
@@ -154,12 +156,27 @@ function connectionOf(request: NodeRequest, caller: Caller): PeerConnection {
   };
 }
 
-function closeLingering(response: NodeResponse): void {
-  if (!("stream" in response)) return;
-  const { stream } = response;
-  stream.once("finish", () => {
-    if (stream.closed) return;
-    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), lingerMs);
-    stream.once("close", () => clearTimeout(timer));
+/** The body of an HTTP/1.1 request. Who stops reading before its end, because it is too large, must not break the connection: the answer goes out by it. */
+function bodyOf(request: IncomingMessage): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
+}
+
+/** Ends calls whose client still sends when the answer is out. What it sends is thrown away until then: browsers and curl read no answer while a write is refused. */
+function closeLingering(request: NodeRequest, response: NodeResponse): void {
+  // Connect answers by the length alone then, and Node resets at once a stream that nobody read.
+  if (isTooLong(request)) request.resume();
+  const isHttp2 = "stream" in request;
+  response.once("finish", () => {
+    if (request.complete || (isHttp2 && request.stream.closed)) return;
+    request.resume();
+    const close = (): void => void (isHttp2 ? request.stream.close(constants.NGHTTP2_NO_ERROR) : request.destroy());
+    const timer = setTimeout(close, isHttp2 ? lingerMs : unreadBodyMs);
+    (isHttp2 ? request.stream : request).once("close", () => clearTimeout(timer));
   });
+}
+
+/** Whether a message without a frame around it says that it is over the limit. */
+function isTooLong({ headers }: NodeRequest): boolean {
+  const isUnframed = /^application\/(json|proto)\b/.test(headers["content-type"] ?? "");
+  return isUnframed && Number(headers["content-length"] ?? 0) > limits.frameBytesMax;
 }

@@ -146,6 +146,24 @@ describe("one port", () => {
     expect(await answer.json()).toMatchObject({ code: "resource_exhausted" });
   });
 
+  it("lets who reads nothing before all is sent read why a message was refused, on the connection that goes on", async () => {
+    const socket = await connectRaw(listener.port);
+    const body = Buffer.alloc(12 * 1024 * 1024);
+    body.writeUInt32BE(body.length - 5, 1);
+    const lines = (type: string, length: number) =>
+      `POST /gmq.v1.BrokerService/Publish HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-length: ${length}\r\n`;
+    socket.pause();
+    socket.write(`${lines("application/grpc-web+proto", body.length)}\r\n`);
+    await new Promise<void>((resolve, reject) =>
+      socket.write(body, (error) => (error == null ? resolve() : reject(error))),
+    );
+    socket.write(`${lines("application/json", 13)}connection: close\r\n\r\n{"topic":"t"}`);
+    socket.resume();
+    const answers = await readAll(socket);
+    expect(answers).toMatch(/grpc-status: ?8/);
+    expect(answers).toContain('"topic":"t"');
+  });
+
   it("lets pages of allowed origins call, and no others", async () => {
     expect(
       (await fetch(`${listener.url}/hello`, { headers: { origin: "https://a.example" } })).headers.has("vary"),
