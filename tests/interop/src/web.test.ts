@@ -1,11 +1,8 @@
-/** Browsers' and shells' protocols on the broker's one port: Connect JSON, gRPC-web, plain curl over HTTP/1.1. */
-import { execFile, spawnSync } from "node:child_process";
+/** Browsers' protocols on the broker's one port, byte by byte: Connect with JSON, and gRPC-web. */
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { root, type Standalone, startStandalone } from "./harness/standalone.js";
+import { framed } from "./harness/frames.js";
+import { type Standalone, startStandalone } from "./harness/standalone.js";
 
 let gmq: Standalone;
 
@@ -32,13 +29,6 @@ function post(
     body,
     ...(signal === undefined ? {} : { signal }),
   });
-}
-
-/** One message with its five-byte prefix, as gRPC-web and Connect streams frame it. */
-function framed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(bytes.length, 1);
-  return new Uint8Array(Buffer.concat([prefix, bytes]));
 }
 
 /** Reads framed messages of a body until `enough`. */
@@ -142,30 +132,5 @@ describe("gRPC-web", () => {
     const told = `${trailer}\n${[...response.headers].map(([key, value]) => `${key}: ${value}`).join("\n")}`;
     expect(told).toMatch(/grpc-status: ?3/);
     expect(told).toContain("grpc-status-details-bin");
-  });
-});
-
-describe.skipIf(spawnSync("curl", ["--version"]).error !== undefined)("curl", () => {
-  const run = promisify(execFile);
-
-  it("runs the command that the README shows, over HTTP/1.1 and HTTP/2", async () => {
-    const readme = await readFile(join(root, "README.md"), "utf8");
-    const command = /^curl [^\n]*\\\n[^\n]*$/m.exec(readme)?.[0];
-    if (command === undefined) throw new Error("the README shows no curl command");
-    const topic = name();
-    const ours = command.replace("http://localhost:50051", gmq.url).replace('"topic":"orders"', `"topic":"${topic}"`);
-    expect(ours).toContain(gmq.url);
-    for (const [flag, offset] of [
-      ["--http1.1", "0"],
-      ["--http2-prior-knowledge", "1"],
-    ] as const) {
-      const { stdout } = await run("sh", ["-c", ours.replace(/^curl/, `curl -sS --max-time 10 ${flag}`)]);
-      expect(JSON.parse(stdout)).toMatchObject({ topic, offset });
-    }
-  });
-
-  it("reads health", async () => {
-    const { stdout } = await run("curl", ["-sS", "--max-time", "10", `${gmq.url}/readyz`]);
-    expect(JSON.parse(stdout)).toEqual({ status: "ok" });
   });
 });

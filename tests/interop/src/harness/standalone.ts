@@ -16,11 +16,16 @@ export interface Standalone {
   stop(): Promise<number | null>;
 }
 
-export async function startStandalone(): Promise<Standalone> {
+/** Starts one. @param args more flags */
+export async function startStandalone(args: readonly string[] = []): Promise<Standalone> {
   const any = "127.0.0.1:0";
   const child = spawn(
     process.execPath,
-    [join(root, "apps/standalone/dist/main.js"), "--memory", "--addr", any, "--storage-addr", any, "--admin-addr", any],
+    [
+      join(root, "apps/standalone/dist/main.js"),
+      ...["--memory", "--addr", any, "--storage-addr", any, "--admin-addr", any],
+      ...args,
+    ],
     { stdio: ["ignore", "pipe", "pipe"], env: { PATH: process.env["PATH"] } },
   );
   const lastResort = (): void => void child.kill("SIGKILL");
