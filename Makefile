@@ -80,7 +80,7 @@ api-report: ## write what the packages export into packages/*/api (make lint hol
 	@$(READY) && $(BUILD) --filter="./packages/*" && exec node scripts/api-report.mjs --update
 
 docs: ## build the docs site with the API reference and check its links (docs/.vitepress/dist)
-	@$(READY) && $(BUILD) --filter=@gmq/client --filter=@gmq/storage && exec pnpm --silent --filter @gmq/docs site
+	@$(READY) && $(BUILD) --filter=@gmq/nestjs --filter=@gmq/otel --filter=@gmq/storage && exec pnpm --silent --filter @gmq/docs site
 
 sbom: ## write a CycloneDX list of what each app is made of (sbom/*.cdx.json)
 	@scripts/sbom

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { Application, type TypeDocOptions } from "typedoc";
 import type { PluginOptions } from "typedoc-plugin-markdown";
 
-/** What users import; every entry point in their `exports` gets its pages. */
-const documented = ["client", "storage"];
+/** What the guides tell users to import; every entry point in their `exports` gets its pages. */
+export const documented = ["client", "otel", "nestjs", "storage"];
 
 /** Entry points that are for GMQ's own processes. */
 const internal = new Set(["@gmq/storage/wire"]);

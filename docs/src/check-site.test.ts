@@ -1,7 +1,9 @@
+import { globSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { documented } from "./api-reference.ts";
 import { checkSite } from "./check-site.ts";
 import { isPage, repositoryUrl, resolveLink } from "./links.ts";
 
@@ -46,4 +48,14 @@ it("turns links that leave docs/ into links to the repository", () => {
 
 it("takes for pages what people write", () => {
   expect(["guides/", "api/", "node_modules/", ".vitepress/"].filter(isPage)).toEqual(["guides/"]);
+});
+
+it("has an API reference of every package that a page or the README imports", () => {
+  const docs = join(import.meta.dirname, "..");
+  const pages = ["README.md", "docs/*.md", "docs/guides/*.md"].flatMap((glob) => globSync(join(docs, "..", glob)));
+  const imported = pages.flatMap((page) =>
+    Array.from(readFileSync(page, "utf8").matchAll(/from "@gmq\/([a-z-]+)/g), ([, name]) => name ?? ""),
+  );
+  expect(imported).toEqual(expect.arrayContaining(["client", "nestjs"]));
+  expect([...new Set(imported)].filter((name) => !documented.includes(name))).toEqual([]);
 });
