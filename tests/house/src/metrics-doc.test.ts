@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type MetricFacts, metricCatalogue } from "@gmq/metrics";
+import { parser } from "@prometheus-io/lezer-promql";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { root } from "./sources.js";
@@ -28,6 +29,17 @@ function unknownIn(expression: string): string[] {
     ...Array.from(expression.matchAll(/([a-z_]+)\s*(?:=~|!~|!=|=)\s*"/g), ([, label]) => label ?? ""),
   ];
   wrong.push(...used.map((label) => label.trim()).filter((label) => label !== "" && !labels.has(label)));
+  return wrong;
+}
+
+/** Where an expression is no PromQL, by Prometheus' own grammar. */
+function syntaxErrorsIn(expression: string): string[] {
+  const wrong: string[] = [];
+  parser.parse(expression).iterate({
+    enter: ({ type, from }) => {
+      if (type.isError) wrong.push(`at ${from}: ${expression.slice(from)}`);
+    },
+  });
   return wrong;
 }
 
@@ -87,6 +99,7 @@ describe("docker/observability", () => {
     expect(rules.length).toBeGreaterThan(8);
     expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
     for (const { alert, expr, labels, annotations, for: lasting } of rules) {
+      expect(syntaxErrorsIn(expr), alert).toEqual([]);
       expect(unknownIn(expr), alert).toEqual([]);
       expect(expr, alert).toMatch(/\bgmq_|^up\b/);
       expect(lasting ?? "0m", alert).toMatch(/^\d+[smh]$/);
@@ -115,7 +128,11 @@ describe("docker/observability", () => {
     const cells = new Map<string, string>();
     for (const { title, targets, gridPos } of panels) {
       expect(targets?.length, title).toBeGreaterThan(0);
-      for (const { expr } of targets ?? []) expect(unknownIn(expr.replaceAll(/\$\w+/g, "5m")), title).toEqual([]);
+      for (const { expr } of targets ?? []) {
+        const asAsked = expr.replaceAll(/\$\w+/g, "5m");
+        expect(syntaxErrorsIn(asAsked), title).toEqual([]);
+        expect(unknownIn(asAsked), title).toEqual([]);
+      }
       for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
         for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
           expect(cells.get(`${x}/${y}`), `${title} at ${x}/${y}`).toBeUndefined();
@@ -127,7 +144,24 @@ describe("docker/observability", () => {
     for (const { name, query } of board.templating.list) expect(unknownIn(JSON.stringify(query)), name).toEqual([]);
   });
 
-  it("is read by a check that finds wrong names and labels", () => {
+  it("has rules for what nobody may miss", () => {
+    const alerts = read("alerts.yaml");
+    for (const metric of [
+      'up{job=~".*gmq.*"} == 0', // a broker, storage service or portal is down
+      "absent(gmq_sessions)", // no broker at all
+      "gmq_store_ready == 0",
+      "gmq_store_memory_bytes",
+      "gmq_group_lag_seconds",
+      "gmq_group_members) == 0",
+      'rate(gmq_settle_records_total{verb="reject"}',
+    ])
+      expect(alerts).toContain(metric);
+  });
+
+  it("is read by a check that finds wrong names, labels and syntax", () => {
+    expect(syntaxErrorsIn("sum by (le) (rate(gmq_sessions[5m])) > 0.5")).toEqual([]);
+    expect(syntaxErrorsIn("sum by (le (rate(gmq_sessions[5m]))")).not.toEqual([]);
+    expect(syntaxErrorsIn("rate(gmq_sessions[5 minutes])")).not.toEqual([]);
     expect(unknownIn("rate(gmq_append_records_total[5m])")).toEqual([]);
     expect(unknownIn("gmq_append_record_total")).toEqual(["gmq_append_record_total"]);
     expect(unknownIn("gmq_sessions_bucket")).toEqual(["gmq_sessions_bucket"]);
