@@ -14,6 +14,7 @@ const checkoutEntry = fileURLToPath(new URL("../../../../bench/src/main.ts", imp
 export function addBenchCommand(program: Command, context: CommandContext, entry = checkoutEntry): void {
   program
     .command("bench")
+    .summary("measure GMQ beside other queues (needs a checkout)")
     .description(
       "Measures GMQ beside other queues on this machine. Needs a checkout, redis-server, and about a minute.",
     )

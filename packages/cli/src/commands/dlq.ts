@@ -48,6 +48,7 @@ export function addDlqCommand(program: Command, context: CommandContext): void {
   const print = (text: string): Promise<void> => writeFlushed(context.terminal.stdout, text);
   const dlq = program
     .command("dlq")
+    .summary("show dead letters, put them back to their topic, or discard them")
     .description("Shows dead letters, puts them back to their topic, or discards them.")
     .addHelpText("after", examples);
 

@@ -79,5 +79,5 @@ function render({ broker, findings }: Examined): string {
     ...(advice === "" ? [] : [`        ${" ".repeat(width)}  → ${advice}`]),
   ]);
   const count = (level: Level): number => findings.filter((one) => one.level === level).length;
-  return `${broker}\n${lines.join("\n")}\n  ${count("fail")} failed, ${count("warn")} warnings, ${count("ok")} fine\n`;
+  return `${broker}\n${lines.join("\n")}\n  ${count("fail")} failed, ${count("warn")} ${count("warn") === 1 ? "warning" : "warnings"}, ${count("ok")} fine\n`;
 }

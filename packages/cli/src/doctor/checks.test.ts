@@ -102,12 +102,16 @@ it("looks at the disk of the embedded engine, and not at Redis there", () => {
 });
 
 it("tells what a store cannot do", () => {
-  expect(levels({}, { ready: false, reason: "no connection", durability: "unknown" })).toMatchObject({
-    store: "fail",
-    durability: "warn",
-  });
+  expect(levels({}, { durability: "unknown" })["durability"]).toBe("warn");
   expect(levels({}, { reason: "read-only: store full" })["store room"]).toBe("fail");
   expect(levels({}, { durability: "memory" })["durability"]).toBe("warn");
   expect(levels({}, { durability: "about 1 s" })["durability"]).toBe("ok");
   expect(levels({}, {}, 80)["broker latency"]).toBe("warn");
+});
+
+it("says of a store that does not answer nothing but that", () => {
+  const away = { ready: false, reason: "Redis does not answer", durability: "unknown" };
+  expect(levels({ store: "redis" }, away)).toEqual({ "broker latency": "ok", store: "fail" });
+  // One that answers and is not the right one is looked at.
+  expect(levels({ ...healthyRedis, role: "slave" }, { ...away, reason: "a replica" })["Redis role"]).toBe("fail");
 });

@@ -35,11 +35,13 @@ const diskFreeBytesMin = 1 << 30;
 
 /** All findings of one broker, in a fixed order; checks that make no sense for its store are left out. */
 export function examine(facts: BrokerFacts): Finding[] {
-  const { details, engine } = facts.status;
+  const { details, engine, ready } = facts.status;
   const store = details["store"] ?? engine;
+  // Of a store that does not answer nothing is known, and advice about it would lead away from that.
+  const isUnknown = !ready && (details["version"] ?? "") === "";
   return [
     ...examineBroker(facts),
-    ...(store === "redis" ? examineRedis(details) : []),
+    ...(store === "redis" && !isUnknown ? examineRedis(details) : []),
     ...(store === "embedded" ? examineDisk(details) : []),
   ];
 }
@@ -57,7 +59,7 @@ function examineBroker({ status, latencyMs }: BrokerFacts): Finding[] {
     ...(status.ready && status.reason !== ""
       ? [finding("store room", "fail", status.reason, "producers are refused: lower retention or give it more room")]
       : []),
-    durability(status.durability),
+    ...(status.ready || status.durability !== "unknown" ? [durability(status.durability)] : []),
   ];
 }
 
