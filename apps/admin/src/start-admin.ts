@@ -8,6 +8,7 @@ import {
   healthPages,
   healthRoutes,
   isLoopbackHost,
+  judgeSecretInTheClear,
   listen,
   listenLimits,
   openPeer,
@@ -108,6 +109,11 @@ export function openPortalSecurity(options: AdminOptions, logger: Logger): Porta
     closers.push(port.close);
     const peer = openPeer("broker", options, reloadMs, logger);
     closers.push(peer.close);
+    if (peer.token !== undefined) {
+      const remedy = "name the brokers by https://";
+      const urls = originsOf(options.brokers);
+      judgeSecretInTheClear("the portal says its token", urls, remedy, options.refuseUnsafe === true, logger);
+    }
     return { tls: port.tls, guardMetrics: port.guardMetrics, access, guard, peer, close };
   } catch (error) {
     close();

@@ -8,6 +8,7 @@ import {
   createHealth,
   healthPages,
   healthRoutes,
+  judgeSecretInTheClear,
   type limitFields,
   listen,
   listenLimits,
@@ -45,8 +46,13 @@ export async function startBroker(config: BrokerConfig, logger: Logger): Promise
     closers.add(security.close);
     const { tls, token, close } = openPeer("storage", config, config.reloadMs, logger);
     closers.add(close);
+    const urls = originsOf(config.storage);
+    if (token !== undefined) {
+      const remedy = "name the storage services by https://";
+      judgeSecretInTheClear("the broker says its storage token", urls, remedy, config.refuseUnsafe, logger);
+    }
     const engine = createRemoteEngine({
-      urls: originsOf(config.storage),
+      urls,
       logger,
       ...(tls === undefined ? {} : { tls }),
       ...(token === undefined ? {} : { token }),

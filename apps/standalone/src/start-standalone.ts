@@ -66,7 +66,7 @@ export async function startStandalone(config: StandaloneConfig, logger: Logger):
 }
 
 function openStore(config: StandaloneConfig, logger: Logger): Promise<Engine> {
-  const { redisUrl, keyPrefix, data, storeBytesMax, redisCa, redisCert, redisKey, reloadMs } = config;
+  const { redisUrl, keyPrefix, data, storeBytesMax, redisCa, redisCert, redisKey, reloadMs, refuseUnsafe } = config;
   if (config.memory) return createEmbeddedEngine({ memory: true, storeBytesMax, logger });
   const isRedis = redisUrl !== undefined;
   const place = {
@@ -86,6 +86,7 @@ function openStore(config: StandaloneConfig, logger: Logger): Promise<Engine> {
     redisCert,
     redisKey,
     reloadMs,
+    refuseUnsafe,
   };
   return openEngine({ ...place, storeBytesMax }, logger);
 }

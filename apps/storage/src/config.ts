@@ -46,12 +46,15 @@ export const redisTlsFlags = {
   redisKey: { placeholder: "file" },
 } as const;
 
+const redisUrlForm = "expected redis://[user:password@]host[:port][/database] or rediss://…";
+
 /** Settings of the storage service. */
 export const storageSchema = z.object({
   addr: addressField("where to listen", "127.0.0.1:50052"),
   redisUrl: z
     .string()
-    .regex(/^rediss?:\/\/.+/, "expected redis://[user:password@]host[:port][/database] or rediss://…")
+    .regex(/^rediss?:\/\/.+/, redisUrlForm)
+    .refine((text) => URL.canParse(text), redisUrlForm)
     .optional()
     .describe("Redis, as a URL; in place of --redis-addr and --redis-pass"),
   redisAddr: z

@@ -1,4 +1,4 @@
-import { silentLogger } from "@gmq/log";
+import { createLogger, silentLogger } from "@gmq/log";
 import { expect, it } from "vitest";
 import { storageSchema } from "./config.js";
 import { openEngine } from "./open-engine.js";
@@ -34,4 +34,37 @@ it("refuses TLS for a Redis whose URL says that it is in the clear", async () =>
     code: "invalid_argument",
     field: "--redis-url",
   });
+});
+
+it("refuses a Redis URL that cannot be read, and says what was expected", () => {
+  const { error } = storageSchema.safeParse({ redisUrl: "redis://me:s3cret@host:notaport" });
+  expect(error?.issues).toMatchObject([{ path: ["redisUrl"], message: expect.stringMatching(/^expected redis:/) }]);
+});
+
+it("warns of a password that goes to another machine in the clear, and refuses it where that is asked for", async () => {
+  const lines: string[] = [];
+  const logger = createLogger({ name: "test", level: "warn", destination: { write: (line) => lines.push(line) } });
+  const places = [
+    { redisUrl: "redis://me:s3cret@198.51.100.7:6379" },
+    { redisAddr: "198.51.100.7:6379", redisPass: "s3cret" },
+    { redisCluster: ["127.0.0.1:1", "198.51.100.7:6379"], redisPass: "s3cret" },
+    { redisSentinels: ["198.51.100.7:6379"], redisSentinelPass: "s3cret" },
+  ];
+  for (const place of places) {
+    await expect(openEngine(settings({ ...place, refuseUnsafe: true }), logger)).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: expect.stringContaining("unsafe: Redis' password goes in the clear to 198.51.100.7:6379: use rediss://"),
+    });
+    await (await openEngine(settings(place), logger)).close();
+    expect(lines.filter((line) => line.includes("UNSAFE")).join("")).toContain("198.51.100.7:6379");
+    expect(lines.join("")).not.toContain("s3cret");
+    lines.length = 0;
+  }
+  const safe = [
+    { redisUrl: "redis://me:s3cret@127.0.0.1:1" },
+    { redisUrl: "rediss://me:s3cret@198.51.100.7:6379" },
+    { redisAddr: "198.51.100.7:6379" },
+    { redisAddr: "198.51.100.7:6379", redisPass: "s3cret", redisTls: true },
+  ];
+  for (const place of safe) await (await openEngine(settings({ ...place, refuseUnsafe: true }), silentLogger)).close();
 });

@@ -1,6 +1,6 @@
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
-import { type ClientTls, openClientTls } from "@gmq/service";
+import { type ClientTls, judgeSecretInTheClear, openClientTls } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import { createRedisEngine, type RedisEngineOptions } from "@gmq/storage/redis";
@@ -25,6 +25,7 @@ export type StorePlace = Pick<
   | "keyPrefix"
   | "storeBytesMax"
   | "reloadMs"
+  | "refuseUnsafe"
   | keyof typeof redisTlsFields
 >;
 
@@ -46,6 +47,11 @@ export async function openEngine(config: StorePlace, logger: Logger): Promise<En
   }
   const tls = openRedisTls(config, logger);
   if (data !== undefined) return createEmbeddedEngine({ path: data, storeBytesMax, logger });
+  const isClear = tls === undefined && !config.redisTls && redisUrl?.startsWith("rediss://") !== true;
+  if (isClear) {
+    const remedy = "use rediss://, --redis-tls or --redis-ca";
+    judgeSecretInTheClear("Redis' password goes", placesOfPassword(config), remedy, config.refuseUnsafe, logger);
+  }
   const engine = await createRedisEngine({
     prefix: keyPrefix,
     storeBytesMax,
@@ -108,6 +114,18 @@ function redisOf(
       ...sentinelLogin,
     },
   };
+}
+
+/** Where a password is said, as URLs: nowhere without one. */
+function placesOfPassword(config: StorePlace): string[] {
+  const { redisUrl, redisAddr, redisCluster, redisSentinels = [], redisPass, redisSentinelPass } = config;
+  if (redisUrl !== undefined) {
+    const { host, password } = new URL(redisUrl);
+    return password === "" ? [] : [`http://${host}`];
+  }
+  // The Sentinels name hosts that are not known yet; they are where the Sentinels are, or farther.
+  const nodes = redisCluster ?? (redisSentinels.length > 0 ? redisSentinels : [redisAddr]);
+  return redisPass === "" && redisSentinelPass === "" ? [] : nodes.map((node) => `http://${node}`);
 }
 
 /** Without those that are empty. */

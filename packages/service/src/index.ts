@@ -24,6 +24,7 @@ export type { PlainHttp, PlainRequest, PlainResponse } from "./plain-http.js";
 export {
   isLoopbackHost,
   isSafeUrl,
+  judgeSecretInTheClear,
   openPort,
   type PortConfig,
   type PortSecurity,

@@ -91,6 +91,18 @@ it("never shows a secret", () => {
   expect(JSON.stringify(outcome.config.printable)).not.toContain("s3cret");
 });
 
+it("hides a password that was given where it does not belong", () => {
+  const addresses = schema.extend({ nodes: z.array(z.string().regex(/^[a-z]+$/, "expected a word")) });
+  const given = ["--nodes", "good,redis://me:s3cret@host:1", "me:s3cret@host"];
+  expect(parse(given, {}, addresses as never)).toEqual({
+    kind: "refused",
+    problems: [
+      'unexpected argument "[hidden]@host"',
+      expect.stringMatching(/^--nodes "good,redis:\/\/\[hidden\]@host:1": /),
+    ],
+  });
+});
+
 it("has a page of help and a version", () => {
   const outcome = parse(["--help"]);
   if (outcome.kind !== "text") throw new Error(outcome.kind);

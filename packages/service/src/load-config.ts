@@ -58,7 +58,7 @@ export function parseConfig<Schema extends z.ZodObject>(
     const text = fromFlag ?? env[field.variable];
     if (text === undefined || (fromFlag === undefined && text === "")) continue;
     input[field.key] = text === true ? true : readText(field.type, String(text));
-    const shown = field.secret ? "" : ` ${JSON.stringify(text)}`;
+    const shown = field.secret ? "" : ` ${JSON.stringify(withoutUserInfo(String(text)))}`;
     origins.set(field.key, (fromFlag === undefined ? field.variable : `--${field.flag}`) + shown);
   }
 
@@ -82,6 +82,11 @@ export function loadConfig<Schema extends z.ZodObject>(options: ConfigOptions<Sc
   const lines = outcome.problems.map((problem) => `${options.name}: ${problem}`);
   process.stderr.write(`${[...lines, `${options.name}: --help shows every setting`].join("\n")}\n`);
   return process.exit(2);
+}
+
+/** A password that somebody put where only an address may be. */
+function withoutUserInfo(text: string): string {
+  return text.replaceAll(/[^\s/,]+@/g, "[hidden]@");
 }
 
 function createCommand(options: ConfigOptions<z.ZodObject>, fields: readonly ConfigField[]): Command {
@@ -122,7 +127,7 @@ function readFlags(command: Command, argv: readonly string[]) {
     const { operands, unknown } = command.parseOptions([...argv]);
     for (const flag of unknown.filter((text) => text.startsWith("-")))
       problems.push(`unknown flag ${flag.split("=")[0]}`);
-    for (const text of operands) problems.push(`unexpected argument ${JSON.stringify(text)}`);
+    for (const text of operands) problems.push(`unexpected argument ${JSON.stringify(withoutUserInfo(text))}`);
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     problems.push(error.message.replace(/^error: /, ""));

@@ -135,9 +135,29 @@ function judge(
       : metricsToken === undefined && !tls.requireClientCert
         ? `${what} shows /metrics with the names of topics and groups to everybody who reaches ${host}:${port}: give it --metrics-token-file`
         : undefined;
-  if (problem === undefined) return;
+  if (problem !== undefined) tellUnsafe(problem, refuseUnsafe, logger);
+}
+
+function tellUnsafe(problem: string, refuseUnsafe: boolean, logger: Logger): void {
   if (refuseUnsafe) throw new GmqError("invalid_argument", `unsafe: ${problem}`, { field: "--refuse-unsafe" });
   logger.warn(`UNSAFE: ${problem}`);
+}
+
+/**
+ * Judges whether a secret leaves this machine in the clear.
+ * @param does what is said in words, for example "the broker says its token"
+ * @param remedy what to do instead
+ * @throws GmqError `invalid_argument` where it does, with `refuseUnsafe`; else it is a warning in the log
+ */
+export function judgeSecretInTheClear(
+  does: string,
+  urls: readonly string[],
+  remedy: string,
+  refuseUnsafe: boolean,
+  logger: Logger,
+): void {
+  const where = urls.filter((url) => !isSafeUrl(url)).map((url) => new URL(url).host);
+  if (where.length > 0) tellUnsafe(`${does} in the clear to ${where.join(", ")}: ${remedy}`, refuseUnsafe, logger);
 }
 
 /** Whether only this machine reaches a port on this host. A name that merely begins with `127.` is somebody's. */

@@ -255,12 +255,29 @@ describe("settings", () => {
       [["--storage-ca", gmq.path("key.pem")], /--storage-ca .*key\.pem: there is no certificate in it/],
       [["--storage-token-file", gmq.path("none")], /--storage-token-file .*none: there is no such file/],
       [["--addr", ":0", "--refuse-unsafe", "yes"], /unsafe: the broker lets everybody in/],
+      [
+        ["--storage", "http://198.51.100.7:50052", "--storage-token", "t", "--refuse-unsafe", "yes"],
+        /unsafe: the broker says its storage token in the clear to 198\.51\.100\.7:50052: name the storage services by https/,
+      ],
     ] as const) {
       const { code, output } = await broker(args);
       expect(code).toBe(1);
       expect(output).toMatch(text);
       expect(output).not.toContain("broker listens");
     }
+  });
+
+  it("that send a token to another machine in the clear are unsafe at the portal as well", async () => {
+    const args = ["--addr", "127.0.0.1:0", "--brokers", "http://198.51.100.7:50051", "--broker-token", "t0ken-of-test"];
+    const admin = {
+      name: "admin",
+      command: process.execPath,
+      args: [entries.admin, ...args, "--refuse-unsafe", "yes"],
+    };
+    const { code, output } = await runProcess(admin);
+    expect(code).toBe(1);
+    expect(output).toMatch(/unsafe: the portal says its token in the clear to 198\.51\.100\.7:50051/);
+    expect(output).not.toContain("t0ken-of-test");
   });
 });
 
