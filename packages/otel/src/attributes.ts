@@ -11,7 +11,6 @@ export const attributes = {
   group: "messaging.consumer.group.name",
   batchMessages: "messaging.batch.message_count",
   messageId: "messaging.message.id",
-  clientId: "messaging.client.id",
   errorType: "error.type",
   key: "messaging.gmq.message.key",
   offset: "messaging.gmq.offset",
