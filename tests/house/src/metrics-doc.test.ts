@@ -105,6 +105,9 @@ describe("docker/observability", () => {
       expect(lasting ?? "0m", alert).toMatch(/^\d+[smh]$/);
       expect(["critical", "warning"], alert).toContain(labels["severity"]);
       expect(Object.keys(annotations).toSorted(), alert).toEqual(["description", "summary"]);
+      // A command that who was woken up can copy: explain has to be told where to look.
+      const explains = annotations["description"]?.match(/gmq groups explain .*/)?.[0] ?? "--topic --partition";
+      expect(explains, alert).toMatch(/--topic .*--partition/);
     }
   });
 

@@ -19,6 +19,7 @@ export function addBenchCommand(program: Command, context: CommandContext, entry
       "Measures GMQ beside other queues on this machine. Needs a checkout, redis-server, and about a minute.",
     )
     .argument("[options...]", "options of the benchmark, behind --; `gmq bench -- --help` lists them")
+    .addHelpText("after", "\nExample:\n  gmq bench -- --help")
     .action(async (options: readonly string[]) => {
       if (!existsSync(entry)) {
         throw new GmqError(

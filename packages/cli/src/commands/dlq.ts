@@ -55,6 +55,7 @@ export function addDlqCommand(program: Command, context: CommandContext): void {
   dlq
     .command("list")
     .description("Lists the groups that have dead letters, with how many are open: neither redriven nor discarded.")
+    .addHelpText("after", "\nExample:\n  gmq dlq list --json")
     .action(async (_options: unknown, command: Command) => {
       const options = optionsOf<GlobalOptions>(command);
       const queues = await withClient(context, options, (gmq) => gmq.admin.deadLetterQueues());
@@ -68,6 +69,7 @@ export function addDlqCommand(program: Command, context: CommandContext): void {
   addFilter(dlq.command("show <topic> <group>"))
     .description("Shows a group's open dead letters of a topic, by reason and one by one.")
     .option("--limit <count>", "letters to show", wholeNumber(1, 1_000), 100)
+    .addHelpText("after", "\nExample:\n  gmq dlq show orders order-processors --limit 20")
     .action(async (topic: string, group: string, _options: unknown, command: Command) => {
       const options = optionsOf<ShowOptions>(command);
       const { limit } = options;
@@ -117,6 +119,10 @@ export function addDlqCommand(program: Command, context: CommandContext): void {
       wholeNumber(1, 1_000_000),
     )
     .option("--dry-run", "count, and change nothing")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  gmq dlq redrive orders order-processors --dry-run\n  gmq dlq redrive orders order-processors --reason 'max attempts' --rate 100",
+    )
     .action(async (topic: string, group: string, _options: unknown, command: Command) => {
       const options = optionsOf<MoveOptions>(command);
       const redriveOptions: RedriveOptions = {
@@ -132,6 +138,7 @@ export function addDlqCommand(program: Command, context: CommandContext): void {
     .description("Settles dead letters without putting them back; they stay readable in the dead-letter topic.")
     .option("--select <partition/offset>", "only this letter (repeatable)", collectPlaces)
     .option("--dry-run", "count, and change nothing")
+    .addHelpText("after", "\nExample:\n  gmq dlq discard orders order-processors --select 0/17 --dry-run")
     .action(async (topic: string, group: string, _options: unknown, command: Command) => {
       const options = optionsOf<MoveOptions>(command);
       const verb = options.dryRun === true ? "would discard" : "discarded";

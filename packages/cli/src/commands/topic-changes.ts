@@ -71,6 +71,7 @@ Examples:
 
   topics
     .command("add-partitions <topic>")
+    .addHelpText("after", "\nExample:\n  gmq topics add-partitions orders --to 16 --dry-run")
     .description("Adds partitions; there is no way back. Keys move, records that are stored do not.")
     .requiredOption("--to <count>", "how many there are to be", wholeNumber(2, limits.partitionsMax))
     .option("--dry-run", "show what would happen")
@@ -87,6 +88,7 @@ Examples:
 
   topics
     .command("purge <topic>")
+    .addHelpText("after", "\nExample:\n  gmq topics purge orders --to-offset 120000 --dry-run")
     .description("Deletes records below an offset, whoever has not settled them. There is no way back.")
     .requiredOption("--to-offset <offset>", "the first offset to keep", wholeNumber(0, Number.MAX_SAFE_INTEGER))
     .option("--partition <n>", "only this partition", wholeNumber(0, limits.partitionsMax - 1))
