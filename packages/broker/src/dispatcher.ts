@@ -70,6 +70,8 @@ export interface Dispatcher {
    * `release` delivers those at once. What became settled, passed on or went to the consumer meanwhile is refused. @throws as `settle`
    */
   settleFor(ranges: readonly SettleRange[], how?: OperatorSettle): Promise<readonly SettleRefusal[]>;
+  /** Member id of the consumer that has a record now, where several share the partition; undefined: none has, or there is one consumer. */
+  holderOf(offset: bigint): string | undefined;
   /** Claims again and takes what it does not know of: what a desk left that is gone, what was given with a lost answer, and settlements that the store has lost. */
   inherit(): void;
   /** Delivers nothing more; settling still works. */
@@ -366,6 +368,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
         ranges,
         how,
       ),
+    holderOf: (offset) => takers.holderOf?.(offset),
     inherit() {
       inherits = context.reclaim !== undefined;
       pump();

@@ -1,14 +1,14 @@
 /** The part of AdminService that looks into groups and moves them: pending, reset, pause, explain. */
-import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { checkName, GmqError, limits } from "@gmq/protocol";
-import { type AdminService, PendingRecordSchema } from "@gmq/protocol/messages";
-import type { Engine, HeldEntry } from "@gmq/storage";
+import type { AdminService } from "@gmq/protocol/messages";
+import type { Engine } from "@gmq/storage";
 import { groupToMessage, moveToMessage, resetFromMessage } from "@gmq/storage/wire";
 import { callerOf } from "./access/admin-access.js";
 import { mayReadTopic } from "./access/require.js";
 import type { Dispatchers } from "./dispatchers.js";
 import { explainGroup } from "./explain-group.js";
+import { listUnsettled } from "./list-unsettled.js";
 
 type GroupAdmin = Pick<
   ServiceImpl<typeof AdminService>,
@@ -29,11 +29,7 @@ export function createGroupAdmin(engine: Engine, brokerId: string, dispatchers: 
       }
       const place = { topic: checkName("topic", topic), partition };
       const [view, pending] = await Promise.all([groups.get(checkName("group", group)), groups.pending(group, place)]);
-      const owner = view?.partitions.find((own) => own.topic === topic && own.partition === partition);
-      const { records, unsettled } = unsettledOf(pending, recordsMax);
-      const desks = view?.members.filter(({ kind, topics }) => kind === "desk" && topics.includes(topic)) ?? [];
-      const memberId = owner?.memberId ?? desks.map((desk) => desk.memberId).join(", ");
-      return { records, unsettledRecords: BigInt(unsettled), memberId };
+      return listUnsettled({ view, place, pending, recordsMax, brokerId, reader: dispatchers.find(group, place) });
     },
 
     async resetGroup(request) {
@@ -57,28 +53,4 @@ export function createGroupAdmin(engine: Engine, brokerId: string, dispatchers: 
       return { conditions: conditions.map((condition) => ({ ...condition })) };
     },
   };
-}
-
-/** The unsettled records of pending entries, oldest first, and how many there are in all. */
-function unsettledOf(pending: readonly HeldEntry[], recordsMax: number) {
-  const records = [];
-  let unsettled = 0;
-  for (const { baseOffset, recordCount, states, attempts, due, idleMs } of pending) {
-    const attemptsAt = new Map(attempts.map((item) => [item.index, item.attempts]));
-    const dueAt = new Map(due.map(({ index, inMs }) => [index, inMs]));
-    for (let index = 0; index < recordCount; index++) {
-      if (states !== "" && states[index] !== ".") continue;
-      unsettled++;
-      if (records.length >= recordsMax) continue;
-      records.push(
-        create(PendingRecordSchema, {
-          offset: baseOffset + BigInt(index),
-          attempts: attemptsAt.get(index) ?? 0,
-          dueInMs: Math.min(dueAt.get(index) ?? 0, 0xffff_ffff),
-          idleMs: BigInt(idleMs),
-        }),
-      );
-    }
-  }
-  return { records, unsettled };
 }

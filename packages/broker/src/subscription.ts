@@ -146,6 +146,7 @@ export async function openSubscription(
       {
         ownership,
         consumer: {
+          memberId: spec.memberId,
           credit,
           deliver(deliveries, endOffset) {
             countDelivered(context.meter, deliveries);

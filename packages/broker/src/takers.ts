@@ -26,6 +26,8 @@ export interface Takers {
   readonly bytes: number;
   /** Absent: there is one consumer, which has everything. */
   readonly takeBack?: TakeBack;
+  /** Member id of the consumer that has a record now; undefined: none has. Absent as above. */
+  readonly holderOf?: (offset: bigint) => string | undefined;
   /** What is missing while nobody takes. */
   readonly lacks: "credit" | "room";
   /** Since when nobody has any credit, by `Date.now()`; undefined while somebody has, and where nobody takes at all. */
@@ -34,6 +36,7 @@ export interface Takers {
 
 /** The consumer's side of an assignment. */
 export interface ConsumerSide {
+  readonly memberId: string;
   readonly credit: Credit;
   /** Hands over; the consumer's side has room when `writable` says so. */
   deliver(deliveries: readonly Delivery[], endOffset: bigint): void;
@@ -41,7 +44,7 @@ export interface ConsumerSide {
 }
 
 /** One consumer takes everything. */
-export function onlyTaker({ credit, deliver, writable }: ConsumerSide): Takers {
+export function onlyTaker({ credit, deliver, writable }: Omit<ConsumerSide, "memberId">): Takers {
   const taker: Taker = {
     get records() {
       return credit.records;

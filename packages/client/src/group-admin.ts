@@ -53,6 +53,20 @@ export interface PendingRecord {
   readonly dueInMs: number;
   /** Since the entry that it is in was handed to who has it now, by the store's clock. */
   readonly idleMs: number;
+  /**
+   * The consumer that it is with; undefined while it waits for one, and where only another broker knows it. Of an exclusive group the partition's owner, which also
+   * has what waits for a retry.
+   */
+  readonly consumer: PendingConsumer | undefined;
+  /** The broker that hands it out, undefined when none does. */
+  readonly brokerId: string | undefined;
+}
+
+/** The consumer that a pending record is with. */
+export interface PendingConsumer {
+  readonly memberId: string;
+  /** As it calls itself; "" when it has left the group and not yet its broker. */
+  readonly clientId: string;
 }
 
 /** What is handed out and not settled in a partition. */
@@ -61,8 +75,10 @@ export interface PendingRecords {
   readonly records: readonly PendingRecord[];
   /** All of them, listed or not. */
   readonly unsettledRecords: bigint;
-  /** Who holds them. */
+  /** Who owns the partition; of a shared group its desks, with commas. */
   readonly owner: string | undefined;
+  /** Brokers whose consumers have some of them: which consumer a record is with only they know. None but of a shared group. */
+  readonly otherBrokerIds: readonly string[];
 }
 
 /**
@@ -168,14 +184,17 @@ export function createGroupAdmin(call: AdminCall): GroupAdmin {
       const request = { group, topic, partition, limit };
       const answer = await call(options, (client, callOptions) => client.listPending(request, callOptions));
       return {
-        records: answer.records.map(({ offset, attempts, dueInMs, idleMs }) => ({
+        records: answer.records.map(({ offset, attempts, dueInMs, idleMs, memberId, clientId, brokerId }) => ({
           offset,
           attempts,
           dueInMs,
           idleMs: Number(idleMs),
+          consumer: memberId === "" ? undefined : { memberId, clientId },
+          brokerId: brokerId === "" ? undefined : brokerId,
         })),
         unsettledRecords: answer.unsettledRecords,
         owner: answer.memberId === "" ? undefined : answer.memberId,
+        otherBrokerIds: answer.otherBrokerIds,
       };
     },
     async settlePending(group, { topic, partition, offsets, verb, reason = "", dryRun = false, ...options }) {

@@ -29,6 +29,7 @@ export type {
   GroupCondition,
   GroupMove,
   GroupReset,
+  PendingConsumer,
   PendingRecord,
   PendingRecords,
   PendingSettle,

@@ -231,6 +231,8 @@ export interface HeldEntry extends PendingEntry {
    * Since the entry was handed to who has it now, by the store's clock. A take-over begins anew; what becomes of single records of the entry does not.
    */
   readonly idleMs: number;
+  /** Member id of the desk that has it, in a shared group; "" when its partition's owner does. */
+  readonly desk: string;
 }
 
 export interface PendingEntry {

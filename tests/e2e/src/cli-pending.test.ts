@@ -54,8 +54,8 @@ it("lists how long records are with their consumer, and settles them through the
   await take(there, "slow", 8);
   const listed = await one.run(["groups", "pending", "slow", "--topic", "jobs", "--partition", "0"]);
   expect(listed.stdout).toMatch(/8 unsettled, held by member-/);
-  expect(listed.stdout).toMatch(/OFFSET +IDLE SECONDS +ATTEMPTS +DUE IN SECONDS/);
-  expect(listed.stdout).toMatch(/^ +0 +\d+(?:\.\d)? +0 +0$/m);
+  expect(listed.stdout).toMatch(/OFFSET +CONSUMER +IDLE SECONDS +ATTEMPTS +DUE IN SECONDS/);
+  expect(listed.stdout).toMatch(/^ +0 +\S+ \(member-\S+\) +\d+(?:\.\d)? +0 +0$/m);
 
   const unreachable = await one.run(settle("slow", "0-2", "ack"));
   expect(unreachable.code).toBe(1);
@@ -104,6 +104,33 @@ it("claims records of a stuck consumer of a shared group: another one gets them,
     stuck.held.map(({ offset }) => (offset === 2n || offset === 3n ? "rejected" : "fulfilled")),
   );
   expect((await here.admin.listPending("workers", "jobs", 0)).unsettledRecords).toBe(0n);
+});
+
+it("tells which consumer of a shared group has each record, whichever broker it is at", async () => {
+  const near = await take(here, "sharers", 3, "shared");
+  const far = await take(there, "sharers", 5, "shared");
+  const list = (line: CommandLine, ...more: string[]) =>
+    line.json(["groups", "pending", "sharers", "--topic", "jobs", "--partition", "0", ...more]);
+  type Listed = { records: { offset: string; consumer?: { memberId: string; clientId: string }; brokerId?: string }[] };
+  const [all] = (await list(both)) as [Listed];
+  const offsetsOf = (memberId: string): string[] =>
+    all.records.flatMap(({ offset, consumer }) => (consumer?.memberId === memberId ? [offset] : []));
+  const members = [...new Set(all.records.map(({ consumer }) => consumer?.memberId ?? ""))];
+  expect(
+    members
+      .map(offsetsOf)
+      .map((offsets) => offsets.sort())
+      .sort(),
+  ).toEqual([near, far].map(({ held }) => held.map(({ offset }) => String(offset)).sort()).sort());
+  const [first = ""] = members;
+  const [some] = (await list(both, "--consumer", first)) as [Listed];
+  expect(some.records.map(({ offset }) => offset).sort()).toEqual(offsetsOf(first).sort());
+  // The first broker alone knows its own, and says where the rest is.
+  const [known] = (await list(one)) as [Listed];
+  const unknown = known.records.filter(({ consumer }) => consumer === undefined);
+  expect(unknown.map(({ offset }) => offset).sort()).toEqual(far.held.map(({ offset }) => String(offset)).sort());
+  const table = await one.run(["groups", "pending", "sharers", "--topic", "jobs", "--partition", "0"]);
+  expect(table.stdout).toContain(`- at broker ${unknown[0]?.brokerId}`);
 });
 
 it("refuses a list that makes no sense, and more than one settlement may name", async () => {

@@ -165,3 +165,58 @@ it("settles what nobody owns, and notes it in the audit", async () => {
     outcome: "done",
   });
 });
+
+it("says which consumer of a shared group has each record, whichever broker it is at, and shows one consumer's alone", async () => {
+  const { gmq } = stage.seed;
+  await gmq.admin.createTopic("shared-work", { partitions: 1 });
+  const [near, far] = await Promise.all(
+    stage.services.brokers.map((broker, index) =>
+      connect({ brokers: [broker], clientId: index === 0 ? "near" : "far" }),
+    ),
+  );
+  if (near === undefined || far === undefined) throw new Error("two brokers are needed");
+  const consumers = [near, far].map((at) =>
+    at.consumer("shared-work", { group: "crew", mode: "shared", start: "earliest", maxInFlight: { records: 3 } }),
+  );
+  const producer = gmq.producer();
+  for (let index = 0; index < 6; index++) await producer.send("shared-work", { value: `v-${index}` });
+  await producer.close();
+  const [nearHeld, farHeld] = await Promise.all(
+    consumers.map(async (consumer) => {
+      const held: string[] = [];
+      while (held.length < 3) {
+        const batch = await consumer.receive({ max: 3, timeoutMs: 20_000 });
+        held.push(...(batch?.messages ?? []).map(({ offset }) => String(offset)));
+      }
+      return held.sort();
+    }),
+  );
+  await page.goto(stage.url("/groups/crew/pending/shared-work/0"));
+  await page.getByText("6 handed out and not settled").waitFor();
+  const table = page.getByRole("table", { name: "Pending records" });
+  const offsetsWith = async (client: string): Promise<string[]> => {
+    const rows = await table.getByRole("row").filter({ hasText: client }).getByRole("link").allTextContents();
+    return rows.sort();
+  };
+  await expect.poll(() => offsetsWith("near")).toEqual(nearHeld);
+  expect(await offsetsWith("far")).toEqual(farHeld);
+  const choice = page.getByLabel("With", { exact: true });
+  const far3 = (await choice.locator("option").allTextContents()).find((text) => text.startsWith("far"));
+  expect(far3).toMatch(/^far · .+ \(3\)$/);
+  await choice.selectOption({ label: far3 ?? "" });
+  await expect.poll(() => table.getByRole("link").count()).toBe(3);
+  expect(await offsetsWith("far")).toEqual(farHeld);
+  expect(await accessibilityProblems(page)).toEqual([]);
+  // The choice is in the address.
+  await page.reload();
+  await expect.poll(() => table.getByRole("link").count()).toBe(3);
+  // The record itself says so too.
+  await page.getByRole("button", { name: `peek at offset ${farHeld?.[0]}` }).click();
+  await page
+    .getByLabel("Record", { exact: true })
+    .getByText(/^at far \(/)
+    .waitFor();
+  for (const consumer of consumers) await consumer.close();
+  await near.close();
+  await far.close();
+});

@@ -8,6 +8,7 @@ import { AdminService } from "@gmq/protocol/messages";
 import { fromConnectError } from "@gmq/transport";
 import type { AuditedWrites } from "./audited-write.js";
 import type { BrokerClients, Brokers } from "./brokers.js";
+import { listPending } from "./list-pending.js";
 import type { RequestGuard } from "./request-guard.js";
 
 const readName = /^(List|Describe|Browse|Get|Explain|Preview)/;
@@ -33,6 +34,10 @@ export function addAdminRoutes(
       ? readCall(method, brokers, guard)
       : writeCall(method, brokers, guard, auditedWrites);
   }
+  calls[AdminService.method.listPending.localName] = ((request, context) => {
+    guard.check(context);
+    return listPending(brokers, request, context.signal);
+  }) satisfies ServiceImpl<typeof AdminService>["listPending"];
   router.service(AdminService, calls as Partial<ServiceImpl<typeof AdminService>>);
 }
 

@@ -10,6 +10,7 @@ import {
 } from "@gmq/protocol/messages";
 import type { Brokers } from "../calls/brokers.js";
 import { inTurns } from "../calls/in-turns.js";
+import { listPending } from "../calls/list-pending.js";
 import { cutRecord } from "./cut-record.js";
 import { createBrowse } from "./partition-scan.js";
 
@@ -91,14 +92,21 @@ async function stateIn(
   const known = { group, position, unsettledRecords, owner: owned?.memberId ?? "" };
   if (offset >= position) return create(RecordInGroupSchema, { ...known, state: RecordState.NOT_REACHED });
   if (unsettledRecords === 0n) return create(RecordInGroupSchema, { ...known, state: RecordState.SETTLED });
-  const pending = await brokers.read(
-    ({ admin }) => admin.listPending({ group, topic, partition, limit: limits.browseRecordsMax }, { signal }),
-    signal,
-  );
+  const pending = await listPending(brokers, { group, topic, partition, limit: limits.browseRecordsMax }, signal);
   const own = pending.records.find((record) => record.offset === offset);
   if (own !== undefined) {
-    const { attempts, dueInMs } = own;
-    return create(RecordInGroupSchema, { ...known, state: RecordState.PENDING, attempts, dueInMs });
+    const { attempts, dueInMs, memberId: holder, clientId: holderClientId } = own;
+    const state = RecordState.PENDING;
+    const silentBrokerId = pending.otherBrokerIds.includes(own.brokerId) ? own.brokerId : "";
+    return create(RecordInGroupSchema, {
+      ...known,
+      state,
+      attempts,
+      dueInMs,
+      holder,
+      holderClientId,
+      silentBrokerId,
+    });
   }
   // The list is in order of offsets: what it reached past is settled.
   const isListed =

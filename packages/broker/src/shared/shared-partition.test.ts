@@ -27,7 +27,7 @@ test("what was put off while the store was away is the next consumer's alone", a
   const join = (name: string) => {
     const credit = createCredit();
     credit.grant(1, 1_000);
-    return shared.join({ credit, deliver: () => void given.push(name), writable: () => true });
+    return shared.join({ memberId: name, credit, deliver: () => void given.push(name), writable: () => true });
   };
   const first = join("first");
   first.pump();

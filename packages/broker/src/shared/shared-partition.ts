@@ -122,6 +122,7 @@ export function createSharedPartition(context: SharedPartitionContext, claim: Cl
         look: dispatcher.look,
         settle: (ranges) => settle(place, ranges),
         settleFor: dispatcher.settleFor,
+        holderOf: dispatcher.holderOf,
         inherit: dispatcher.inherit,
         pause() {
           place.paused = true;
@@ -217,6 +218,7 @@ function turnsOf(places: Set<Place>, passedOver: Set<Place>, leave: (place: Plac
         since[0],
       );
     },
+    holderOf: (offset) => holderOf(offset)?.consumer.memberId,
     takeBack: {
       refusal(offset) {
         const holder = holderOf(offset);

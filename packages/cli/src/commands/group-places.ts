@@ -1,4 +1,4 @@
-/** `gmq groups reset | pause | resume | explain | pending`: where a group stands, why it waits, and moving it. */
+/** `gmq groups reset | pause | resume | explain`: where a group stands, why it waits, and moving it. */
 import type { CallOptions, Gmq, GroupReset } from "@gmq/client";
 import type { Command } from "commander";
 import { type From, parseFrom, wholeNumber } from "../input/arguments.js";
@@ -102,39 +102,6 @@ Examples:
         conditions.map(({ code, text }) => `${code}: ${text}\n`).join(""),
       );
     });
-
-  groups
-    .command("pending <group>")
-    .summary("list records that are handed out and not settled")
-    .description(
-      "Lists records that were handed out and are not settled, the oldest first. Idle: since their entry was handed to who has it.",
-    )
-    .requiredOption("--topic <topic>", "topic to look at")
-    .requiredOption("--partition <n>", "partition to look at", partitionNumber)
-    .option("--limit <n>", "records to list", wholeNumber(1, 1_000), 100)
-    .addHelpText("after", "\nExample:\n  gmq groups pending order-processors --topic orders --partition 0")
-    .action(async (group: string, _options: unknown, command: Command) => {
-      const options = optionsOf<PartitionFlags & { readonly limit: number }>(command);
-      const { topic, partition, limit } = options;
-      const found = await withClient(context, options, (gmq, call) =>
-        gmq.admin.listPending(group, topic, partition, { ...call, limit }),
-      );
-      await show(options, { group, topic, partition, ...found }, () => {
-        const rows = found.records.map(({ offset, idleMs, attempts, dueInMs }) => [
-          offset,
-          secondsOf(idleMs),
-          attempts,
-          secondsOf(dueInMs),
-        ]);
-        const owner = found.owner === undefined ? "nobody" : found.owner;
-        return `${found.unsettledRecords} unsettled, held by ${owner}\n\n${renderTable(["OFFSET", "IDLE SECONDS", "ATTEMPTS", "DUE IN SECONDS"], rows)}`;
-      });
-    });
-}
-
-/** To a tenth. */
-function secondsOf(ms: number): number {
-  return Math.round(ms / 100) / 10;
 }
 
 function pauseGroup(gmq: Gmq, group: string, topic: string | undefined, call: CallOptions): Promise<void> {

@@ -3,6 +3,7 @@ import { renderTable } from "../output/table.js";
 import { toJson, writeFlushed } from "../output/write.js";
 import { type CommandContext, type GlobalOptions, optionsOf, withClient } from "./context.js";
 import { addGroupPlaceCommands } from "./group-places.js";
+import { addListPendingCommand } from "./list-pending.js";
 import { addSettlePendingCommand } from "./settle-pending.js";
 
 const examples = `
@@ -74,6 +75,7 @@ export function addGroupsCommand(program: Command, context: CommandContext): voi
     });
 
   addGroupPlaceCommands(groups, context);
+  addListPendingCommand(groups, context);
   addSettlePendingCommand(groups, context);
 
   groups

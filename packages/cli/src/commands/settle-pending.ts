@@ -1,13 +1,13 @@
 /** `gmq groups settle`: an operator settles records in place of the consumer that was given them. */
-import { type CallOptions, connect, type Gmq, type PendingSettle, type PendingVerb } from "@gmq/client";
+import type { CallOptions, Gmq, PendingSettle, PendingVerb } from "@gmq/client";
 import { GmqError } from "@gmq/protocol";
 import { type Command, Option } from "commander";
 import { exitCodes } from "../exit-codes.js";
 import { collectOffsets, wholeNumber } from "../input/arguments.js";
-import { readCredentials } from "../input/credentials.js";
 import { renderTable } from "../output/table.js";
 import { toJson, writeFlushed } from "../output/write.js";
-import { brokerDefault, type CommandContext, type GlobalOptions, optionsOf, withClient } from "./context.js";
+import { type CommandContext, type GlobalOptions, optionsOf, withClient } from "./context.js";
+import { askBrokers } from "./other-brokers.js";
 
 interface SettleFlags extends GlobalOptions {
   readonly topic: string;
@@ -97,17 +97,11 @@ async function settleWhereTheyAre(
       return outcome === undefined || outcome.error?.code === "not_delivered";
     });
   note(first.outcomes);
-  const wanted = new Set(first.brokerIds);
-  for (const url of options.broker ?? [brokerDefault]) {
-    if (wanted.size === 0 || left().length === 0) break;
-    const other = await connect({ brokers: [url], clientId: "gmq-cli", ...readCredentials(options), ...call });
-    try {
-      if (!wanted.delete((await other.admin.status(call)).brokerId)) continue;
-      note((await other.admin.settlePending(group, { ...call, ...settle, offsets: left() })).outcomes);
-    } finally {
-      await other.close();
-    }
-  }
+  const others = left().length === 0 ? [] : first.brokerIds;
+  const wanted = await askBrokers(others, options, call, async (other) => {
+    note((await other.admin.settlePending(group, { ...call, ...settle, offsets: left() })).outcomes);
+    return left().length > 0;
+  });
   if (settle.offsets.some((offset) => !outcomes.has(offset))) {
     throw new GmqError(
       "unavailable",

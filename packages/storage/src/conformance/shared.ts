@@ -41,6 +41,14 @@ export const sharedCases: ConformanceSubject = {
       const [first] = await one.fetch({ recordsMax: 2 });
       const [second] = await other.fetch();
       assert.deepEqual([first?.baseOffset, second?.baseOffset], [0n, 2n]);
+      const held = await engine.groups.pending(group, { topic: name, partition: 0 });
+      assert.deepEqual(
+        held.map(({ baseOffset, desk }) => [baseOffset, desk]),
+        [
+          [0n, "d1"],
+          [2n, "d2"],
+        ],
+      );
       for (const ranges of [[ack(0n, 1n)], [retry(0n, 0n, 0)], [release(1n)]]) {
         const refusals = await other.settle([{ baseOffset: 0n, recordCount: 2, ranges }]);
         assert.deepEqual(

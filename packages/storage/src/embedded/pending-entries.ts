@@ -7,10 +7,10 @@ const wholeEntry = -1;
 
 /** What of a partition a group was given and has not settled, in order of offsets; of one desk alone when it is named. */
 export function pendingEntries(...asked: Parameters<typeof heldEntries>): PendingEntry[] {
-  return heldEntries(...asked).map(({ idleMs: _, ...entry }) => entry);
+  return heldEntries(...asked).map(({ idleMs: _since, desk: _desk, ...entry }) => entry);
 }
 
-/** The same, with since when each entry is with who has it. */
+/** The same, with since when each entry is with who has it, and with which desk. */
 export function heldEntries(
   database: Database,
   clock: Clock,
@@ -51,6 +51,7 @@ export function heldEntries(
         releases: back.filter(({ index }) => index !== wholeEntry),
       },
       idleMs: Math.max(0, nowMs - Number(row["held_since_ms"])),
+      desk: String(row["desk"]),
     };
   });
 

@@ -44,10 +44,15 @@ export function pendingEntries(reply: readonly Reply[]): PendingEntry[] {
   });
 }
 
-/** The same of a reply of `progress`, which also tells since when each entry is with who has it. */
+/** The same of a reply of `progress`, which also tells since when each entry is with who has it, and with which desk. */
 export function heldEntries(reply: readonly Reply[]): HeldEntry[] {
   const idles = new Map(pairsOf(itemsOf(reply[5])).map(([base, idleMs]) => [BigInt(base), Number(idleMs)]));
-  return pendingEntries(reply).map((entry) => ({ ...entry, idleMs: idles.get(entry.baseOffset) ?? 0 }));
+  const desks = new Map(pairsOf(itemsOf(reply[6])).map(([base, desk]) => [BigInt(base), desk]));
+  return pendingEntries(reply).map((entry) => ({
+    ...entry,
+    idleMs: idles.get(entry.baseOffset) ?? 0,
+    desk: desks.get(entry.baseOffset) ?? "",
+  }));
 }
 
 function historiesOf(retries: readonly Reply[]): History[] {

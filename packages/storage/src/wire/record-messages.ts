@@ -190,11 +190,11 @@ export function pendingFromMessage(message: PendingMessage): PendingEntry {
 }
 
 export function heldToMessage(entry: HeldEntry): PendingMessage {
-  return { ...pendingToMessage(entry), idleMs: BigInt(entry.idleMs) };
+  return { ...pendingToMessage(entry), idleMs: BigInt(entry.idleMs), desk: entry.desk };
 }
 
 export function heldFromMessage(message: PendingMessage): HeldEntry {
-  return { ...pendingFromMessage(message), idleMs: Number(message.idleMs) };
+  return { ...pendingFromMessage(message), idleMs: Number(message.idleMs), desk: message.desk };
 }
 
 export function claimFromMessage({ position, endOffset, pending }: ClaimPartitionResponse): ClaimResult {

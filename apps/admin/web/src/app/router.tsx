@@ -66,7 +66,7 @@ const groupRoute = createRoute({
 const pendingRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/groups/$group/pending/$topic/$partition",
-  validateSearch: readSearch("sort", "peek", "as", "keyas"),
+  validateSearch: readSearch("sort", "with", "peek", "as", "keyas"),
   component: lazyRouteComponent(() => import("../screens/pending-screen.js"), "PendingScreen"),
 });
 

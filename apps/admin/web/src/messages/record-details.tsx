@@ -152,7 +152,8 @@ function StateBadge({ state }: { readonly state: RecordState }): ReactNode {
   return <Badge tone="warn">{state === RecordState.PENDING ? "pending" : "handed out"}</Badge>;
 }
 
-function explain({ state, position, unsettledRecords, owner, attempts, dueInMs }: RecordInGroup): string {
+function explain(one: RecordInGroup): string {
+  const { state, position, unsettledRecords, owner, attempts, dueInMs } = one;
   if (state === RecordState.NOT_REACHED) return `the group is at ${formatCount(position)}`;
   if (state === RecordState.SETTLED) return "";
   const by = owner === "" ? "nobody owns the partition" : `at ${owner}`;
@@ -161,5 +162,12 @@ function explain({ state, position, unsettledRecords, owner, attempts, dueInMs }
   }
   const failed = attempts === 0 ? "" : `, ${counted(attempts, "failed attempt")}`;
   const due = dueInMs === 0 ? "" : `, again in ${formatDuration(dueInMs)}`;
-  return `${by}${failed}${due}`;
+  return `${holderText(one)}${failed}${due}`;
+}
+
+function holderText({ holder, holderClientId, silentBrokerId }: RecordInGroup): string {
+  if (holder !== "") return `at ${holderClientId === "" ? holder : `${holderClientId} (${holder})`}`;
+  return silentBrokerId === ""
+    ? "waits for a consumer"
+    : `at a consumer of ${silentBrokerId}, which does not tell which`;
 }

@@ -5,20 +5,26 @@ import { type ReactNode, useState } from "react";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
-import { type Column, DataTable } from "../parts/data-table.js";
-import { formatAgo, formatCount, formatDuration } from "../parts/format.js";
+import { DataTable } from "../parts/data-table.js";
+import { Select } from "../parts/field.js";
+import { formatAgo, formatCount } from "../parts/format.js";
 import { useSecond } from "../parts/freshness.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
-import { Badge, Panel } from "../parts/panel.js";
+import { Panel } from "../parts/panel.js";
 import { useSelectedRows } from "../parts/select-rows.js";
-import { classes, Histogram } from "../pending/histogram.js";
+import { type HolderCount, holdersOf } from "../pending/holders.js";
 import { PeekPanel, type PeekSearch } from "../pending/peek-panel.js";
+import { pendingColumns } from "../pending/pending-columns.js";
+import { PendingHistograms } from "../pending/pending-histograms.js";
 import { type SettleAct, SettleDialog } from "../pending/settle-dialog.js";
 import { admin } from "../rpc.js";
 
 const route = getRouteApi("/groups/$group/pending/$topic/$partition");
 const recordsMax = 1_000;
+/** In place of a member id, which has no slash. */
+const everybody = "/all";
+const nobody = "/nobody";
 const refreshMs = 2_000;
 
 /** Screen 7: what a group was given in a partition and has not settled, record by record. */
@@ -38,12 +44,17 @@ export function PendingScreen(): ReactNode {
   const isShared = groups.get(group)?.shared === true;
   const readOnly = facts?.readOnly === true;
   const [act, setAct] = useState<SettleAct>();
-  const selection = useSelectedRows(data?.records ?? [], offsetOf, ({ offset }) => `offset ${offset}`);
+  const holders = holdersOf(data?.records ?? []);
+  const chosen = search.with === undefined || search.with === everybody ? undefined : search.with;
+  const records = (data?.records ?? []).filter(
+    ({ memberId }) => chosen === undefined || memberId === (chosen === nobody ? "" : chosen),
+  );
+  const selection = useSelectedRows(records, offsetOf, ({ offset }) => `offset ${offset}`);
   const count = selection.rows.length;
   const peeked = /^\d{1,19}$/.test(search.peek ?? "") ? BigInt(search.peek ?? 0) : undefined;
-  const change = (changes: PeekSearch & { readonly sort?: string }): void =>
+  const change = (changes: PeekSearch & { readonly sort?: string; readonly with?: string | undefined }): void =>
     void navigate({ search: { ...search, ...changes }, replace: true });
-  const waiting = data?.records.filter(({ dueInMs }) => dueInMs > 0).length ?? 0;
+  const waiting = records.filter(({ dueInMs }) => dueInMs > 0).length;
   return (
     <>
       <PageHeader
@@ -72,20 +83,37 @@ export function PendingScreen(): ReactNode {
       {data === undefined && pending.error === null && <Loading what="pending records" />}
       {data !== undefined && (
         <div className="flex flex-col gap-5">
-          {data.records.length > 0 && <Histograms records={data.records} />}
+          {data.records.length > 0 && <PendingHistograms records={records} />}
           <div className={`grid items-start gap-5 ${peeked === undefined ? "" : "xl:grid-cols-[minmax(0,1fr)_30rem]"}`}>
             <div className="min-w-0">
               <Panel
                 title={`${formatCount(data.unsettledRecords)} handed out and not settled`}
                 note={`${waiting > 0 ? `${formatCount(waiting)} wait for a retry · ` : ""}as of ${formatAgo(pending.dataUpdatedAt, now)}`}
               >
+                {(holders.length > 1 || chosen !== undefined) && (
+                  <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2 text-[13px]">
+                    <label htmlFor="pending-with">With</label>
+                    <Select
+                      id="pending-with"
+                      options={holderOptions(holders, chosen)}
+                      value={chosen ?? everybody}
+                      onChange={(next) => change({ with: next === everybody ? undefined : next })}
+                    />
+                  </div>
+                )}
+                {data.otherBrokerIds.length > 0 && (
+                  <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
+                    {data.otherBrokerIds.join(", ")} {data.otherBrokerIds.length === 1 ? "does" : "do"} not tell which
+                    consumer has what is there.
+                  </p>
+                )}
                 {!readOnly && data.records.length > 0 && (
                   <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
                     <span role="status" className="mr-2 text-[13px] text-muted">
                       {formatCount(count)} selected
                     </span>
-                    <Button onClick={count === data.records.length ? selection.clear : selection.chooseAll}>
-                      {count === data.records.length ? "Select none" : "Select all listed"}
+                    <Button onClick={count === records.length ? selection.clear : selection.chooseAll}>
+                      {count === records.length ? "Select none" : "Select all listed"}
                     </Button>
                     <Button disabled={count === 0} onClick={() => setAct("ack")}>
                       Ack…
@@ -122,14 +150,30 @@ export function PendingScreen(): ReactNode {
                   caption="Pending records"
                   columns={[
                     ...(readOnly ? [] : [selection.column]),
-                    ...columns(topic, partition, data.memberId !== "", (offset) => change({ peek: String(offset) })),
+                    ...pendingColumns(topic, partition, data.otherBrokerIds, (offset) =>
+                      change({ peek: String(offset) }),
+                    ),
                   ]}
-                  rows={data.records}
+                  rows={records}
                   rowKey={offsetOf}
                   sort={search.sort ?? "offset"}
                   onSort={(next) => change({ sort: next })}
                   tall
-                  empty={<Empty title="Nothing is pending">Everything that was handed out has been settled.</Empty>}
+                  empty={
+                    data.records.length === 0 ? (
+                      <Empty title="Nothing is pending">Everything that was handed out has been settled.</Empty>
+                    ) : (
+                      <Empty title="This consumer has nothing">
+                        <button
+                          type="button"
+                          className="min-h-6 text-accent underline"
+                          onClick={() => change({ with: undefined })}
+                        >
+                          Show what all have
+                        </button>
+                      </Empty>
+                    )
+                  }
                 />
               </Panel>
             </div>
@@ -167,118 +211,17 @@ function offsetOf({ offset }: PendingRecord): string {
   return String(offset);
 }
 
-/** Of the records that are listed. */
-function Histograms({ records }: { readonly records: readonly PendingRecord[] }): ReactNode {
-  return (
-    <Panel title="How they stand" note={`of ${formatCount(records.length)} listed`} padded>
-      <div className="grid gap-6 md:grid-cols-3">
-        <Histogram
-          title="Idle, since handed out"
-          bars={classes(
-            records.map(({ idleMs }) => Number(idleMs)),
-            [
-              ["below 1 s", 1_000],
-              ["below 10 s", 10_000],
-              ["below 1 min", 60_000],
-              ["below 10 min", 600_000],
-              ["longer", Number.POSITIVE_INFINITY],
-            ],
-          )}
-        />
-        <Histogram
-          title="Failed attempts"
-          bars={classes(
-            records.map(({ attempts }) => attempts),
-            [
-              ["none", 1],
-              ["1", 2],
-              ["2 to 4", 5],
-              ["5 to 9", 10],
-              ["10 and more", Number.POSITIVE_INFINITY],
-            ],
-          )}
-        />
-        <Histogram
-          title="Again in"
-          bars={classes(
-            records.map(({ dueInMs }) => dueInMs),
-            [
-              ["at once", 1],
-              ["below 10 s", 10_000],
-              ["below 1 min", 60_000],
-              ["below 10 min", 600_000],
-              ["later", Number.POSITIVE_INFINITY],
-            ],
-          )}
-        />
-      </div>
-    </Panel>
+/** What the filter offers; a consumer that has nothing any more stays while it is chosen. */
+function holderOptions(
+  holders: readonly HolderCount[],
+  chosen: string | undefined,
+): readonly (readonly [value: string, label: string])[] {
+  const options = holders.map(({ name, client, records }): readonly [string, string] =>
+    name === ""
+      ? [nobody, `no known consumer (${formatCount(records)})`]
+      : [name, `${client === "" ? name : `${client} · ${name}`} (${formatCount(records)})`],
   );
-}
-
-function columns(
-  topic: string,
-  partition: string,
-  owned: boolean,
-  peek: (offset: bigint) => void,
-): readonly Column<PendingRecord>[] {
-  return [
-    {
-      id: "offset",
-      header: "Offset",
-      sortBy: ({ offset }) => offset,
-      cell: ({ offset }) => (
-        <Link
-          to="/topics/$topic/records/$partition/$offset"
-          params={{ topic, partition, offset: String(offset) }}
-          className="font-mono text-xs text-accent"
-        >
-          {String(offset)}
-        </Link>
-      ),
-    },
-    {
-      id: "state",
-      header: "State",
-      grow: true,
-      from: "sm",
-      cell: ({ dueInMs }) =>
-        dueInMs > 0 ? (
-          <Badge tone="warn">waits for its retry</Badge>
-        ) : (
-          <Badge>{owned ? "at the consumer" : "waits for a consumer"}</Badge>
-        ),
-    },
-    {
-      id: "idle",
-      header: "Idle",
-      numeric: true,
-      sortBy: ({ idleMs }) => idleMs,
-      cell: ({ idleMs }) => formatDuration(idleMs),
-    },
-    {
-      id: "attempts",
-      header: "Attempts",
-      numeric: true,
-      sortBy: ({ attempts }) => attempts,
-      cell: ({ attempts }) => formatCount(attempts),
-    },
-    {
-      id: "due",
-      header: "Again in",
-      numeric: true,
-      sortBy: ({ dueInMs }) => dueInMs,
-      cell: ({ dueInMs }) => (dueInMs === 0 ? "–" : formatDuration(dueInMs)),
-    },
-    {
-      id: "peek",
-      header: "Look",
-      cell: ({ offset }) => (
-        <button type="button" className="min-h-6 text-accent hover:underline" onClick={() => peek(offset)}>
-          peek
-          <span className="sr-only"> at offset {String(offset)}</span>
-        </button>
-      ),
-    },
-  ];
+  const isListed = chosen === undefined || options.some(([value]) => value === chosen);
+  const gone: readonly (readonly [string, string])[] = isListed ? [] : [[chosen, `${chosen} (0)`]];
+  return [[everybody, "all consumers"], ...options, ...gone];
 }
