@@ -6,6 +6,7 @@ import { GmqError, limits } from "@gmq/protocol";
 import { type Command, Option } from "commander";
 import { type ExitCode, exitCodes } from "../exit-codes.js";
 import { collectHeaders, wholeNumber } from "../input/arguments.js";
+import { paced } from "../input/paced.js";
 import {
   type InputFormat,
   type InputRecord,
@@ -27,6 +28,7 @@ interface PublishOptions extends GlobalOptions {
   readonly partition?: number;
   readonly ttl?: number;
   readonly file?: string;
+  readonly rate?: number;
   readonly format?: InputFormat;
   readonly onError: "stop" | "skip";
 }
@@ -60,6 +62,7 @@ export function addPublishCommand(program: Command, context: CommandContext): vo
     .option("--partition <number>", "partition of every record", wholeNumber(0, limits.partitionsMax - 1))
     .option("--ttl <ms>", "no consumer gets a record when so long has passed", wholeNumber(1, limits.ttlMsMax))
     .option("--file <path>", "read this file instead of stdin")
+    .option("--rate <records>", "records a second (default: as they come)", wholeNumber(1, 1_000_000))
     .addOption(
       new Option(
         "--format <format>",
@@ -82,7 +85,7 @@ export function addPublishCommand(program: Command, context: CommandContext): vo
           const target = topic(topicName);
           await runPublish(topicName, options, context, {
             place: placeOf(values, options),
-            source,
+            source: paced(source, options.rate ?? 0, context.terminal.interrupted),
             send: ({ key, value, headers, partition, timestamp }) =>
               producer.send(target, {
                 key: options.key ?? key,
