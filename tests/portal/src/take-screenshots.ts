@@ -1,7 +1,8 @@
 /** Takes the pictures that the docs show: a seeded deployment, one picture a screen. */
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { root } from "@gmq/e2e/harness/workspace";
+import { connect } from "@gmq/client";
+import { root, temporaryFolder } from "@gmq/e2e/harness/workspace";
 import { afterAll, beforeAll, it } from "vitest";
 import { type Stage, setStage } from "./stage/stage.js";
 
@@ -12,11 +13,13 @@ const shots: readonly {
   readonly waitFor: string;
   readonly dark?: boolean;
   readonly width?: number;
+  /** Default 860, of a narrow one 640. */
+  readonly height?: number;
   /** A button to press before the picture. */
   readonly press?: string;
 }[] = [
-  { name: "overview", path: "/", waitFor: "Groups that are behind" },
-  { name: "topics", path: "/topics", waitFor: "odd-values" },
+  { name: "overview", path: "/", waitFor: "Groups that are behind", height: 1_290 },
+  { name: "topics", path: "/topics", waitFor: "odd-values", height: 500 },
   { name: "topic", path: "/topics/orders", waitFor: "Groups that read it" },
   {
     name: "messages",
@@ -24,10 +27,13 @@ const shots: readonly {
     waitFor: "In the groups of this topic",
   },
   { name: "produce", path: "/topics/orders/produce", waitFor: "Goes to" },
+  { name: "groups", path: "/groups", waitFor: "fraud-check", height: 440 },
   { name: "group", path: "/groups/fraud-check", waitFor: "Members" },
   { name: "pending", path: "/groups/parcels/pending/deliveries/0", waitFor: "handed out and not settled" },
+  { name: "pending-shared", path: "/groups/loaders/pending/pallets/0", waitFor: "handed out and not settled" },
+  { name: "dead-letter-queues", path: "/dead-letters", waitFor: "refunds", height: 300 },
   { name: "dead-letters", path: "/dead-letters/payments/refunds", waitFor: "no such order" },
-  { name: "jobs", path: "/jobs", waitFor: "Re-publish records" },
+  { name: "jobs", path: "/jobs", waitFor: "Re-publish records", height: 500 },
   { name: "job", path: "/jobs/JOB", waitFor: "Outcome of each item" },
   {
     name: "republish",
@@ -35,22 +41,32 @@ const shots: readonly {
     waitFor: "matched",
     press: "Re-publish…",
   },
-  { name: "audit", path: "/audit", waitFor: "CreateTopic" },
+  { name: "audit", path: "/audit", waitFor: "CreateTopic", height: 530 },
+  { name: "access", path: "/access", waitFor: "cards.*" },
   { name: "overview-dark", path: "/", waitFor: "Groups that are behind", dark: true },
   { name: "messages-narrow", path: "/topics/orders/messages", waitFor: "scanned", width: 320 },
 ];
 
 let stage: Stage;
+let settings: Awaited<ReturnType<typeof temporaryFolder>>;
 
 beforeAll(async () => {
+  settings = await temporaryFolder();
+  const masking = join(settings.path, "masking.yaml");
+  const rule = { topics: ["cards.*"], fields: ["value.card.number", "headers.authorization"], except: ["admin"] };
+  await writeFile(masking, JSON.stringify({ rules: [rule] }));
+  const environment = ["--environment", "staging", "--environment-color", "amber"];
   stage = await setStage({
-    services: { brokers: 2, adminArgs: ["--environment", "staging", "--environment-color", "amber"] },
+    services: { brokers: 2, adminArgs: [...environment, "--portal-masking-file", masking] },
     orders: 3_000,
     deadLetters: 12,
     browser: { width: 1280, height: 860, scale: 1 },
   });
 });
-afterAll(async () => await stage.stop());
+afterAll(async () => {
+  await stage?.stop();
+  await settings?.remove();
+});
 
 it("takes a picture of each screen", async () => {
   await mkdir(folder, { recursive: true });
@@ -74,12 +90,13 @@ it("takes a picture of each screen", async () => {
   }
   const jobId = await runJobs();
   const parcels = await holdParcels();
+  const pallets = await sharePallets();
   // Somebody who works on the lag, slowly.
   const fraud = seed.gmq.subscribe("orders", { group: "fraud-check", concurrency: 2 }, async () => {
     await new Promise((resolve) => setTimeout(resolve, 40));
   });
-  for (const { name, path, waitFor, dark, width, press } of shots) {
-    await page.setViewportSize({ width: width ?? 1280, height: width === undefined ? 860 : 640 });
+  for (const { name, path, waitFor, dark, width, height, press } of shots) {
+    await page.setViewportSize({ width: width ?? 1280, height: height ?? (width === undefined ? 860 : 640) });
     await page.emulateMedia({ colorScheme: dark === true ? "dark" : "light" });
     const { partition, offset } = await chosenRecord();
     await page.goto(stage.url(path.replace("SEL", `${partition}-${offset}`).replace("JOB", jobId)));
@@ -95,6 +112,7 @@ it("takes a picture of each screen", async () => {
   }
   await fraud.close();
   await parcels.close();
+  await pallets();
   await producer.close();
 });
 
@@ -147,6 +165,30 @@ async function holdParcels(): Promise<{ close(): Promise<void> }> {
     await message.retry({ delayMs: 30_000 + index * index * 20_000 });
   }
   return consumer;
+}
+
+/** Three consumers of a shared group at two brokers, each with some records. */
+async function sharePallets(): Promise<() => Promise<void>> {
+  const { seed, services } = stage;
+  await seed.gmq.admin.createTopic("pallets", { partitions: 1 });
+  const producer = seed.gmq.producer();
+  for (let index = 0; index < 18; index++) await producer.send("pallets", { value: `{"pallet":${index}}` });
+  await producer.close();
+  const closers: (() => Promise<void>)[] = [];
+  for (const [index, clientId] of ["loader-1", "loader-2", "loader-3"].entries()) {
+    const gmq = await connect({ brokers: [services.brokers[index % services.brokers.length] ?? ""], clientId });
+    const maxInFlight = { records: 5 };
+    const consumer = gmq.consumer("pallets", { group: "loaders", mode: "shared", start: "earliest", maxInFlight });
+    closers.push(async () => {
+      await consumer.close();
+      await gmq.close();
+    });
+    for (let held = 0; held < 5; )
+      held += (await consumer.receive({ max: 5, timeoutMs: 20_000 }))?.messages.length ?? 0;
+  }
+  return async () => {
+    for (const close of closers) await close();
+  };
 }
 
 async function chosenRecord(): Promise<{ partition: number; offset: string }> {
