@@ -51,6 +51,11 @@ export const portalAccessFields = {
     .min(1)
     .optional()
     .describe("file that says who may log in and as what; default: everybody may everything"),
+  portalMaskingFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("file that says which fields of records are masked, and for whom; default: none"),
   sessionIdleMs: z
     .number()
     .int()
@@ -78,6 +83,7 @@ export const portalAccessFields = {
 /** How they are named on the command line. */
 export const portalAccessFlags = {
   portalAccessFile: { placeholder: "file" },
+  portalMaskingFile: { placeholder: "file" },
   sessionIdleMs: { placeholder: "ms" },
   sessionAgeMsMax: { placeholder: "ms" },
   ...oidcFlags,

@@ -1,3 +1,4 @@
+import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { GmqError } from "@gmq/protocol";
 import {
@@ -6,6 +7,8 @@ import {
   PortalServiceProduceRequestSchema,
   PortalServiceSetDescriptorsRequestSchema,
 } from "@gmq/protocol/messages";
+import { listAccess } from "./access/list-access.js";
+import type { PortalAccess } from "./access/portal-access.js";
 import { portalCallerOf } from "./access/roles.js";
 import type { AuditLog } from "./audit/audit-log.js";
 import { auditPage } from "./audit/audit-page.js";
@@ -18,6 +21,8 @@ import { watch } from "./cluster/watch.js";
 import type { Descriptors } from "./decode/descriptors.js";
 import { createJobCalls } from "./jobs/job-calls.js";
 import type { Jobs } from "./jobs/jobs.js";
+import { maskedBrokers } from "./masking/masked-brokers.js";
+import type { MaskingRules } from "./masking/masking-rules.js";
 import { inspectRecord } from "./scan/inspect-record.js";
 import { sampleKeys } from "./scan/sample-keys.js";
 import { search } from "./scan/search.js";
@@ -26,6 +31,8 @@ import { tail } from "./scan/tail.js";
 /** What the service is made of. */
 export interface PortalParts {
   readonly brokers: Brokers;
+  readonly masking: MaskingRules;
+  readonly access: Pick<PortalAccess, "isOn" | "logins" | "provider">;
   readonly sampler: ClusterSampler;
   readonly audit: AuditLog;
   readonly jobs: Jobs;
@@ -42,10 +49,12 @@ const auditRequestValueBytes = 512;
 
 /** Makes PortalService. */
 export function createPortalService(parts: PortalParts): ServiceImpl<typeof PortalService> {
-  const { brokers, sampler, audit, jobs, descriptors, guard, auditedWrites, facts } = parts;
+  const { brokers, masking, access, sampler, audit, jobs, descriptors, guard, auditedWrites, facts } = parts;
   const searches = createSlots("searches", searchesMax);
   const tails = createSlots("tails", tailsMax);
   const watches = createSlots("watches", watchesMax);
+
+  const seenBy = (context: HandlerContext): Brokers => maskedBrokers(brokers, masking, portalCallerOf(context)?.role);
 
   /** A stream lives on after the login that it began with is over: it is asked with every frame. */
   async function* checked<T>(frames: AsyncIterable<T>, context: HandlerContext): AsyncGenerator<T> {
@@ -56,7 +65,7 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
   }
 
   return {
-    ...createJobCalls(jobs, brokers, guard, auditedWrites),
+    ...createJobCalls(jobs, brokers, masking, guard, auditedWrites),
     async *watch(_request, context) {
       guard.check(context);
       watches.take(context);
@@ -68,20 +77,23 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
     async search(request, context) {
       guard.check(context);
       searches.take(context);
-      return await search(brokers, request, context.signal);
+      return await search(seenBy(context), request, context.signal);
     },
     async *tail(request, context) {
       guard.check(context);
       tails.take(context);
-      yield* checked(tail(brokers, request, context.signal), context);
+      yield* checked(tail(seenBy(context), request, context.signal), context);
     },
     async inspectRecord(request, context) {
       guard.check(context);
-      return await inspectRecord(brokers, request, context.signal);
+      return await inspectRecord(seenBy(context), request, context.signal);
     },
     async produce(request, context) {
       const { topic, key, value, headers, headerList, partition } = request;
-      const shown = { ...request, value: value.subarray(0, auditRequestValueBytes) };
+      // Whoever reads the audit may be somebody from whom it is masked.
+      const shown = masking.hasRules(topic)
+        ? create(PortalServiceProduceRequestSchema, { topic, partition })
+        : { ...request, value: value.subarray(0, auditRequestValueBytes) };
       const stored = await auditedWrites.write(
         {
           action: "Produce",
@@ -127,7 +139,11 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
     async sampleKeys({ topic }, context) {
       guard.check(context);
       searches.take(context);
-      return await sampleKeys(brokers, topic, context.signal);
+      return await sampleKeys(seenBy(context), topic, context.signal);
+    },
+    async listAccess(_request, context) {
+      guard.check(context);
+      return listAccess(access, masking, facts.readOnly, context);
     },
     async listAudit(request, context) {
       guard.check(context);

@@ -26,6 +26,7 @@ import { createClientAddress } from "./access/client-address.js";
 import { openOidc } from "./access/open-oidc.js";
 import { createPortalAccess, type PortalAccess } from "./access/portal-access.js";
 import { openPortalUsers } from "./access/portal-users.js";
+import { portalRole } from "./access/roles.js";
 import { openAuditLog } from "./audit/audit-log.js";
 import { addAdminRoutes } from "./calls/admin-routes.js";
 import { createAuditedWrites } from "./calls/audited-write.js";
@@ -36,6 +37,8 @@ import type { AdminConfig } from "./config.js";
 import { openDescriptors } from "./decode/descriptors.js";
 import { openJobStore } from "./jobs/job-store.js";
 import { openJobs } from "./jobs/jobs.js";
+import { maskedBrokers } from "./masking/masked-brokers.js";
+import { type MaskingRules, noMasking, openMaskingRules } from "./masking/masking-rules.js";
 import { createPortalService } from "./portal-service.js";
 import { createWebFiles } from "./web-files.js";
 
@@ -70,6 +73,7 @@ export interface PortalSecurity {
   readonly tls: ServerTls | undefined;
   readonly access: PortalAccess;
   readonly guard: RequestGuard;
+  readonly masking: MaskingRules;
   readonly guardMetrics: PortSecurity["guardMetrics"];
   readonly peer: Pick<Peer, "tlsLive" | "token">;
   close(): void;
@@ -85,6 +89,11 @@ export function openPortalSecurity(options: AdminOptions, logger: Logger): Porta
   try {
     const users = file === undefined ? undefined : openPortalUsers("--portal-access-file", file, reloadMs, logger);
     if (users !== undefined) closers.push(users.close);
+    const masking =
+      options.portalMaskingFile === undefined
+        ? noMasking
+        : openMaskingRules("--portal-masking-file", options.portalMaskingFile, reloadMs, logger);
+    closers.push(masking.close);
     const { host: listenHost } = parseAddress(options.addr);
     const place = { host: listenHost, hasTls: options.tlsCert !== undefined, publicUrls, reloadMs };
     const oidc = openOidc(options, place, logger);
@@ -114,7 +123,7 @@ export function openPortalSecurity(options: AdminOptions, logger: Logger): Porta
       const urls = originsOf(options.brokers);
       judgeSecretInTheClear("the portal says its token", urls, remedy, options.refuseUnsafe === true, logger);
     }
-    return { tls: port.tls, guardMetrics: port.guardMetrics, access, guard, peer, close };
+    return { tls: port.tls, guardMetrics: port.guardMetrics, access, guard, masking, peer, close };
   } catch (error) {
     close();
     throw error;
@@ -124,7 +133,7 @@ export function openPortalSecurity(options: AdminOptions, logger: Logger): Porta
 /** The same with a security of the caller's, who closes it afterwards. */
 export async function serveAdmin(
   options: AdminOptions,
-  { tls, access, guard, guardMetrics, peer }: Omit<PortalSecurity, "close">,
+  { tls, access, guard, masking, guardMetrics, peer }: Omit<PortalSecurity, "close">,
   logger: Logger,
 ): Promise<RunningAdmin> {
   const closers = createClosers();
@@ -142,7 +151,11 @@ export async function serveAdmin(
     closers.add(audit.close);
     const store = await openJobStore(options.data, logger);
     closers.add(store.close);
-    const jobs = await openJobs(store, brokers, audit, logger);
+    const readers = {
+      as: (role: string) => maskedBrokers(brokers, masking, portalRole(role)),
+      isMasked: masking.hasRules,
+    };
+    const jobs = await openJobs(store, readers, audit, logger);
     closers.add(jobs.close);
     const descriptors = await openDescriptors(options.data, logger);
     const sampler = createClusterSampler(brokers, logger);
@@ -157,7 +170,18 @@ export async function serveAdmin(
       auditKept: audit.kept,
       brokerUrl: brokers.urls[0] ?? "",
     });
-    const service = createPortalService({ brokers, sampler, audit, jobs, descriptors, guard, auditedWrites, facts });
+    const service = createPortalService({
+      brokers,
+      masking,
+      access,
+      sampler,
+      audit,
+      jobs,
+      descriptors,
+      guard,
+      auditedWrites,
+      facts,
+    });
     const healthPage = healthPages(health);
     const metricsPage = guardMetrics(metrics.page);
     const addHealthRoutes = healthRoutes(health, [PortalService]);
@@ -165,7 +189,7 @@ export async function serveAdmin(
       ...address,
       routes: (router) => {
         router.service(PortalService, service);
-        addAdminRoutes(router, brokers, guard, auditedWrites);
+        addAdminRoutes(router, brokers, masking, guard, auditedWrites);
         addHealthRoutes(router);
       },
       plainHttp: (request, response) =>

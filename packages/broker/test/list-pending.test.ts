@@ -103,7 +103,7 @@ it("is in a shared group the consumer that it was handed to, and nobody while it
 it("is told by the broker where the consumer is; another one names that broker", async () => {
   const other = await startTestBroker({ engine: test.engine });
   closers.push(() => other.stop());
-  const one = await share(session, 10);
+  const one = await share(session, 4);
   await expect.poll(async () => (await session.texts()).length).toBe(4);
   const elsewhere = await other.session();
   const two = await share(elsewhere, 10);

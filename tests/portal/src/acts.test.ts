@@ -258,7 +258,7 @@ describe("dead letters", () => {
     await page.getByLabel("Type refunds to confirm").fill("refunds");
     expect(await accessibilityProblems(page)).toEqual([]);
     await page.getByRole("button", { name: "Discard 1", exact: true }).click();
-    await page.getByText("1 discarded").waitFor();
+    await page.getByRole("dialog").getByText("1 discarded").waitFor();
     await page.getByRole("button", { name: "Close", exact: true }).last().click();
     expect(await open()).toBe(3);
 
@@ -267,7 +267,7 @@ describe("dead letters", () => {
     await page.getByRole("button", { name: "Count first" }).click();
     await page.getByText("3 of 3 would be redriven").waitFor();
     await page.getByRole("button", { name: "Redrive 3" }).click();
-    await page.getByText("3 redriven").waitFor();
+    await page.getByRole("dialog").getByText("3 redriven").waitFor();
     await page.getByRole("button", { name: "Close", exact: true }).last().click();
     await page.getByText("Nothing is open").waitFor();
     expect(await open()).toBe(0);

@@ -200,7 +200,7 @@ it("says which consumer of a shared group has each record, whichever broker it i
   };
   await expect.poll(() => offsetsWith("near")).toEqual(nearHeld);
   expect(await offsetsWith("far")).toEqual(farHeld);
-  const choice = page.getByLabel("With", { exact: true });
+  const choice = page.getByLabel("Consumer", { exact: true });
   const far3 = (await choice.locator("option").allTextContents()).find((text) => text.startsWith("far"));
   expect(far3).toMatch(/^far · .+ \(3\)$/);
   await choice.selectOption({ label: far3 ?? "" });
@@ -216,6 +216,13 @@ it("says which consumer of a shared group has each record, whichever broker it i
     .getByLabel("Record", { exact: true })
     .getByText(/^at far \(/)
     .waitFor();
+  // And the group's page, how many each has.
+  await page.goto(stage.url("/groups/crew"));
+  const members = page.getByRole("table", { name: "Members of crew" });
+  const inFlight = async (client: string): Promise<string | undefined> =>
+    (await members.getByRole("row").filter({ hasText: client }).getByRole("cell").allTextContents())[5];
+  await expect.poll(() => inFlight("near")).toBe("3");
+  expect(await inFlight("far")).toBe("3");
   for (const consumer of consumers) await consumer.close();
   await near.close();
   await far.close();

@@ -59,6 +59,7 @@ const screens: readonly {
   },
   { name: "audit, filtered", path: "/audit?outcome=failed", heading: "Audit", waitFor: "No write is like that" },
   { name: "audit", path: "/audit", heading: "Audit", waitFor: "Nothing was written" },
+  { name: "access, off", path: "/access", heading: "Access", waitFor: "Nobody has to log in here" },
   { name: "no such page", path: "/nope", heading: "", waitFor: "There is no such page" },
 ];
 
@@ -91,6 +92,24 @@ describe.each(screens)("$name", ({ path, heading, waitFor }) => {
     // A refused call is logged by the browser itself: on these screens it is the subject.
     const isRefusal = (problem: string): boolean => / (400|404|409|412) /.test(`${problem} `);
     expect(stage.browser.problems().filter((problem) => !isRefusal(problem))).toEqual([]);
+  });
+});
+
+describe("a topic", () => {
+  it("tells what its groups have given up and how old each partition's records are", async () => {
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.goto(stage.url("/topics/payments"));
+    const groups = page.getByRole("table", { name: "Groups that read payments" });
+    const link = groups.getByRole("link", { name: "3 dead letters of refunds" });
+    await link.waitFor();
+    const partitions = page.getByRole("table", { name: "Partitions of payments" });
+    expect(await partitions.getByRole("columnheader").allTextContents()).toContain("Oldest");
+    await partitions
+      .getByText(/^\d+ (?:s|min) ago$/)
+      .first()
+      .waitFor();
+    await link.click();
+    await page.getByRole("heading", { level: 1, name: "refunds gave up of payments" }).waitFor();
   });
 });
 

@@ -7,7 +7,7 @@ import { addressForCounting, type ClientAddress } from "./client-address.js";
 import { createCookie } from "./cookies.js";
 import { createLoginLimit } from "./login-limit.js";
 import { createOidcLogin, type OidcSetup } from "./oidc-login.js";
-import type { PortalUser, PortalUsers } from "./portal-users.js";
+import type { PortalLogin, PortalUser, PortalUsers } from "./portal-users.js";
 import { readSmallJson } from "./read-small-json.js";
 import { type PortalCaller, portalCaller } from "./roles.js";
 import { createSessions, type Login, type SessionTimes } from "./sessions.js";
@@ -16,6 +16,10 @@ export interface PortalAccess {
   /** False: nobody has to log in. */
   readonly isOn: boolean;
   readonly authenticate: Authenticate;
+  /** People and programs of the access file. */
+  logins(): readonly PortalLogin[];
+  /** Name of the provider by which people log in, "" without one. */
+  readonly provider: string;
   /** `/access/login`, `/access/logout`, `/access/me`, and with a provider `/access/oidc/…`. */
   readonly pages: PlainHttp;
 }
@@ -147,6 +151,8 @@ export function createPortalAccess(options: PortalAccessOptions): PortalAccess {
   return {
     isOn,
     authenticate,
+    logins: () => users?.list() ?? [],
+    provider: options.oidc?.label ?? "",
     pages(request, response) {
       const path = (request.url ?? "").split("?", 1)[0] ?? "";
       if (oidc?.(request, response) === true) return true;

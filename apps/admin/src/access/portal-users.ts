@@ -45,7 +45,17 @@ export interface PortalUsers {
   byPassword(name: string, password: string): Promise<PortalUser | undefined>;
   /** The user of this key, if it is still there. */
   byKey(key: string): PortalUser | undefined;
+  /** Everybody, people before programs. */
+  list(): readonly PortalLogin[];
   close(): void;
+}
+
+/** Somebody of the file, without any secret. */
+export interface PortalLogin {
+  readonly name: string;
+  readonly role: PortalRole;
+  /** A program with a token; else somebody with a password. */
+  readonly token: boolean;
 }
 
 /** Compared with where there is no such user, so that time does not tell. */
@@ -70,6 +80,12 @@ export function openPortalUsers(flag: string, path: string, reloadMs: number, lo
       return isRight ? found?.user : undefined;
     },
     byKey: (key) => users.get(key)?.user,
+    list: () =>
+      [...users.values()].map(({ user, kept }) => ({
+        name: user.name,
+        role: user.role,
+        token: !kept.startsWith("scrypt:"),
+      })),
     close: watch.close,
   };
 }

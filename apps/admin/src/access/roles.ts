@@ -5,6 +5,11 @@ import { anybody, type Caller, peerConnectionKey } from "@gmq/transport";
 export const portalRoles = ["viewer", "operator", "admin"] as const;
 export type PortalRole = (typeof portalRoles)[number];
 
+/** A role by its name; undefined: none, as where access is off. */
+export function portalRole(name: string): PortalRole | undefined {
+  return portalRoles.find((role) => role === name);
+}
+
 /** Somebody who logged in, or a program with a token. */
 export interface PortalCaller extends Caller {
   readonly role: PortalRole;
@@ -22,6 +27,14 @@ const operatorActs: ReadonlySet<string> = new Set([
   "ResumeGroup",
   "ResetGroup",
 ]);
+
+/** Acts of the portal's own, beside the writes of AdminService. */
+const portalActs = ["Produce", "ProduceLines", "Republish", "RedriveEdited", "SetDescriptors"];
+
+/** Every act, by the name that the audit gives it. */
+export function actsOf(adminWrites: readonly string[]): readonly string[] {
+  return [...new Set([...portalActs, ...adminWrites])].sort();
+}
 
 /** The least role for an act of the audit, for example "DeleteTopic". */
 export function roleFor(action: string): PortalRole {

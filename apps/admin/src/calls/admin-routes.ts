@@ -6,6 +6,10 @@ import type { DescMethod, DescMethodServerStreaming, DescMethodUnary, Message } 
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { AdminService } from "@gmq/protocol/messages";
 import { fromConnectError } from "@gmq/transport";
+import { portalCallerOf } from "../access/roles.js";
+import { checkKeyFilter } from "../masking/key-filter.js";
+import { maskedBrokers } from "../masking/masked-brokers.js";
+import type { MaskingRules } from "../masking/masking-rules.js";
 import type { AuditedWrites } from "./audited-write.js";
 import type { BrokerClients, Brokers } from "./brokers.js";
 import { listPending } from "./list-pending.js";
@@ -19,20 +23,27 @@ type StreamCall = (
 ) => AsyncIterable<Message>;
 type UnaryCall = (request: Message, options?: { readonly signal?: AbortSignal }) => Promise<Message>;
 
+/** The calls of AdminService that change something. */
+export const adminWrites: readonly string[] = AdminService.methods
+  .map(({ name }) => name)
+  .filter((name) => !readName.test(name));
+
 /** Serves AdminService. */
 export function addAdminRoutes(
   router: ConnectRouter,
   brokers: Brokers,
+  masking: MaskingRules,
   guard: RequestGuard,
   auditedWrites: AuditedWrites,
 ): void {
+  const seenBy = (context: HandlerContext): Brokers => maskedBrokers(brokers, masking, portalCallerOf(context)?.role);
   const calls: Record<string, unknown> = {};
   for (const method of AdminService.methods) {
-    if (isServerStreaming(method)) calls[method.localName] = streamCall(method, guard, brokers, auditedWrites);
+    if (isServerStreaming(method)) calls[method.localName] = streamCall(method, guard, brokers, masking, auditedWrites);
     if (!isUnary(method)) continue;
     calls[method.localName] = readName.test(method.name)
-      ? readCall(method, brokers, guard)
-      : writeCall(method, brokers, guard, auditedWrites);
+      ? readCall(method, seenBy, guard)
+      : writeCall(method, seenBy, guard, auditedWrites);
   }
   calls[AdminService.method.listPending.localName] = ((request, context) => {
     guard.check(context);
@@ -49,18 +60,26 @@ function isServerStreaming(method: DescMethod): method is DescMethod & DescMetho
   return method.methodKind === "server_streaming";
 }
 
-function readCall(method: DescMethodUnary, brokers: Brokers, guard: RequestGuard) {
+function readCall(method: DescMethodUnary, seenBy: (context: HandlerContext) => Brokers, guard: RequestGuard) {
   return (request: Message, context: HandlerContext): Promise<Message> => {
     guard.check(context);
-    return brokers.read((clients) => callOf(clients, method)(request, { signal: context.signal }), context.signal);
+    return seenBy(context).read(
+      (clients) => callOf(clients, method)(request, { signal: context.signal }),
+      context.signal,
+    );
   };
 }
 
-function writeCall(method: DescMethodUnary, brokers: Brokers, guard: RequestGuard, auditedWrites: AuditedWrites) {
+function writeCall(
+  method: DescMethodUnary,
+  seenBy: (context: HandlerContext) => Brokers,
+  guard: RequestGuard,
+  auditedWrites: AuditedWrites,
+) {
   return (request: Message, context: HandlerContext): Promise<Message> => {
     const { topic, group, dryRun } = request as { topic?: unknown; group?: unknown; dryRun?: unknown };
     // A dry run changes nothing: a viewer of a read-only portal may look at what an act would do.
-    if (dryRun === true) return readCall(method, brokers, guard)(request, context);
+    if (dryRun === true) return readCall(method, seenBy, guard)(request, context);
     return auditedWrites.write(
       {
         action: method.name,
@@ -81,6 +100,7 @@ function streamCall(
   method: DescMethodServerStreaming,
   guard: RequestGuard,
   brokers: Brokers,
+  masking: MaskingRules,
   auditedWrites: AuditedWrites,
 ) {
   const run = ({ admin }: BrokerClients, request: Message, signal: AbortSignal): AsyncIterable<Message> => {
@@ -89,6 +109,8 @@ function streamCall(
   };
   return async function* forward(request: Message, context: HandlerContext): AsyncGenerator<Message> {
     const { topic, group, dryRun } = request as { topic?: unknown; group?: unknown; dryRun?: unknown };
+    const { filter } = request as { filter?: { key?: Uint8Array } };
+    checkKeyFilter(masking, portalCallerOf(context)?.role, typeof topic === "string" ? topic : "", filter);
     if (dryRun === true) {
       guard.check(context);
       const stream = await brokers.write((clients) => Promise.resolve(run(clients, request, context.signal)));

@@ -27,8 +27,8 @@ import { workOf } from "./job-work.js";
 /** The jobs of one portal. */
 export interface Jobs {
   readonly kept: boolean;
-  /** @throws GmqError `invalid_argument`, `resource_exhausted` */
-  start(request: PortalServiceStartJobRequest, work: JobWork, caller: Caller): Promise<PortalJob>;
+  /** `role`: of the caller, "" where access is off. @throws GmqError `invalid_argument`, `resource_exhausted` */
+  start(request: PortalServiceStartJobRequest, work: JobWork, caller: Caller, role: string): Promise<PortalJob>;
   /** Newest first. */
   list(): readonly PortalJob[];
   /** Those that wait or run. */
@@ -41,9 +41,19 @@ export interface Jobs {
   resume(jobId: string, caller: Caller): Promise<PortalJob>;
   /** The work of a job, as the guard is asked about it. @throws GmqError `invalid_argument` */
   workOf(jobId: string): JobWork;
+  /** @throws GmqError `invalid_argument` */
+  find(jobId: string): PortalJob;
   /** @throws GmqError `invalid_argument` when it has no file */
   readFile(jobId: string, offset: bigint): Promise<{ piece: Uint8Array; nextOffset: bigint }>;
   close(): Promise<void>;
+}
+
+/** How jobs read records. */
+export interface JobReaders {
+  /** Brokers as this role sees them. */
+  as(role: string): Brokers;
+  /** Whether something of the topic is masked for anybody. */
+  isMasked(topic: string): boolean;
 }
 
 interface Entry {
@@ -62,7 +72,7 @@ interface Entry {
 const pieceBytes = 1024 * 1024;
 
 /** Opens what an earlier portal left: what ran is interrupted, what waited waits anew. */
-export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLog, logger: Logger): Promise<Jobs> {
+export async function openJobs(store: JobStore, readers: JobReaders, audit: AuditLog, logger: Logger): Promise<Jobs> {
   const entries = new Map<string, Entry>();
   let closing = false;
 
@@ -103,7 +113,7 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
 
   async function go(entry: Entry, work: JobWork, actor: string, signal: AbortSignal): Promise<void> {
     const ended = work.dryRun ? undefined : await note(entry, work, actor);
-    const run: RunningJob = createJobRun(entry, brokers, signal);
+    const run: RunningJob = createJobRun(entry, readers.as(entry.job.role), signal);
     let failure: GmqError | undefined;
     try {
       const waitMs = Number(entry.job.startsAtMs) - Date.now();
@@ -135,12 +145,13 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
   async function note(entry: Entry, work: JobWork, actor: string) {
     const { job, request } = entry;
     const { action, topic, group, compared } = work;
+    const brokers = readers.as(job.role);
     const noted = await audit.begin({
       requestId: job.jobId,
       actor,
       action,
       target: targetOf(topic, group),
-      requestJson: shownRequest(request),
+      requestJson: shownRequest(request, readers.isMasked(work.topic)),
       beforeJson: compared ? await describeTarget(brokers, topic, group) : "",
     });
     return async (outcome: ReturnType<typeof outcomeOf>, after: PortalJob): Promise<void> => {
@@ -178,7 +189,7 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
 
   return {
     kept: store.kept,
-    async start(request, work, caller) {
+    async start(request, work, caller, role) {
       if (request.delayMs > jobBounds.delayMs) {
         throw new GmqError("invalid_argument", `delay_ms is ${request.delayMs}`, {
           field: "delay_ms",
@@ -201,6 +212,7 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
         notResumable: work.notResumable,
         fileName: work.fileName,
         dryRun: work.dryRun,
+        role,
       });
       const files = await store.create(job, request);
       const base = { job: { ...job }, outcomesBytes: 0 };
@@ -252,6 +264,7 @@ export async function openJobs(store: JobStore, brokers: Brokers, audit: AuditLo
       launch(entry, workOf(entry.request), caller.actor);
       return entry.job;
     },
+    find: (jobId) => find(jobId).job,
     workOf: (jobId) => workOf(find(jobId).request),
     async readFile(jobId, offset) {
       const { job, files } = find(jobId);
@@ -277,12 +290,12 @@ function outcomeOf({ state, done }: PortalJob): "done" | "refused" | "failed" | 
   return done > 0n ? "failed" : "refused";
 }
 
-/** The request as the audit keeps it: without the bytes of files. */
-function shownRequest({ work, delayMs }: PortalServiceStartJobRequest): string {
+/** The request as the audit keeps it: without the bytes of files, and of a topic that is masked for somebody without any. */
+function shownRequest({ work, delayMs }: PortalServiceStartJobRequest, isMasked: boolean): string {
   const hide = (_name: string, value: unknown): unknown => {
     if (typeof value === "bigint") return String(value);
     if (value instanceof Uint8Array)
-      return value.length > 512 ? `${value.length} bytes` : Buffer.from(value).toString();
+      return isMasked || value.length > 512 ? `${value.length} bytes` : Buffer.from(value).toString();
     return value;
   };
   return JSON.stringify({ [work.case ?? "work"]: work.value, ...(delayMs > 0 ? { delayMs } : {}) }, (name, value) =>

@@ -5,7 +5,10 @@ import { type BrowsedRecord, type PortalRecord, PortalRecordSchema } from "@gmq/
 const headersShown = 64;
 
 /** A record as pages show it: key, value and each header cut to `bytesMax`, and all but the first headers left out unless that is the largest record's. */
-export function cutRecord({ partition, offset, record, appendTimeMs }: BrowsedRecord, bytesMax: number): PortalRecord {
+export function cutRecord(
+  { partition, offset, record, appendTimeMs, masked }: BrowsedRecord,
+  bytesMax: number,
+): PortalRecord {
   const { key, value = new Uint8Array(), headers = [], timestampMs = 0n, expiresAtMs = 0n } = record ?? {};
   const message: MessageInitShape<typeof PortalRecordSchema> = {
     partition,
@@ -20,6 +23,7 @@ export function cutRecord({ partition, offset, record, appendTimeMs }: BrowsedRe
     timestampMs,
     appendTimeMs,
     expiresAtMs,
+    masked,
   };
   if (key !== undefined) message.key = key.subarray(0, bytesMax);
   return create(PortalRecordSchema, message);

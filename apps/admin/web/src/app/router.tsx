@@ -103,6 +103,12 @@ const auditRoute = createRoute({
   component: lazyRouteComponent(() => import("../screens/audit-screen.js"), "AuditScreen"),
 });
 
+const accessRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/access",
+  component: lazyRouteComponent(() => import("../screens/access-screen.js"), "AccessScreen"),
+});
+
 /** The application's addresses. */
 export const router = createRouter({
   routeTree: rootRoute.addChildren([
@@ -117,6 +123,7 @@ export const router = createRouter({
     jobsRoute,
     jobRoute,
     auditRoute,
+    accessRoute,
   ]),
   parseSearch,
   stringifySearch,

@@ -67,6 +67,7 @@ export function Shell(): ReactNode {
             <NavLink to="/dead-letters" name="Dead letters" />
             <NavLink to="/jobs" name="Jobs" />
             <NavLink to="/audit" name="Audit" />
+            <NavLink to="/access" name="Access" />
           </nav>
           <div className="ml-auto flex items-center gap-2">
             {live.activeJobs.length > 0 && <RunningJobs jobs={live.activeJobs} />}

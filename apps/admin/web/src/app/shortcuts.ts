@@ -1,7 +1,7 @@
 import { useEffect } from "react";
 
 /** The pages of the main navigation. */
-export type MainPath = "/" | "/topics" | "/groups" | "/dead-letters" | "/jobs" | "/audit";
+export type MainPath = "/" | "/topics" | "/groups" | "/dead-letters" | "/jobs" | "/audit" | "/access";
 
 /** What keys do, on every page. */
 export interface ShortcutActs {
@@ -17,6 +17,7 @@ const jumps: Readonly<Record<string, MainPath>> = {
   d: "/dead-letters",
   j: "/jobs",
   a: "/audit",
+  w: "/access",
 };
 const jumpMs = 1_200;
 
@@ -30,6 +31,7 @@ export const shortcuts: readonly (readonly [keys: string, act: string])[] = [
   ["g d", "go to the dead letters"],
   ["g j", "go to the jobs"],
   ["g a", "go to the audit"],
+  ["g w", "go to who may do what"],
   ["?", "this help"],
   ["Esc", "close a dialog"],
 ];

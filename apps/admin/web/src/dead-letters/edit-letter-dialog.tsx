@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type DeadLetter, EditedLetterSchema, JobState } from "@gmq/protocol/messages";
+import { type DeadLetter, type EditedLetter, EditedLetterSchema, JobState } from "@gmq/protocol/messages";
 import { type ReactNode, useState } from "react";
 import { hexOf, textOf } from "../decode/decoders.js";
 import { JobProgress } from "../jobs/job-progress.js";
@@ -8,10 +8,13 @@ import { bytesOf, type Encoding, encodingOptions } from "../messages/encodings.j
 import { HeaderRows, headerRowsOf, headersOf } from "../messages/header-rows.js";
 import { KeyField, useKey } from "../messages/key-field.js";
 import { Button } from "../parts/button.js";
-import { CopyJob } from "../parts/copy-as.js";
+import { CopyJob, quote } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook, Select } from "../parts/field.js";
 import { ProblemNotice } from "../parts/notice.js";
+import { publishCommand } from "../produce/publish-command.js";
+
+const redrivesHeader = "gmq-redrives";
 
 interface EditLetterDialogProps {
   readonly topic: string;
@@ -79,7 +82,7 @@ export function EditLetterDialog({ topic, group, letter, onClose }: EditLetterDi
         {started.error !== null && <ProblemNotice error={started.error} />}
         {job !== undefined && <JobProgress job={job} notDone={started.notDone} />}
         <div className="flex flex-wrap justify-end gap-2">
-          <CopyJob request={work} />
+          <CopyJob request={work} gmq={editCommand(topic, group, letter, work.work.value)} />
           <Button onClick={onClose}>{isDone ? "Close" : "Cancel"}</Button>
           {!isDone && (
             <Button look="primary" type="submit" disabled={!body.ok || started.isActive}>
@@ -90,4 +93,14 @@ export function EditLetterDialog({ topic, group, letter, onClose }: EditLetterDi
       </form>
     </Dialog>
   );
+}
+
+/** The same in two steps: the letter is settled only when the edit is stored. The header counts redrives, as the job does. */
+function editCommand(topic: string, group: string, letter: DeadLetter, edit: EditedLetter): string | undefined {
+  const { place, redrives } = letter;
+  const counted = { key: redrivesHeader, value: new TextEncoder().encode(String(redrives + 1)) };
+  const headers = [...edit.headers.filter(({ key }) => key !== redrivesHeader), counted];
+  const publish = publishCommand(topic, { key: edit.key, value: edit.value, headers });
+  if (publish === undefined || place === undefined) return undefined;
+  return `${publish} &&\n  gmq dlq discard ${quote(topic)} ${quote(group)} --select ${place.partition}/${place.offset}`;
 }

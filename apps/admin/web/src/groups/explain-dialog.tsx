@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { curlOf, Snippet } from "../parts/copy-as.js";
+import { curlOf, quote, Snippet } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { Loading, ProblemNotice } from "../parts/notice.js";
 import { Badge } from "../parts/panel.js";
@@ -34,7 +34,13 @@ export function ExplainDialog({ group, topic, partition, onClose }: ExplainDialo
           </li>
         ))}
       </ul>
-      <Snippet name="curl" text={curlOf("AdminService/ExplainGroup", { group, topic, partition })} />
+      <div className="flex flex-col gap-3">
+        <Snippet
+          name="gmq"
+          text={`gmq groups explain ${quote(group)} --topic ${quote(topic)} --partition ${partition}`}
+        />
+        <Snippet name="curl" text={curlOf("AdminService/ExplainGroup", { group, topic, partition })} />
+      </div>
     </Dialog>
   );
 }

@@ -5,6 +5,7 @@ import type { Column } from "../parts/data-table.js";
 import { TopicLink } from "../parts/entity-links.js";
 import { formatAgo, formatCount, formatDuration, formatRate } from "../parts/format.js";
 import { Badge } from "../parts/panel.js";
+import type { SharedHolders } from "./use-shared-holders.js";
 import type { Trend } from "./use-trends.js";
 
 /** One partition as the group stands to it. */
@@ -166,6 +167,7 @@ function drainOf({ lagRecords }: PartitionRow, trend: Trend | undefined): string
 export function memberColumns(
   rows: readonly PartitionRow[],
   shared: boolean,
+  holders: SharedHolders | undefined,
   nowMs: number,
 ): readonly Column<GroupMember>[] {
   const ownedBy = (memberId: string): readonly PartitionRow[] => rows.filter(({ owner }) => owner === memberId);
@@ -211,7 +213,8 @@ export function memberColumns(
       header: "In flight",
       numeric: true,
       from: "sm",
-      cell: ({ memberId }) => sum(memberId, ({ unsettledRecords }) => unsettledRecords),
+      cell: ({ memberId }) =>
+        shared ? heldText(holders, memberId) : sum(memberId, ({ unsettledRecords }) => unsettledRecords),
     },
     { id: "lag", header: "Lag", numeric: true, cell: ({ memberId }) => sum(memberId, ({ lagRecords }) => lagRecords) },
     {
@@ -243,6 +246,12 @@ export function memberColumns(
       cell: ({ joinedAtMs }) => <span className="text-muted">{formatAgo(joinedAtMs, nowMs)}</span>,
     },
   ];
+}
+
+/** Of a shared group. */
+function heldText(holders: SharedHolders | undefined, memberId: string): string {
+  if (holders === undefined) return "…";
+  return `${formatCount(holders.counts.get(memberId) ?? 0)}${holders.isPart ? " or more" : ""}`;
 }
 
 function placesOf(rows: readonly PartitionRow[]): string {

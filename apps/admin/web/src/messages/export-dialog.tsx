@@ -6,12 +6,14 @@ import { downloadFile } from "../jobs/download-file.js";
 import { JobProgress } from "../jobs/job-progress.js";
 import { useStartedJob } from "../jobs/use-job.js";
 import { Button } from "../parts/button.js";
-import { CopyJob } from "../parts/copy-as.js";
+import { CopyAs } from "../parts/copy-as.js";
 import { Dialog } from "../parts/dialog.js";
 import { Field, Select } from "../parts/field.js";
 import { counted } from "../parts/format.js";
 import { ProblemNotice } from "../parts/notice.js";
 import { say } from "../parts/toasts.js";
+import { exportCommand } from "./browse-command.js";
+import { exportCurl } from "./export-curl.js";
 import { type MessagesSearch, searchRequestOf } from "./scan-query.js";
 
 interface ExportDialogProps {
@@ -97,7 +99,10 @@ export function ExportDialog({ topic, search, onClose }: ExportDialogProps): Rea
         {job !== undefined && <JobProgress job={job} notDone={[]} />}
         {(started.error ?? downloading.error) !== null && <ProblemNotice error={started.error ?? downloading.error} />}
         <div className="flex flex-wrap justify-end gap-2">
-          <CopyJob request={work} />
+          <CopyAs
+            gmq={format === "ndjson" ? exportCommand(topic, search, Number(recordsMax)) : undefined}
+            curl={exportCurl(work, `${topic}.${format}`)}
+          />
           <Button onClick={started.isActive ? started.cancel : onClose}>{started.isActive ? "Stop" : "Close"}</Button>
           <Button look="primary" type="submit" disabled={started.isActive || downloading.isPending}>
             {started.isActive ? "Exporting…" : "Export"}

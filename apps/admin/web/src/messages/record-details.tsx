@@ -8,7 +8,7 @@ import { useProtobuf } from "../decode/use-protobuf.js";
 import { ValueView } from "../decode/value-view.js";
 import { useLive } from "../live/live-store.js";
 import { buttonLook } from "../parts/button.js";
-import { CopyAs, CopyButton, curlOf } from "../parts/copy-as.js";
+import { CopyAs, CopyButton, curlOf, quote } from "../parts/copy-as.js";
 import { GroupLink } from "../parts/entity-links.js";
 import { counted, formatCount, formatDuration, formatTime } from "../parts/format.js";
 import { Loading, ProblemNotice } from "../parts/notice.js";
@@ -61,6 +61,7 @@ export function RecordDetails(props: RecordDetailsProps): ReactNode {
           {record.key === undefined ? <span className="font-sans text-muted">none</span> : looseTextOf(record.key)}
         </dd>
       </dl>
+      {record.masked && <p className="text-[13px] text-warn">Some of it is masked for you: *** stands in its place.</p>}
       <div className="flex flex-wrap gap-2">
         <Link
           to="/topics/$topic/records/$partition/$offset"
@@ -70,7 +71,7 @@ export function RecordDetails(props: RecordDetailsProps): ReactNode {
           Permalink
         </Link>
         <CopyButton text={link} what="link" />
-        {facts?.readOnly !== true && (
+        {facts?.readOnly !== true && !record.masked && (
           <Link
             to="/topics/$topic/produce"
             params={{ topic }}
@@ -80,7 +81,10 @@ export function RecordDetails(props: RecordDetailsProps): ReactNode {
             Produce again…
           </Link>
         )}
-        <CopyAs curl={curlOf("PortalService/InspectRecord", { topic, partition, offset: String(offset) })} />
+        <CopyAs
+          gmq={`gmq browse ${quote(topic)} --partition ${partition} --from ${offset} --limit 1 --format records`}
+          curl={curlOf("PortalService/InspectRecord", { topic, partition, offset: String(offset) })}
+        />
       </div>
       {record.key !== undefined && keyDecoder !== "auto" && (
         <ValueView

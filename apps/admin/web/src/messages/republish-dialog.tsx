@@ -11,6 +11,7 @@ import { Dialog } from "../parts/dialog.js";
 import { Field, inputLook } from "../parts/field.js";
 import { counted, formatCount } from "../parts/format.js";
 import { ProblemNotice } from "../parts/notice.js";
+import { republishCommand } from "./browse-command.js";
 import { type MessagesSearch, searchRequestOf } from "./scan-query.js";
 
 interface RepublishDialogProps {
@@ -117,7 +118,7 @@ export function RepublishDialog({ topic, search, onClose }: RepublishDialogProps
         {sending.job !== undefined && <JobProgress job={sending.job} notDone={sending.notDone} />}
         {(counting.error ?? sending.error) !== null && <ProblemNotice error={counting.error ?? sending.error} />}
         <div className="flex flex-wrap justify-end gap-2">
-          <CopyJob request={work} />
+          <CopyJob request={work} gmq={republishCommand(topic, search, request)} />
           {isBusy ? (
             <>
               <Button onClick={sending.isActive ? sending.cancel : counting.cancel}>Stop</Button>

@@ -1,13 +1,13 @@
 import { type ReactNode, useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { formatShort, formatTime } from "./format.js";
+import { formatBytes, formatShort, formatTime } from "./format.js";
 import type { LineChartProps } from "./line-chart.js";
 
 const heightPx = 160;
 
 /** Draws; everything else about a chart is in `LineChart`. */
-export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
+export function LineChartCanvas({ times, series, unit }: LineChartProps): ReactNode {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const shape = series.map(({ label, color }) => `${color}:${label}`).join("|");
@@ -18,7 +18,7 @@ export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
     const draw = (): void => {
       const data = plot.current?.data ?? [[], ...shape.split("|").map(() => [])];
       plot.current?.destroy();
-      plot.current = new uPlot(options(element, shape), data, element);
+      plot.current = new uPlot(options(element, shape, unit), data, element);
     };
     draw();
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: heightPx }));
@@ -35,7 +35,7 @@ export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
       plot.current?.destroy();
       plot.current = undefined;
     };
-  }, [shape]);
+  }, [shape, unit]);
 
   useEffect(() => {
     plot.current?.setData([[...times], ...series.map(({ values }) => [...values])]);
@@ -44,7 +44,8 @@ export function LineChartCanvas({ times, series }: LineChartProps): ReactNode {
   return <div ref={box} className="h-40 w-full" />;
 }
 
-function options(element: HTMLElement, shape: string): uPlot.Options {
+function options(element: HTMLElement, shape: string, unit: LineChartProps["unit"]): uPlot.Options {
+  const textOf = unit === "bytes" ? formatBytes : formatShort;
   const style = getComputedStyle(element);
   const color = (name: string): string => style.getPropertyValue(`--${name}`).trim();
   const font = "11px 'Inter Variable', system-ui, sans-serif";
@@ -64,7 +65,7 @@ function options(element: HTMLElement, shape: string): uPlot.Options {
         size: 30,
         values: (_plot, splits) => splits.map((split) => formatTime(split * 1_000).slice(11, 19)),
       },
-      { ...axis, size: 52, values: (_plot, splits) => splits.map((split) => formatShort(Math.round(split))) },
+      { ...axis, size: 60, values: (_plot, splits) => splits.map((split) => textOf(Math.round(split))) },
     ],
     series: [
       {},

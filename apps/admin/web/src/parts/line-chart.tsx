@@ -1,5 +1,5 @@
 import { lazy, type ReactNode, Suspense } from "react";
-import { formatCount, formatTime } from "./format.js";
+import { formatBytes, formatCount, formatTime } from "./format.js";
 import { ScrollBox } from "./scroll-box.js";
 
 /** A line of a chart: one value for each time. */
@@ -14,16 +14,18 @@ export interface LineChartProps {
   /** Seconds since the epoch, ascending. */
   readonly times: readonly number[];
   readonly series: readonly Series[];
+  /** What the values are; default: records. */
+  readonly unit?: "bytes";
 }
 
 const Canvas = lazy(async () => ({ default: (await import("./line-chart-canvas.js")).LineChartCanvas }));
 const rowsShown = 30;
 
 /** A chart that can be read without seeing it: a sentence with the newest values, and a table of the last ones. */
-export function LineChart({ title, times, series }: LineChartProps): ReactNode {
-  const summary = series
-    .map(({ label, values }) => `${label} ${formatCount(Math.round(values.at(-1) ?? 0))}`)
-    .join(", ");
+export function LineChart({ title, times, series, unit }: LineChartProps): ReactNode {
+  const textOf = (value: number): string =>
+    unit === "bytes" ? formatBytes(Math.round(value)) : formatCount(Math.round(value));
+  const summary = series.map(({ label, values }) => `${label} ${textOf(values.at(-1) ?? 0)}`).join(", ");
   return (
     <figure className="m-0 p-4">
       <figcaption className="mb-2 flex flex-wrap gap-x-4 gap-y-1 text-xs text-muted">
@@ -34,13 +36,13 @@ export function LineChart({ title, times, series }: LineChartProps): ReactNode {
           <span key={label} aria-hidden="true" className="inline-flex items-center gap-1.5">
             <span className={`h-0.5 w-3.5 rounded ${dots[color]}`} />
             {label}
-            <span className="font-medium text-ink tabular-nums">{formatCount(Math.round(values.at(-1) ?? 0))}</span>
+            <span className="font-medium text-ink tabular-nums">{textOf(values.at(-1) ?? 0)}</span>
           </span>
         ))}
       </figcaption>
       <div aria-hidden="true" className="h-40">
         <Suspense fallback={<div className="h-40" />}>
-          <Canvas title={title} times={times} series={series} />
+          <Canvas title={title} times={times} series={series} unit={unit} />
         </Suspense>
       </div>
       <details className="mt-2 text-xs text-muted">
@@ -68,7 +70,7 @@ export function LineChart({ title, times, series }: LineChartProps): ReactNode {
                   <tr key={time}>
                     <td className="text-left">{formatTime(time * 1_000).slice(11, 19)}</td>
                     {series.map(({ label, values }) => (
-                      <td key={label}>{formatCount(Math.round(values[index] ?? 0))}</td>
+                      <td key={label}>{textOf(values[index] ?? 0)}</td>
                     ))}
                   </tr>
                 ))}

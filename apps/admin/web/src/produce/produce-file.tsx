@@ -86,9 +86,7 @@ export function ProduceFile({ topic }: { readonly topic: string }): ReactNode {
           </Button>
           {started.isActive && <Button onClick={started.cancel}>Stop</Button>}
           <CopyAs
-            gmq={
-              rate.perSecond === 0 ? `gmq publish ${quote(topic)} --format records --file ${quote(file)}` : undefined
-            }
+            gmq={`gmq publish ${quote(topic)} --format records --file ${quote(file)}${rate.perSecond === 0 ? "" : ` --rate ${rate.perSecond}`}`}
             curl={curlOfFile(topic, file, rate.perSecond)}
           />
         </div>

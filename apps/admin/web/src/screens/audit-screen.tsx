@@ -78,16 +78,22 @@ export function AuditScreen(): ReactNode {
               value={outcome}
               onChange={(value) => change({ outcome: value })}
             />
+            <label htmlFor="audit-from" className="text-xs text-muted">
+              from
+            </label>
             <input
+              id="audit-from"
               type="datetime-local"
-              aria-label="From"
               className={inputLook("w-48")}
               value={from}
               onChange={(event) => change({ from: event.target.value })}
             />
+            <label htmlFor="audit-until" className="text-xs text-muted">
+              until
+            </label>
             <input
+              id="audit-until"
               type="datetime-local"
-              aria-label="Until"
               className={inputLook("w-48")}
               value={to}
               onChange={(event) => change({ to: event.target.value })}

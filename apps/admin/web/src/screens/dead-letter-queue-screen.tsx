@@ -199,15 +199,18 @@ function letterColumns(
           {
             id: "edit",
             header: "Edit",
-            cell: (letter) => (
-              <button type="button" className="min-h-6 text-accent hover:underline" onClick={() => edit(letter)}>
-                edit
-                <span className="sr-only">
-                  {" "}
-                  record {letter.partition} · {String(letter.offset)} before it is redriven
-                </span>
-              </button>
-            ),
+            cell: (letter) =>
+              letter.masked ? (
+                <span className="text-muted">masked</span>
+              ) : (
+                <button type="button" className="min-h-6 text-accent hover:underline" onClick={() => edit(letter)}>
+                  edit
+                  <span className="sr-only">
+                    {" "}
+                    record {letter.partition} · {String(letter.offset)} before it is redriven
+                  </span>
+                </button>
+              ),
           },
         ];
   return [

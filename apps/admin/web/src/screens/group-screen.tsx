@@ -8,6 +8,7 @@ import { memberColumns, type PartitionRow, partitionColumns, partitionRows } fro
 import { PauseButton } from "../groups/pause-button.js";
 import { ResetDialog } from "../groups/reset-dialog.js";
 import { TimelinePanel } from "../groups/timeline-panel.js";
+import { useSharedHolders } from "../groups/use-shared-holders.js";
 import { useTrends } from "../groups/use-trends.js";
 import { ActiveJobs } from "../jobs/active-jobs.js";
 import { useLive } from "../live/live-store.js";
@@ -50,6 +51,7 @@ export function GroupScreen(): ReactNode {
   const shared = all.some(({ kind }) => kind !== MemberKind.UNSPECIFIED);
   const rows = data === undefined ? [] : partitionRows(data);
   const trends = useTrends(rows, described.dataUpdatedAt);
+  const holders = useSharedHolders(group, shared, rows);
   const topics = [...new Set(rows.map(({ topic }) => topic))];
   const paused = rows.length > 0 && rows.every(({ hold }) => hold === "paused");
   const lag = rows.reduce((sum, { lagRecords }) => sum + lagRecords, 0n);
@@ -145,7 +147,7 @@ export function GroupScreen(): ReactNode {
             >
               <DataTable
                 caption={`Members of ${group}`}
-                columns={memberColumns(rows, shared, now)}
+                columns={memberColumns(rows, shared, holders, now)}
                 rows={members}
                 rowKey={({ memberId }) => memberId}
                 empty={<Empty title="Nobody consumes in this group">Its place in each partition is kept.</Empty>}

@@ -57,6 +57,7 @@ export function OverviewScreen(): ReactNode {
           <Panel title="Bytes per second" note="through the brokers">
             <LineChart
               title="Bytes per second"
+              unit="bytes"
               times={live.points.map(({ atMs }) => Number(atMs) / 1_000)}
               series={[
                 { label: "in", color: "accent", values: live.points.map((point) => point.publishedBytesPerSecond) },
@@ -156,7 +157,7 @@ function Figures({ live }: { readonly live: LiveState }): ReactNode {
         <Figure
           name="Dead letters"
           value={formatShort(deadLetters)}
-          detail={deadLetters === 0n ? "nothing was given up" : "neither redriven nor discarded"}
+          detail={deadLetters === 0n ? "nothing was given up" : "wait for a decision"}
           tone={deadLetters === 0n ? "plain" : "warn"}
         />
       </Link>

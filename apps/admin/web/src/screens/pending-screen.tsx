@@ -89,18 +89,19 @@ export function PendingScreen(): ReactNode {
               <Panel
                 title={`${formatCount(data.unsettledRecords)} handed out and not settled`}
                 note={`${waiting > 0 ? `${formatCount(waiting)} wait for a retry · ` : ""}as of ${formatAgo(pending.dataUpdatedAt, now)}`}
+                actions={
+                  (holders.length > 1 || chosen !== undefined) && (
+                    <span className="min-w-0 max-sm:w-full sm:max-w-96 [&>select]:max-w-full">
+                      <Select
+                        aria-label="Consumer"
+                        options={holderOptions(holders, chosen)}
+                        value={chosen ?? everybody}
+                        onChange={(next) => change({ with: next === everybody ? undefined : next })}
+                      />
+                    </span>
+                  )
+                }
               >
-                {(holders.length > 1 || chosen !== undefined) && (
-                  <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2 text-[13px]">
-                    <label htmlFor="pending-with">With</label>
-                    <Select
-                      id="pending-with"
-                      options={holderOptions(holders, chosen)}
-                      value={chosen ?? everybody}
-                      onChange={(next) => change({ with: next === everybody ? undefined : next })}
-                    />
-                  </div>
-                )}
                 {data.otherBrokerIds.length > 0 && (
                   <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
                     {data.otherBrokerIds.join(", ")} {data.otherBrokerIds.length === 1 ? "does" : "do"} not tell which

@@ -10,11 +10,12 @@ import { bytesOf, type Encoding, encodingOptions } from "../messages/encodings.j
 import { type HeaderRow, HeaderRows, headerRowsOf, headersOf } from "../messages/header-rows.js";
 import { KeyField, useKey } from "../messages/key-field.js";
 import { Button } from "../parts/button.js";
-import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
+import { CopyAs, curlOf } from "../parts/copy-as.js";
 import { Field, inputLook, Select } from "../parts/field.js";
 import { Loading, ProblemNotice } from "../parts/notice.js";
 import { Badge, Panel } from "../parts/panel.js";
 import { ProduceFile } from "../produce/produce-file.js";
+import { publishCommand } from "../produce/publish-command.js";
 import { portal } from "../rpc.js";
 
 const route = getRouteApi("/topics/$topic/produce");
@@ -63,8 +64,6 @@ function ProduceForm({ topic, source, like }: ProduceFormProps): ReactNode {
     ...(partition === "" ? {} : { partition: Number(partition) }),
   };
   const mutation = useMutation({ mutationFn: () => portal.produce(request) });
-  // A command line has texts only.
-  const isTyped = encoding === "text" && key.isText && headers.every(({ bytes }) => bytes === undefined);
   const goesTo =
     partition !== ""
       ? `partition ${partition}, as chosen`
@@ -80,11 +79,7 @@ function ProduceForm({ topic, source, like }: ProduceFormProps): ReactNode {
       note={source === undefined ? undefined : `like ${source.replace("-", " @ ")}`}
       actions={
         <CopyAs
-          gmq={
-            isTyped
-              ? gmqCommand(topic, keyBytes === undefined ? undefined : key.text, value, headers, partition)
-              : undefined
-          }
+          gmq={publishCommand(topic, { key: keyBytes, value: request.value, headers: request.headerList, partition })}
           curl={curlOf(
             "PortalService/Produce",
             toJson(PortalServiceProduceRequestSchema, create(PortalServiceProduceRequestSchema, request)),
@@ -183,19 +178,4 @@ function jsonHint(value: string): string {
   } catch (error) {
     return `Not JSON yet: ${error instanceof Error ? error.message : String(error)}`;
   }
-}
-
-function gmqCommand(
-  topic: string,
-  key: string | undefined,
-  value: string,
-  headers: readonly HeaderRow[],
-  partition: string,
-): string {
-  const flags = [
-    ...(key === undefined ? [] : [["key", key]]),
-    ...(partition === "" ? [] : [["partition", partition]]),
-    ...headers.filter(({ name }) => name !== "").map((header) => ["header", `${header.name}=${header.value}`]),
-  ];
-  return `gmq publish ${quote(topic)}${flags.map(([name, text = ""]) => ` --${name} ${quote(text)}`).join("")} -- ${quote(value)}`;
 }

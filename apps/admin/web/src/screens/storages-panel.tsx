@@ -25,7 +25,13 @@ export function StoragesPanel({ brokers }: { readonly brokers: readonly PortalBr
 }
 
 const columns: readonly Column<StorageRow>[] = [
-  { id: "id", header: "Id", cell: ({ storageId }) => (storageId === "" ? "not known yet" : storageId) },
+  {
+    id: "id",
+    header: "Id",
+    cell: ({ storageId }) => (
+      <span className="whitespace-nowrap">{storageId === "" ? "not known yet" : storageId}</span>
+    ),
+  },
   {
     id: "state",
     header: "State",

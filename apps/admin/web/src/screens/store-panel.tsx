@@ -1,5 +1,6 @@
 import type { PortalBroker } from "@gmq/protocol/messages";
 import type { ReactNode } from "react";
+import { formatBytes } from "../parts/format.js";
 import { Badge, Panel } from "../parts/panel.js";
 
 const losses: Readonly<Record<string, string>> = {
@@ -8,6 +9,38 @@ const losses: Readonly<Record<string, string>> = {
   memory: "A crash of the store loses everything: it is in memory only.",
 };
 
+/** What matters first: role, memory, what is lost, what was evicted. The name that the store itself uses is the hint. */
+const labels: Readonly<Record<string, string>> = {
+  role: "role",
+  replicas: "replicas",
+  used_memory_bytes: "memory used",
+  maxmemory_bytes: "memory at most",
+  maxmemory_policy: "when memory is full",
+  evicted_keys: "keys evicted",
+  aof_enabled: "append-only file",
+  appendfsync: "append-only file synced",
+  aof_last_write: "last append-only write",
+  last_save: "last snapshot",
+  latency_ms: "round trip, ms",
+  clock_ahead_ms: "clock ahead, ms",
+  connected_clients: "clients",
+  uptime_s: "up, s",
+  cluster_enabled: "cluster",
+  storage_url: "storage that tells",
+};
+const order = Object.keys(labels);
+
+function rankOf(name: string): number {
+  const rank = order.indexOf(name);
+  return rank < 0 ? order.length : rank;
+}
+
+function textOf(name: string, value: string): string {
+  if (name.endsWith("_enabled")) return value === "1" ? "on" : "off";
+  if (!name.endsWith("_bytes") || !/^\d+$/.test(value)) return value;
+  return name.startsWith("max") && value === "0" ? "no bound" : formatBytes(BigInt(value));
+}
+
 /** The store beneath the brokers, as the first that answers tells. */
 export function StorePanel({ brokers }: { readonly brokers: readonly PortalBroker[] }): ReactNode {
   const broker = brokers.find(({ problem }) => problem === "");
@@ -15,7 +48,7 @@ export function StorePanel({ brokers }: { readonly brokers: readonly PortalBroke
   const { storeEngine, storeReady, storeReason, durability, storeDetails } = broker;
   const details = Object.entries(storeDetails)
     .filter(([name]) => name !== "store")
-    .sort(([left], [right]) => left.localeCompare(right));
+    .sort(([left], [right]) => rankOf(left) - rankOf(right) || left.localeCompare(right));
   return (
     <Panel
       title="Store"
@@ -28,9 +61,11 @@ export function StorePanel({ brokers }: { readonly brokers: readonly PortalBroke
       <dl className="m-0 grid gap-x-8 gap-y-1.5 text-[13px] sm:grid-cols-2 lg:grid-cols-3">
         {details.map(([name, value]) => (
           <div key={name} className="flex min-w-0 justify-between gap-4 border-b border-line pb-1">
-            <dt className="text-muted">{name}</dt>
+            <dt className="text-muted" title={name}>
+              {labels[name] ?? name}
+            </dt>
             <dd className="m-0 truncate font-mono text-xs leading-5" title={value}>
-              {value}
+              {textOf(name, value)}
             </dd>
           </div>
         ))}

@@ -43,6 +43,14 @@ export function TopicScreen(): ReactNode {
     queryFn: async ({ signal }) => ownersOf((await admin.listGroups({}, { signal })).groups, topic),
     refetchInterval: 5_000,
   });
+  const givenUp = useQuery({
+    queryKey: ["dead letter queues"],
+    queryFn: async ({ signal }) => (await admin.listDeadLetters({}, { signal })).queues,
+    refetchInterval: 10_000,
+  });
+  const open = new Map(
+    (givenUp.data ?? []).filter((queue) => queue.topic === topic).map((queue) => [queue.group, queue.open]),
+  );
   const readers = [...live.groups.values()].filter(({ topics }) => topics.includes(topic));
   const { data } = described;
   if (data === undefined) {
@@ -93,7 +101,7 @@ export function TopicScreen(): ReactNode {
       <Panel title="Groups that read it" note={counted(readers.length, "group")}>
         <DataTable
           caption={`Groups that read ${topic}`}
-          columns={groupColumns}
+          columns={groupColumns(topic, open)}
           rows={readers}
           rowKey={({ name }) => name}
           empty={<Empty title="No group reads this topic">A group is made by its first consumer.</Empty>}
@@ -167,6 +175,15 @@ function partitionColumns(
     { id: "bytes", header: "Size", numeric: true, from: "sm", cell: ({ bytes }) => formatBytes(bytes) },
     { id: "entries", header: "Batches", numeric: true, from: "md", cell: ({ entries }) => formatCount(entries) },
     {
+      id: "oldest",
+      header: "Oldest",
+      numeric: true,
+      from: "sm",
+      cell: ({ firstAppendMs }) => (
+        <span className="text-muted">{firstAppendMs === 0n ? "–" : formatAgo(firstAppendMs)}</span>
+      ),
+    },
+    {
       id: "last",
       header: "Last record",
       numeric: true,
@@ -203,14 +220,31 @@ function partitionColumns(
   ];
 }
 
-const groupColumns: readonly Column<PortalGroup>[] = [
-  { id: "name", header: "Group", grow: true, cell: ({ name }) => <GroupLink group={name} /> },
-  {
-    id: "members",
-    header: "Members",
-    numeric: true,
-    cell: ({ members }) => (members === 0 ? <Badge tone="warn">none</Badge> : members),
-  },
-  { id: "lag", header: "Lag", numeric: true, cell: ({ lagRecords }) => formatCount(lagRecords) },
-  { id: "age", header: "Oldest", numeric: true, cell: ({ lagMs }) => (lagMs === 0n ? "–" : formatDuration(lagMs)) },
-];
+/** `open`: dead letters by group. */
+function groupColumns(topic: string, open: ReadonlyMap<string, bigint>): readonly Column<PortalGroup>[] {
+  return [
+    { id: "name", header: "Group", grow: true, cell: ({ name }) => <GroupLink group={name} /> },
+    {
+      id: "members",
+      header: "Members",
+      numeric: true,
+      cell: ({ members }) => (members === 0 ? <Badge tone="warn">none</Badge> : members),
+    },
+    { id: "lag", header: "Lag", numeric: true, cell: ({ lagRecords }) => formatCount(lagRecords) },
+    { id: "age", header: "Oldest", numeric: true, cell: ({ lagMs }) => (lagMs === 0n ? "–" : formatDuration(lagMs)) },
+    {
+      id: "dead",
+      header: "Dead letters",
+      numeric: true,
+      cell: ({ name }) =>
+        open.has(name) ? (
+          <Link to="/dead-letters/$topic/$group" params={{ topic, group: name }} className="text-accent">
+            {formatCount(open.get(name) ?? 0n)}
+            <span className="sr-only"> dead letters of {name}</span>
+          </Link>
+        ) : (
+          "0"
+        ),
+    },
+  ];
+}
