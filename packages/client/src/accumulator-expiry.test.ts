@@ -1,6 +1,7 @@
 import { GmqError } from "@gmq/protocol";
 import { expect, it } from "vitest";
 import { createPartitionAccumulator } from "./partition-accumulator.js";
+import { createSpareBuffers } from "./spare-buffers.js";
 
 function createAccumulator(inFlightMax: number) {
   let freedBytes = 0;
@@ -12,6 +13,7 @@ function createAccumulator(inFlightMax: number) {
     lingerMs: 0,
     codec: "none",
     inFlightMax,
+    spares: createSpareBuffers(1_000_000),
     ready: () => undefined,
     freed(bytes) {
       freedBytes += bytes;

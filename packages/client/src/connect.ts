@@ -9,6 +9,7 @@ import type { Message } from "./message.js";
 import { type Consumer, createConsumer, readMessages } from "./message-reader.js";
 import { createProducer, type Producer } from "./producer.js";
 import type { ProducerOptions } from "./producer-options.js";
+import { createSpareBuffers } from "./spare-buffers.js";
 import type { SubscribeOptions } from "./subscribe-options.js";
 import { createSubscription, type Handler, type Subscription } from "./subscription.js";
 import { createTopicDirectory } from "./topic-directory.js";
@@ -58,6 +59,8 @@ export interface Gmq {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Of batch buffers, kept for the next batches of all producers. */
+const spareBytesMax = 16 * 1024 * 1024;
 /** Version that brokers and operators see. */
 const clientVersion = "@gmq/client 0.1.0";
 
@@ -98,6 +101,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     throw error;
   }
   const topics = createTopicDirectory(link);
+  const spares = createSpareBuffers(spareBytesMax);
   /** What has to be drained before the session ends, last made first. */
   const open = new Set<() => Promise<void>>();
   let closing: Promise<void> | undefined;
@@ -115,7 +119,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     producer(producerOptions = {}) {
       assertOpen();
       const drain = (): Promise<void> => producer.close();
-      const producer = createProducer(link, topics, producerOptions, () => open.delete(drain));
+      const producer = createProducer(link, topics, spares, producerOptions, () => open.delete(drain));
       open.add(drain);
       return instrumentation === undefined ? producer : instrumentProducer(producer, instrumentation);
     },

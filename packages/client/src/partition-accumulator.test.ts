@@ -1,6 +1,7 @@
 import { GmqError, limits } from "@gmq/protocol";
 import { expect, test, vi } from "vitest";
 import { createPartitionAccumulator, type SealedBatch } from "./partition-accumulator.js";
+import { createSpareBuffers } from "./spare-buffers.js";
 
 const value = new Uint8Array([1]);
 
@@ -14,6 +15,7 @@ function start() {
     lingerMs: 0,
     codec: "none",
     inFlightMax: 5,
+    spares: createSpareBuffers(1024 * 1024),
     ready: () => undefined,
     freed: () => undefined,
   });

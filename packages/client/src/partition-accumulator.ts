@@ -13,6 +13,7 @@ import {
   GmqError,
   hasSeededBug,
   limits,
+  type SpareBuffers,
 } from "@gmq/protocol";
 import type { RecordTags } from "./producer-record.js";
 
@@ -73,6 +74,7 @@ export interface AccumulatorOptions {
   readonly lingerMs: number;
   readonly codec: CodecName;
   readonly inFlightMax: number;
+  readonly spares: SpareBuffers;
   /** A batch became ready by itself (compressed, or its retry time came): take it. */
   ready(): void;
   /** Bytes left the accumulator. */
@@ -88,6 +90,7 @@ interface Batch extends SealedBatch {
   readonly uncompressedBytes: number;
   /** Given with the first sending; the log knows the batch by it. */
   number: { readonly epoch: number; readonly sequence: number } | undefined;
+  sendings: number;
   /** Place among the batches of this partition. */
   readonly ordinal: number;
   /** Answers that said that an earlier batch is missing, while none was unanswered. */
@@ -109,7 +112,7 @@ const numbersRetriesAnew = hasSeededBug("retry-with-new-sequence");
 
 /** Makes an empty accumulator. */
 export function createPartitionAccumulator(options: AccumulatorOptions): PartitionAccumulator {
-  const encoder = createBatchEncoder(Math.min(options.batchBytesMax, 16 * 1024));
+  const encoder = createBatchEncoder(Math.min(options.batchBytesMax, 16 * 1024), options.spares);
   let gathering: { readonly waiters: (RecordWaiter | undefined)[]; bytes: number; readonly dueMs: number } | undefined;
   /** Sealed, oldest first; those in front may be in flight. */
   const batches: Batch[] = [];
@@ -137,6 +140,7 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
       crc32: options.codec === "none" ? batchChecksum(records) : 0,
       uncompressedBytes: records.length,
       number: undefined,
+      sendings: 0,
       ordinal: sealedCount++,
       gaps: 0,
       uncertain: false,
@@ -149,8 +153,10 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
   }
 
   async function compress(batch: Batch): Promise<void> {
+    const plain = batch.records;
     try {
-      batch.records = await compressBatch(options.codec, batch.records);
+      batch.records = await compressBatch(options.codec, plain);
+      giveBack(plain);
       batch.crc32 = batchChecksum(batch.records);
       batch.state = "ready";
     } catch (error) {
@@ -158,6 +164,11 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
       fail(batch, GmqError.from(error));
     }
     options.ready();
+  }
+
+  /** Of bytes that the encoder made: the whole buffer that they lie in. */
+  function giveBack(records: Uint8Array): void {
+    options.spares.give(Buffer.from(records.buffer as ArrayBuffer));
   }
 
   function outgoingOf(batch: Batch): OutgoingBatch {
@@ -185,6 +196,7 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
       if (!isLater(batch)) nextSequence += batch.recordCount;
     }
     batch.state = "sent";
+    batch.sendings++;
     inFlight++;
     return batch;
   }
@@ -302,6 +314,8 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
       inFlight--;
       retries = 0;
       remove(batch);
+      // Answered, so the broker has every byte of it; a socket that was lost may still hold an earlier sending.
+      if (batch.sendings === 1 && options.codec === "none") giveBack(batch.records);
       batch.waiters.forEach((waiter, index) => {
         if (waiter === undefined) return;
         unanswered--;

@@ -3,7 +3,7 @@
  * one frame per topic. A promise per `send`, nothing else per record. After a lost session every unanswered batch is sent again under its number.
  */
 import { randomBytes } from "node:crypto";
-import { type EncodableRecord, GmqError, limits } from "@gmq/protocol";
+import { type EncodableRecord, GmqError, limits, type SpareBuffers } from "@gmq/protocol";
 import { createByteBudget } from "./byte-budget.js";
 import { bounded, type CallOptions } from "./call-options.js";
 import { checkObject, checkTimeout } from "./checked-values.js";
@@ -58,6 +58,7 @@ const expiryIntervalMs = 50;
 export function createProducer(
   link: Link,
   topics: TopicDirectory,
+  spares: SpareBuffers,
   options: ProducerOptions,
   closed: () => void,
 ): Producer {
@@ -90,6 +91,7 @@ export function createProducer(
         lingerMs: settings.lingerMs,
         codec: settings.compression,
         inFlightMax,
+        spares,
         ready: schedule,
         freed: (bytes) => budget.give(bytes),
       });

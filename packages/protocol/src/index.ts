@@ -10,6 +10,7 @@ export {
   type EncodableRecord,
   encodedRecordBytes,
   encodeRecords,
+  type SpareBuffers,
 } from "./batch/encode.js";
 export {
   type BatchMeta,

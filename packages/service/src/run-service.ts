@@ -1,6 +1,6 @@
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
-import { relaxExternalMemoryLimit } from "./garbage-collection.js";
+import { keepFreedMemory, relaxExternalMemoryLimit } from "./process-memory.js";
 
 /** A service that is up. */
 export interface RunningService {
@@ -39,7 +39,10 @@ const closeTimeoutMs = 5_000;
  */
 export async function runService(options: RunServiceOptions): Promise<number> {
   const { name, logger, drainTimeoutMs = 30_000, host = process } = options;
-  if (host === process) relaxExternalMemoryLimit();
+  if (host === process) {
+    relaxExternalMemoryLimit();
+    keepFreedMemory();
+  }
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) =>
     stop.signal.addEventListener("abort", () => resolve(), { once: true }),

@@ -27,6 +27,14 @@ export interface EncodableRecord {
   readonly expiresAtMs?: number | undefined;
 }
 
+/** Buffers whose bytes nobody needs any more: a new batch is written into one of them before memory is asked for. */
+export interface SpareBuffers {
+  /** A buffer of `bytesMin` or more, which belongs to the caller from now on. */
+  take(bytesMin: number): Uint8Array | undefined;
+  /** Takes a buffer over that nobody reads any more. */
+  give(buffer: Uint8Array): void;
+}
+
 /** Grows one batch; `take` hands its bytes over and begins the next. */
 export interface BatchEncoder {
   readonly recordCount: number;
@@ -45,9 +53,9 @@ const noBytes: Uint8Array = Buffer.allocUnsafeSlow(0);
 
 /**
  * Makes an encoder whose buffer, never zeroed and never shared with others, starts at `initialBytes` (default 4 KiB), later at what the last batch took, and doubles
- * when full. An empty encoder holds none.
+ * when full. It comes from `spares` where they have one. An empty encoder holds none.
  */
-export function createBatchEncoder(initialBytes = 4_096): BatchEncoder {
+export function createBatchEncoder(initialBytes = 4_096, spares?: Pick<SpareBuffers, "take">): BatchEncoder {
   let buffer: Uint8Array = noBytes;
   let firstBytes = initialBytes;
   let position = 0;
@@ -55,7 +63,8 @@ export function createBatchEncoder(initialBytes = 4_096): BatchEncoder {
 
   function reserve(bytes: number): void {
     if (position + bytes <= buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(position === 0 ? firstBytes : buffer.length * 2, position + bytes));
+    const wanted = Math.max(position === 0 ? firstBytes : buffer.length * 2, position + bytes);
+    const grown = spares?.take(wanted) ?? Buffer.allocUnsafeSlow(wanted);
     grown.set(buffer.subarray(0, position));
     buffer = grown;
   }

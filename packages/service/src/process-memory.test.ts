@@ -1,7 +1,7 @@
 import { constants, type NodeGCPerformanceDetail, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { relaxExternalMemoryLimit } from "./garbage-collection.js";
+import { keepFreedMemory, relaxExternalMemoryLimit } from "./process-memory.js";
 
 /** Mark-compacts while 1 GiB of short-lived buffers passes through. */
 async function majorCollections(): Promise<number> {
@@ -31,3 +31,28 @@ describe.runIf(Number.parseInt(process.versions.v8, 10) >= 13)("external memory"
     expect(after).toBeLessThan(before / 2);
   });
 });
+
+/** Pages that the kernel had to bring while 800 MiB of buffers, 16 MiB at once, are made, filled and freed. */
+function pagesBrought(): number {
+  const before = process.resourceUsage().minorPageFault;
+  for (let round = 0; round < 50; round++) {
+    const buffers = Array.from({ length: 16 }, () => Buffer.allocUnsafeSlow(1024 * 1024).fill(round));
+    for (const { buffer } of buffers) buffer.transfer(0);
+  }
+  return process.resourceUsage().minorPageFault - before;
+}
+
+describe.runIf(hasGlibc())("freed memory", () => {
+  it("is used again once it is kept", () => {
+    const before = pagesBrought();
+    keepFreedMemory();
+    const after = pagesBrought();
+    expect(before).toBeGreaterThan(50 * 16 * 128);
+    expect(after).toBeLessThan(before / 4);
+  });
+});
+
+function hasGlibc(): boolean {
+  const report = process.report.getReport() as { readonly header: { readonly glibcVersionRuntime?: string } };
+  return report.header.glibcVersionRuntime !== undefined;
+}
