@@ -100,6 +100,7 @@ function append(messages: RawMessage[], assignment: Assignment, part: Part, byte
       bytes: index === 0 ? share + rest : share,
       settled: false,
       counted: false,
+      runningAs: 0,
       verdict: undefined,
     });
   }

@@ -3,7 +3,7 @@
  * again, to the next broker, with jittered backoff. Producers and subscriptions attach to it and are told when it opens and when it is lost.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { checkAgreedVersion, GmqError, ownVersions } from "@gmq/protocol";
+import { checkAgreedVersion, createInFlight, GmqError, ownVersions } from "@gmq/protocol";
 import { SessionRequestSchema, type SessionResponse, type Welcome } from "@gmq/protocol/messages";
 import { errorFromMessage, type NodeTransport, type TlsClientOptions } from "@gmq/transport/frames";
 import { type BrokerConnection, connectTo, type SessionStream } from "./broker-connection.js";
@@ -91,17 +91,18 @@ interface OpenWaiter {
 }
 
 const requestsMax = 100_000;
+/** The first frame of a stream: nothing else is under way. */
+const helloCorrelationId = 1;
 
 /** Starts connecting at once. */
 export function createLink(options: LinkOptions): Link {
   const listeners = new Set<LinkListener>();
-  const requests = new Map<number, Request>();
+  const requests = createInFlight<Request>();
   const openWaiters = new Set<OpenWaiter>();
   /** Intervals asked for; a number for each consumer. */
   let heartbeatIntervals: number[] = [];
   let state: State = { name: "backoff", timer: setTimeout(connect, 0) };
   let lastNode: BrokerConnection | undefined;
-  let nextCorrelationId = 1;
   let brokerIndex = 0;
   let failures = 0;
   let lastHeardMs = 0;
@@ -166,7 +167,7 @@ export function createLink(options: LinkOptions): Link {
     const { clientId, clientVersion } = options;
     stream.send(
       create(SessionRequestSchema, {
-        correlationId: nextCorrelationId++,
+        correlationId: helloCorrelationId,
         frame: { case: "hello", value: { ...ownVersions(), clientId, clientVersion } },
       }),
     );
@@ -177,12 +178,11 @@ export function createLink(options: LinkOptions): Link {
     if (frame.case === "welcome") return open(frame.value);
     if (frame.case === "heartbeat") return;
     if (frame.case === "drain") return void leave(frame.value.deadlineMs);
-    const request = requests.get(correlationId);
+    const request = requests.remove(correlationId);
     if (request === undefined) {
       for (const listener of listeners) listener.frame(frame);
       return;
     }
-    requests.delete(correlationId);
     if (frame.case === "error") request.reject(errorFromMessage(frame.value));
     else request.resolve(frame);
   }
@@ -264,8 +264,7 @@ export function createLink(options: LinkOptions): Link {
   }
 
   function rejectRequests(error: GmqError): void {
-    const lost = [...requests.values()];
-    requests.clear();
+    const lost = requests.drain();
     const reason = new GmqError("unavailable", `the session was lost: ${error.message}`, { cause: error });
     for (const request of lost) request.reject(reason);
   }
@@ -292,11 +291,9 @@ export function createLink(options: LinkOptions): Link {
           }),
         );
       }
-      const correlationId = nextCorrelationId;
-      nextCorrelationId = (nextCorrelationId % 0xffff_ffff) + 1;
       const { stream } = state;
       return new Promise((resolve, reject) => {
-        requests.set(correlationId, { resolve, reject });
+        const correlationId = requests.add({ resolve, reject });
         if (!stream.send(create(SessionRequestSchema, { correlationId, frame }))) writable = false;
       });
     },

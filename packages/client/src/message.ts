@@ -78,6 +78,8 @@ export interface RawMessage {
   /** Bytes that it holds of the consumer's credit. */
   readonly bytes: number;
   settled: boolean;
+  /** Its number among those in the hands of handlers, 0 before. */
+  runningAs: number;
   /** The store has counted this try as failed already; see suspects.ts. */
   counted: boolean;
   /** What was said of it first and is not known to have failed; another verdict comes too late. */

@@ -3,7 +3,7 @@
  * `concurrency` handlers run at once, one per lane: a record that fails waits in place, and the rest of its key behind it, while other keys go on.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { GmqError, hasSeededBug } from "@gmq/protocol";
+import { createInFlight, GmqError, hasSeededBug } from "@gmq/protocol";
 import { bounded, type CallOptions } from "./call-options.js";
 import { createEventStream } from "./event-stream.js";
 import { createExpiredRecords } from "./expired-records.js";
@@ -66,7 +66,7 @@ export function createSubscription<In, Out>(
   const events = createEventStream<SubscriptionEvent>();
   const lanes = createLanes<RawMessage>(concurrency, run);
   /** In the hands of handlers, oldest first. */
-  const running = new Set<RawMessage>();
+  const running = createInFlight<RawMessage>();
   /** Fires when no handler may begin any more; ends the waits for a retry. */
   const stopping = new AbortController();
   const outcome = Promise.withResolvers<void>();
@@ -90,7 +90,7 @@ export function createSubscription<In, Out>(
         await until(() => assignment.unsettled === 0);
       },
       work() {
-        const [message] = running;
+        const message = running.oldest();
         return message === undefined ? { kind: "retryWait" } : { kind: "handler", message };
       },
       lost: (assignment) => forget((message) => message.assignment === assignment),
@@ -164,7 +164,7 @@ export function createSubscription<In, Out>(
   async function untilDone(raw: RawMessage, first: Promise<void>, park: Park): Promise<void> {
     const { lost } = raw.assignment;
     let attempt: Promise<void> | void = first;
-    running.add(raw);
+    raw.runningAs = running.add(raw);
     do {
       try {
         attempt ??= handle(raw);
@@ -177,7 +177,7 @@ export function createSubscription<In, Out>(
         if (!(await fail(raw, error, park))) break;
       }
     } while (!lost.signal.aborted && !stopping.signal.aborted);
-    running.delete(raw);
+    running.remove(raw.runningAs);
     finish(raw);
   }
 
@@ -301,9 +301,9 @@ export function createSubscription<In, Out>(
         return false;
       }
       const { lost, revoking } = raw.assignment;
-      running.delete(raw);
+      running.remove(raw.runningAs);
       await park(pause(delayMs, [lost.signal, revoking.signal, stopping.signal]));
-      running.add(raw);
+      raw.runningAs = running.add(raw);
       return !revoking.signal.aborted;
     }
     return false;

@@ -41,6 +41,7 @@ export {
   type GrpcStatusName,
   isErrorCode,
 } from "./errors.js";
+export { createInFlight, type InFlight } from "./in-flight.js";
 export { type LimitName, limits } from "./limits.js";
 export { checkName, isName, type NameField } from "./names.js";
 export { fnv1a32, partitionForKey } from "./partition-hash.js";

@@ -1,4 +1,4 @@
-/** How a process that passes large, short-lived buffers on deals with memory. For processes, not for libraries: both settings are of the whole process. */
+/** How a process that passes messages on deals with memory. For processes, not for libraries: the settings are of the whole process. */
 import { setFlagsFromString } from "node:v8";
 
 /** Buffers up to this size, glibc's own upper bound, come from the heap and not from the kernel one by one. */
@@ -15,6 +15,15 @@ export function relaxExternalMemoryLimit(): void {
   if (Number.parseInt(process.versions.v8, 10) < 13) return;
   setFlagsFromString("--external-memory-accounted-in-global-limit");
   setFlagsFromString("--heap-growing-percent=300");
+}
+
+/**
+ * Makes every object begin in the young generation. By default V8 makes those of a place in the code old at once after many of that place have lived long, as they do in a
+ * burst; afterwards each message leaves old objects behind, and they keep everything that they refer to until the next collection of the whole heap: at 1,000 requests a
+ * second each scavenge moves megabytes and takes 5 to 15 ms in place of 1.
+ */
+export function beginYoung(): void {
+  setFlagsFromString("--no-allocation-site-pretenuring");
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
-import { keepFreedMemory, relaxExternalMemoryLimit } from "./process-memory.js";
+import { beginYoung, keepFreedMemory, relaxExternalMemoryLimit } from "./process-memory.js";
 
 /** A service that is up. */
 export interface RunningService {
@@ -40,6 +40,7 @@ const closeTimeoutMs = 5_000;
 export async function runService(options: RunServiceOptions): Promise<number> {
   const { name, logger, drainTimeoutMs = 30_000, host = process } = options;
   if (host === process) {
+    beginYoung();
     relaxExternalMemoryLimit();
     keepFreedMemory();
   }

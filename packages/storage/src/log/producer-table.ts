@@ -21,7 +21,7 @@ export type Verdict =
   | { readonly kind: "duplicate"; readonly firstOffset: bigint; readonly appendTimeMs: number }
   | { readonly kind: "refuse"; readonly error: GmqError };
 
-/** One partition's memory of producers and dedupe ids; both are bounded, least recently used leave first. */
+/** One partition's memory of producers and dedupe ids; both are bounded, those that were used longest ago leave first, a producer not before half of the bound others were noted. */
 export interface ProducerTable {
   /** Judges a batch that would be appended next. Changes nothing. */
   judge(batch: BatchIdentity): Verdict;
@@ -46,6 +46,8 @@ interface Producer {
   nextSequence: number;
   /** Oldest first, at most `limits.batchesPerProducer`. */
   recent: StoredBatch[];
+  /** How many batches had been noted when it was put at the end of the order. */
+  placedAt: number;
 }
 
 interface Place {
@@ -54,6 +56,8 @@ interface Place {
 }
 
 const append: Verdict = { kind: "append" };
+/** A producer keeps its place for so many batches: to move it with each one would give the map a new table every few batches (see in-flight.ts of the protocol). */
+const batchesPerPlace = limits.producersPerPartitionMax / 2;
 
 /**
  * Makes a table, from a snapshot when given.
@@ -64,6 +68,7 @@ export function createProducerTable(snapshot?: Uint8Array): ProducerTable {
     snapshot === undefined
       ? { producers: new Map<bigint, Producer>(), dedupeIds: new Map<string, Place>() }
       : decode(snapshot);
+  let noted = 0;
 
   function judgeSequence(batch: BatchIdentity): Verdict {
     const producer = producers.get(batch.producerId);
@@ -104,11 +109,17 @@ export function createProducerTable(snapshot?: Uint8Array): ProducerTable {
     if (batch.dedupeId !== undefined)
       remember(dedupeIds, batch.dedupeId, { firstOffset, appendTimeMs }, limits.dedupeIdsPerPartitionMax);
     if (batch.producerId === 0n) return;
+    noted++;
     const known = producers.get(batch.producerId);
-    const recent = known !== undefined && known.epoch === batch.producerEpoch ? known.recent : [];
+    const producer = known ?? { epoch: batch.producerEpoch, nextSequence: 0, recent: [], placedAt: noted };
+    if (producer.epoch !== batch.producerEpoch) producer.recent = [];
+    producer.epoch = batch.producerEpoch;
+    producer.nextSequence = batch.firstSequence + batch.recordCount;
+    const { recent } = producer;
     recent.push({ firstSequence: batch.firstSequence, recordCount: batch.recordCount, firstOffset, appendTimeMs });
     if (recent.length > limits.batchesPerProducer) recent.shift();
-    const producer = { epoch: batch.producerEpoch, nextSequence: batch.firstSequence + batch.recordCount, recent };
+    if (known !== undefined && noted - known.placedAt < batchesPerPlace) return;
+    producer.placedAt = noted;
     remember(producers, batch.producerId, producer, limits.producersPerPartitionMax);
   }
 
@@ -182,6 +193,7 @@ function decode(bytes: Uint8Array): { producers: Map<bigint, Producer>; dedupeId
     {
       epoch,
       nextSequence,
+      placedAt: 0,
       recent: recent.map(([firstSequence, recordCount, firstOffset, appendTimeMs]) => ({
         firstSequence,
         recordCount,

@@ -1,5 +1,5 @@
 import type { Logger } from "@gmq/log";
-import { GmqError } from "@gmq/protocol";
+import { createInFlight, GmqError } from "@gmq/protocol";
 import { openClient, type RedisClient, type RedisTarget } from "./redis-client.js";
 import { fromRedisError } from "./redis-errors.js";
 
@@ -43,7 +43,7 @@ export function openConnection(
 ): RedisConnection {
   const client = openClient(target, name, { ready: connected, lost, failed: (error) => report(fromRedisError(error)) });
   const { redis } = client;
-  const inFlight = new Set<(error: GmqError) => void>();
+  const inFlight = createInFlight<(error: GmqError) => void>();
   const lostListeners = new Set<() => void>();
   const waiters = new Set<() => void>();
   let generation = 0;
@@ -78,8 +78,7 @@ export function openConnection(
       ready = false;
       problem ??= new GmqError("store_unavailable", "the connection to Redis was lost");
       const error = new GmqError("store_unavailable", "the connection to Redis was lost before it answered");
-      for (const reject of inFlight) reject(error);
-      inFlight.clear();
+      for (const reject of inFlight.drain()) reject(error);
     }
     for (const listener of lostListeners) listener();
   }
@@ -112,15 +111,15 @@ export function openConnection(
 
   function start<Result>(on: RedisClient, work: (redis: RedisClient) => Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
-      inFlight.add(reject);
+      const number = inFlight.add(reject);
       client.cork();
       work(on).then(
         (result) => {
-          inFlight.delete(reject);
+          inFlight.remove(number);
           resolve(result);
         },
         (error: unknown) => {
-          inFlight.delete(reject);
+          inFlight.remove(number);
           reject(error);
         },
       );

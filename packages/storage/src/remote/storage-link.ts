@@ -5,7 +5,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import type { Logger } from "@gmq/log";
-import { checkAgreedVersion, GmqError, limits, ownVersions } from "@gmq/protocol";
+import { checkAgreedVersion, createInFlight, GmqError, limits, ownVersions } from "@gmq/protocol";
 import {
   type FetchedPartition,
   type LinkRequest,
@@ -112,12 +112,12 @@ export function openStorageLink(
   const { url } = target;
   const node: NodeTransport = createNodeTransport({ ...target, connectTimeoutMs });
   const frames = createFrameConnection(target);
-  const requests = new Map<number, Request>();
-  /** Those that are open; as many as there are partitions read here. */
-  const followers = new Map<number, LinkFollow>();
+  /** By the correlation id of what answers them. */
+  const inFlight = createInFlight<Request | LinkFollow>();
+  /** Those of them that are open follows; as many as there are partitions read here. */
+  let followsOpen = 0;
   let waiting: Waiting[] = [];
   let inFlightBytes = 0;
-  let nextCorrelationId = 0;
   let failures = 0;
   let lastHeardMs = 0;
   let whenIdle: (() => void) | undefined;
@@ -165,22 +165,22 @@ export function openStorageLink(
   }
 
   function settleRequest(correlationId: number, frame: LinkAnswer): void {
-    const follower = followers.get(correlationId);
-    if (follower !== undefined) return tellFollower(correlationId, follower, frame);
-    const request = requests.get(correlationId);
+    const request = inFlight.get(correlationId);
     if (request === undefined) return;
+    if (!("resolve" in request)) return tellFollower(correlationId, request, frame);
     if (frame.case === "fetched") {
       request.fetched.push(...frame.value.partitions);
       if (frame.value.more) return;
       frame.value.partitions = request.fetched;
     }
-    requests.delete(correlationId);
+    inFlight.remove(correlationId);
     inFlightBytes -= request.bytes;
     if (frame.case === "error") request.reject(errorFromMessage(frame.value));
     else request.resolve(frame);
     sendWaiting();
-    if (requests.size === 0) whenIdle?.();
-    if (state.name === "leaving" && requests.size === 0) lose(new GmqError("unavailable", `${url} is going away`));
+    if (requestsOpen() > 0) return;
+    whenIdle?.();
+    if (state.name === "leaving") lose(new GmqError("unavailable", `${url} is going away`));
   }
 
   function tellFollower(correlationId: number, follower: LinkFollow, frame: LinkAnswer): void {
@@ -188,7 +188,8 @@ export function openStorageLink(
       for (const partition of frame.value.partitions) follower.fetched(partition);
       return;
     }
-    followers.delete(correlationId);
+    inFlight.remove(correlationId);
+    followsOpen--;
     if (frame.case === "error") return follower.ended(errorFromMessage(frame.value));
     const partitions = frame.case === "fetched" ? frame.value.partitions : [];
     const error = partitions.find((partition) => partition.error !== undefined)?.error;
@@ -228,7 +229,7 @@ export function openStorageLink(
     problem = new GmqError("unavailable", `${url} is going away`);
     setState({ ...state, name: "leaving" });
     events.changed();
-    if (requests.size === 0) lose(problem);
+    if (requestsOpen() === 0) lose(problem);
   }
 
   function lose(error: GmqError): void {
@@ -246,14 +247,12 @@ export function openStorageLink(
   }
 
   function rejectAll(error: GmqError): void {
-    const lost: Request[] = [...requests.values(), ...waiting];
-    const ended = [...followers.values()];
-    requests.clear();
-    followers.clear();
+    const lost = [...inFlight.drain(), ...waiting];
     waiting = [];
     inFlightBytes = 0;
-    for (const { reject } of lost) reject(error);
-    for (const follower of ended) follower.ended(error);
+    followsOpen = 0;
+    for (const request of lost) if ("reject" in request) request.reject(error);
+    for (const follow of lost) if ("ended" in follow) follow.ended(error);
     whenIdle?.();
   }
 
@@ -269,17 +268,13 @@ export function openStorageLink(
 
   function transmit(frame: LinkFrame, request: Request): void {
     if (state.name !== "open" && state.name !== "leaving") return request.reject(noLink());
-    const correlationId = newCorrelationId();
-    requests.set(correlationId, request);
+    const correlationId = inFlight.add(request);
     inFlightBytes += request.bytes;
     state.stream.send(create(LinkRequestSchema, { correlationId, frame }));
   }
 
-  /** A follow stays open for long: its number is not given again meanwhile. */
-  function newCorrelationId(): number {
-    do nextCorrelationId = (nextCorrelationId % 0xffff_ffff) + 1;
-    while (followers.has(nextCorrelationId));
-    return nextCorrelationId;
+  function requestsOpen(): number {
+    return inFlight.size - followsOpen;
   }
 
   function noLink(): GmqError {
@@ -309,16 +304,16 @@ export function openStorageLink(
     follow(fetch, events) {
       if (state.name !== "open" || !state.follows) return undefined;
       const { stream } = state;
-      const correlationId = newCorrelationId();
-      followers.set(correlationId, events);
+      const correlationId = inFlight.add(events);
+      followsOpen++;
       stream.send(create(LinkRequestSchema, { correlationId, frame: { case: "follow", value: { fetch } } }));
       return () => {
-        if (followers.get(correlationId) !== events) return;
+        if (inFlight.get(correlationId) !== events) return;
         stream.send(create(LinkRequestSchema, { correlationId, frame: { case: "unfollow", value: {} } }));
       };
     },
     async close() {
-      if (requests.size > 0) {
+      if (requestsOpen() > 0) {
         const signal = AbortSignal.timeout(closeTimeoutMs);
         await new Promise<void>((resolve) => {
           whenIdle = resolve;
