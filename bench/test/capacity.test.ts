@@ -63,8 +63,8 @@ it("docs/scaling.md names the choices as they are", () => {
 it("grows with what is asked for, and never below what a cluster needs", () => {
   const demand = { recordsPerS: 1e6, recordBytes: 512, groups: 1, retentionS: 600 };
   const { cell } = planFor(demand);
-  // 1e6 records/s x 5.0 µs = 5 cores of brokers, at half a core each 10.
-  expect(cell.brokers).toBe(10);
+  // 1e6 records/s x 2.0 µs = 2 cores of brokers, at half a core each 4.
+  expect(cell.brokers).toBe(4);
   expect(cell.retainedBytes).toBe(1e6 * 600 * 540);
   expect(planFor({ ...demand, groups: 3 }).cell.brokers).toBeGreaterThan(cell.brokers);
   expect(planFor({ ...demand, recordBytes: 4_096 }).cell.storages).toBeGreaterThan(cell.storages);
@@ -77,8 +77,8 @@ it("grows with what is asked for, and never below what a cluster needs", () => {
 
 it("costs by size what was measured at each size, and refuses to guess beyond", () => {
   expect(sizeFactor(512)).toBe(1);
-  expect(sizeFactor(100)).toBeCloseTo(182_955 / 389_162, 6);
-  expect(sizeFactor(4_096)).toBeCloseTo(182_955 / (199e6 / 4_096), 6);
+  expect(sizeFactor(100)).toBeCloseTo(397_098 / 652_776, 6);
+  expect(sizeFactor(4_096)).toBeCloseTo(397_098 / (372e6 / 4_096), 6);
   expect(sizeFactor(2_000)).toBeGreaterThan(sizeFactor(512));
   expect(() => sizeFactor(99)).toThrow(RangeError);
   expect(() => sizeFactor(1_048_577)).toThrow(RangeError);

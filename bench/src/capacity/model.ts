@@ -7,18 +7,18 @@
 export const measured = {
   recordBytes: 512,
   /** W1 publish: CPU µs a record of each process. */
-  publishUs: { client: 4.5, broker: 1.9, storage: 2.6, redis: 0.8 },
+  publishUs: { client: 2.0, broker: 0.7, storage: 1.1, redis: 0.6 },
   /** W2 drain, one group. */
-  drainUs: { client: 2.1, broker: 1.4, storage: 1.8, redis: 0.5 },
+  drainUs: { client: 2.0, broker: 0.7, storage: 1.3, redis: 0.4 },
   /** W3, published and delivered to one group at once. */
-  throughUs: { client: 7.7, broker: 5.0, storage: 5.2, redis: 1.1 },
+  throughUs: { client: 2.7, broker: 2.0, storage: 2.3, redis: 0.9 },
   /** W6: deliveries to 10 groups, as a share of what W2 drains. */
-  fanOutShare: 0.85,
+  fanOutShare: 1.04,
   /** W1's rate at 512 B, and W7's at other sizes. */
-  publishPerS: 182_955,
-  smallRecord: { bytes: 100, perS: 389_162 },
-  largeRecord: { bytes: 4_096, mbPerS: 199 },
-  hugeRecord: { bytes: 1_048_576, mbPerS: 169 },
+  publishPerS: 397_098,
+  smallRecord: { bytes: 100, perS: 652_776 },
+  largeRecord: { bytes: 4_096, mbPerS: 372 },
+  hugeRecord: { bytes: 1_048_576, mbPerS: 374 },
   /** used_memory a record of 512 B at batches of 500. */
   redisBytesPerRecord: 540,
 } as const;
