@@ -19,7 +19,7 @@ import { mustRun, type Ran, run } from "./run.js";
 
 /** Compressed bytes that an import loads: of GMQ's own code, of all with gRPC and protobuf, which are a good half of it, and of that with what calls load later. */
 const budgets = [
-  { entry: "@gmq/client", platform: "node", ownBytesMax: 40 * 1024, loadedBytesMax: 60 * 1024, allBytesMax: 80 * 1024 },
+  { entry: "@gmq/client", platform: "node", ownBytesMax: 40 * 1024, loadedBytesMax: 60 * 1024, allBytesMax: 84 * 1024 },
   {
     entry: "@gmq/client/web",
     platform: "browser",
