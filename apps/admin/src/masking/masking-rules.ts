@@ -5,6 +5,9 @@ import { z } from "zod";
 import { type PortalRole, portalRoles } from "../access/roles.js";
 import type { FieldPath } from "./mask-json.js";
 
+/** Topics remembered for each role; past it all are looked at again, so that nobody fills the memory by asking for names. */
+const topicsMax = 10_000;
+
 const fieldPattern = /^(?:key|value(?:\.[^.\s]{1,128}){0,16}|headers(?:\.[^\s]{1,128})?)$/;
 
 const document = z.strictObject({
@@ -63,42 +66,69 @@ export const noMasking: MaskingRules = {
 
 /** Reads the file now and looks every `reloadMs` whether it changed; one that is wrong is logged and the old one stays. @throws GmqError `invalid_argument` */
 export function openMaskingRules(flag: string, path: string, reloadMs: number, logger: Logger): MaskingRules {
-  let rules = readDocument(flag, path, document).rules;
+  const read = (): Compiled => compile(readDocument(flag, path, document).rules);
+  let current = read();
   const watch = watchFiles([path], reloadMs, () => {
     try {
-      rules = readDocument(flag, path, document).rules;
+      current = read();
       logger.info("the portal's masking file was read again", { path });
     } catch (error) {
       logger.error("the portal's new masking file cannot be used, the old one stays", { error });
     }
   });
-  const rulesOf = (topic: string, role: PortalRole | undefined): Rule[] =>
-    rules.filter(
-      ({ topics, except }) =>
-        (role === undefined || !except.includes(role)) && topics.some((pattern) => isMeant(pattern, topic)),
-    );
   return {
     get isOn() {
-      return rules.length > 0;
+      return current.rules.length > 0;
     },
-    list: () => rules,
-    fieldsOf(topic, role) {
-      const fields = rulesOf(topic, role).flatMap((rule) => rule.fields);
-      return fields.length === 0 ? undefined : fieldsOf(fields);
-    },
-    hasRules: (topic) => rules.some(({ topics }) => topics.some((pattern) => isMeant(pattern, topic))),
+    list: () => current.rules,
+    fieldsOf: (topic, role) => current.maskedOf(topic, role).fields,
+    hasRules: (topic) => current.maskedOf(topic, undefined).rules.length > 0,
     isCoveredBy(topic, role, other) {
-      const covered = new Set(rulesOf(topic, other));
-      return rulesOf(topic, role).every((rule) => covered.has(rule));
+      const covered = new Set(current.maskedOf(topic, other).rules);
+      return current.maskedOf(topic, role).rules.every((rule) => covered.has(rule));
     },
     close: watch.close,
   };
 }
 
+interface Masked {
+  readonly rules: readonly Rule[];
+  readonly fields: MaskedFields | undefined;
+}
+
+/** One reading of the file; each topic is looked at once for a role, not once for each record. */
+interface Compiled {
+  readonly rules: readonly Rule[];
+  maskedOf(topic: string, role: PortalRole | undefined): Masked;
+}
+
+function compile(rules: readonly Rule[]): Compiled {
+  const tests = rules.map((rule) => ({ rule, patterns: rule.topics.map(patternOf) }));
+  let known = new Map<string, Masked>();
+  return {
+    rules,
+    maskedOf(topic, role) {
+      const name = `${role ?? ""} ${topic}`;
+      let masked = known.get(name);
+      if (masked === undefined) {
+        const meant = tests.filter(
+          ({ rule, patterns }) =>
+            (role === undefined || !rule.except.includes(role)) && patterns.some((pattern) => pattern.test(topic)),
+        );
+        const fields = meant.flatMap(({ rule }) => rule.fields);
+        masked = { rules: meant.map(({ rule }) => rule), fields: fields.length === 0 ? undefined : fieldsOf(fields) };
+        if (known.size >= topicsMax) known = new Map();
+        known.set(name, masked);
+      }
+      return masked;
+    },
+  };
+}
+
 /** A `*` in a pattern is any text. What a group has given up of a topic lies in `<topic>.<group>.dlq`, and is meant with the topic. */
-function isMeant(pattern: string, topic: string): boolean {
+function patternOf(pattern: string): RegExp {
   const text = pattern.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${text.join(".*")}(?:\\..+\\.dlq)?$`, "s").test(topic);
+  return new RegExp(`^${text.join(".*")}(?:\\..+\\.dlq)?$`, "s");
 }
 
 function fieldsOf(fields: readonly string[]): MaskedFields {
