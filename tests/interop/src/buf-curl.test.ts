@@ -1,11 +1,11 @@
 /** `buf curl`, a gRPC client written in Go that knows GMQ by reflection only, over each of its three protocols, against a real standalone. */
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buf, type Ran, run } from "./harness/run.js";
 import { type Standalone, startStandalone } from "./harness/standalone.js";
+import { base64, name } from "./harness/values.js";
 
 let gmq: Standalone;
 let folder: string;
@@ -20,8 +20,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-const name = (): string => `t-${randomUUID().slice(0, 8)}`;
-const base64 = (text: string): string => Buffer.from(text).toString("base64");
 /** Exit codes of `buf curl` are gRPC's, shifted by three bits. */
 const exitOf = { deadlineExceeded: 4 << 3, invalidArgument: 3 << 3, resourceExhausted: 8 << 3 };
 

@@ -1,16 +1,14 @@
 /** Plain curl against a real standalone: JSON over HTTP/1.1 and HTTP/2, streams as Connect frames them. */
 import { spawnSync } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { framed } from "./harness/frames.js";
 import { type Ran, run } from "./harness/run.js";
 import { root, type Standalone, startStandalone } from "./harness/standalone.js";
+import { base64, name } from "./harness/values.js";
 
 const isThere = spawnSync("curl", ["--version"]).error === undefined;
-const name = (): string => `t-${randomUUID().slice(0, 8)}`;
-const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 describe.skipIf(!isThere).each(["--http1.1", "--http2-prior-knowledge"])("curl %s", (http) => {
   let gmq: Standalone;

@@ -1,10 +1,10 @@
 /** @grpc/grpc-js against a real standalone: unary, server stream, bidi session, errors, deadlines, cancels, oversized messages. */
-import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collect, type ForeignClient, foreignClient, type Message } from "./harness/foreign-client.js";
 import { type Standalone, startStandalone } from "./harness/standalone.js";
+import { name } from "./harness/values.js";
 
 let gmq: Standalone;
 let broker: ForeignClient;
@@ -19,7 +19,6 @@ afterAll(async () => {
   expect(await gmq.stop()).toBe(0);
 });
 
-const name = (): string => `t-${randomUUID().slice(0, 8)}`;
 const publish = (topic: string, value: string, more: object = {}) =>
   broker.call("Publish", { topic, value: Buffer.from(value), ...more });
 

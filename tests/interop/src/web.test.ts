@@ -1,8 +1,8 @@
 /** Browsers' protocols on the broker's one port, byte by byte: Connect with JSON, and gRPC-web. */
-import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { framed } from "./harness/frames.js";
 import { type Standalone, startStandalone } from "./harness/standalone.js";
+import { base64, name } from "./harness/values.js";
 
 let gmq: Standalone;
 
@@ -13,9 +13,6 @@ beforeAll(async () => {
 afterAll(async () => {
   expect(await gmq.stop()).toBe(0);
 });
-
-const name = (): string => `t-${randomUUID().slice(0, 8)}`;
-const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 function post(
   method: string,
