@@ -88,6 +88,23 @@ export const followCases: ConformanceSubject = {
       second.stop();
     },
 
+    "that begins after its topic was altered is told what was there before": async (context) => {
+      const { engine, store } = context;
+      const { name, start } = await consumer(context);
+      await store(name, [["a"]]);
+      const { version } = present(await engine.topics.get(name));
+      let isSignalled = false;
+      const unsubscribe = engine.signals.subscribe((signal) => {
+        if (signal.kind === "topic" && signal.topic === name) isSignalled = true;
+      });
+      await engine.topics.alter(name, { retention: { records: 1_000 } }, version);
+      await eventually(() => assert.ok(isSignalled));
+      unsubscribe();
+      const heard = start();
+      await eventually(() => assert.deepEqual(heard.values, ["a"]));
+      heard.stop();
+    },
+
     "of an owner that was replaced ends as fenced, and moves nothing": async (context) => {
       const { engine, store } = context;
       const { name, group, start } = await consumer(context);

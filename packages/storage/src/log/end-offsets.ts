@@ -4,8 +4,8 @@ import type { SignalHub, TopicPartition } from "../engine.js";
 export interface EndOffsets {
   /** Told by an append, a signal or a read. */
   note(partition: TopicPartition, endOffset: bigint): void;
-  /** 0n when nothing was heard. */
-  get(partition: TopicPartition): bigint;
+  /** Undefined when nothing was heard since it was last forgotten: there may be records. */
+  get(partition: TopicPartition): bigint | undefined;
 }
 
 /** Makes the memory, fed by signals too. A topic that changes is forgotten: its offsets may begin again. */
@@ -18,7 +18,7 @@ export function createEndOffsets(signals: SignalHub): EndOffsets {
       ofTopic = new Map();
       known.set(topic, ofTopic);
     }
-    if (endOffset > (ofTopic.get(partition) ?? 0n)) ofTopic.set(partition, endOffset);
+    if (endOffset > (ofTopic.get(partition) ?? -1n)) ofTopic.set(partition, endOffset);
   }
 
   signals.subscribe((signal) => {
@@ -29,6 +29,6 @@ export function createEndOffsets(signals: SignalHub): EndOffsets {
 
   return {
     note,
-    get: ({ topic, partition }) => known.get(topic)?.get(partition) ?? 0n,
+    get: ({ topic, partition }) => known.get(topic)?.get(partition),
   };
 }

@@ -139,8 +139,9 @@ export function createFollows(fetch: GroupStore["fetch"], signals: SignalHub, en
       there.add(follow);
       byPlace.set(follow.place, there);
       count++;
-      // What came since its owner last asked.
-      if (ends.get(wanted.ownership) > wanted.position) look(follow);
+      // What came since its owner last asked; or may have come, when the end is not known.
+      const end = ends.get(wanted.ownership);
+      if (end === undefined || end > wanted.position) look(follow);
       return () => stop(follow);
     },
     board(partition, baseOffset, endOffset) {

@@ -5,10 +5,10 @@ import type { TopicPartition } from "../engine.js";
 import { bodyBytesOf } from "../log/entry-bytes.js";
 import type { Rider } from "../log/follows.js";
 import { createProducerTable, type ProducerTable } from "../log/producer-table.js";
-import { AppendCommand, asBuffer } from "./append-command.js";
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, entryId, type Keys } from "./keys.js";
 import type { RedisClient } from "./redis-client.js";
+import { asBuffer, RedisCommand } from "./redis-command.js";
 import { isReply, isStaleId } from "./redis-errors.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
@@ -72,7 +72,7 @@ export function createPartitionLog(
   const channel = keys.partitionSignal(partition);
 
   function tell(redis: RedisClient, endOffset: bigint): void {
-    redis.publish(channel, endOffset.toString()).catch(() => undefined); // a hint; the safety timer of every reader covers its loss
+    new RedisCommand("publish", [channel, endOffset.toString()]).send(redis).catch(() => undefined); // a hint; the safety timer of every reader covers its loss
   }
 
   /** The last entry when the snapshot reaches to the end of the log. */
@@ -150,11 +150,13 @@ export function createPartitionLog(
         if (!connection.isCluster && bytesOf(bodies) <= smallBytesMax)
           return await addSmall(baseOffset, meta, recordCount, bodies, riders);
         const id = await connection.run((redis) => {
-          const added = new AppendCommand({ log, id: entryId(baseOffset), meta, recordCount, bodies });
-          redis.sendCommand(added);
+          const fields = ["m", asBuffer(meta), "n", String(recordCount), "b"];
+          const added = new RedisCommand("xadd", [log, "NOMKSTREAM", entryId(baseOffset), ...fields], bodies).send(
+            redis,
+          );
           // In a cluster the signal goes by another server, and could be there before the entry.
           if (!connection.isCluster) tell(redis, endOffset);
-          return added.promise;
+          return added;
         });
         if (connection.isCluster && id !== null) tell(connection.redis, endOffset);
         const problem = "not asked for";

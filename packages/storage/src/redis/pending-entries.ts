@@ -1,5 +1,6 @@
 import type { HeldEntry, PendingEntry } from "../engine.js";
-import { itemsOf, type Reply, textOf } from "./scripts.js";
+import type { Reply } from "./redis-command.js";
+import { itemsOf, textOf } from "./scripts.js";
 
 /** What came back of a record, from the retries hash. */
 interface History {

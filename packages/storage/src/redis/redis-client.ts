@@ -34,9 +34,10 @@ export interface OpenClient {
   close(): void;
 }
 
-/** A command without an answer for this long is given up. */
-const commandTimeoutMs = 10_000;
-/** A connection that is asked for a sign of life and gives none for this long is dead, though nobody closed it: another one is opened. */
+/**
+ * A connection on which something is asked for and nothing comes for this long is dead, though nobody closed it: another one is opened, and what was in flight fails.
+ * Redis answers in order, so this is the deadline of each command too; a timer for each of them would be ioredis' `commandTimeout`.
+ */
 const silenceMsMax = 6_000;
 const pingIntervalMs = 5_000;
 const retryMsMin = 50;
@@ -63,7 +64,6 @@ function ownOptions(name: string): RedisOptions {
     // A command that was in flight is never sent again: its outcome is unknown, and only its sender can find out.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: commandTimeoutMs,
     socketTimeout: silenceMsMax,
   };
 }

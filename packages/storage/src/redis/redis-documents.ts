@@ -5,11 +5,12 @@ import { skippedState, unsettledState } from "../log/entry-states.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { heldEntries, pendingEntries } from "./pending-entries.js";
+import type { Reply } from "./redis-command.js";
 import { fromRedisError, isFenced } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
 import type { RedisSignals } from "./redis-signals.js";
 import type { RedisTopics } from "./redis-topics.js";
-import { itemsOf, type Reply, type ScriptName, type Scripts, textOf } from "./scripts.js";
+import { itemsOf, type ScriptName, type Scripts, textOf } from "./scripts.js";
 
 /** Group documents, sessions and start positions in a Redis store. */
 export function createRedisDocuments(

@@ -21,10 +21,11 @@ import type { EndOffsets } from "../log/end-offsets.js";
 import type { RedisConnection } from "./connection.js";
 import { entryId, type Keys } from "./keys.js";
 import { pendingEntries } from "./pending-entries.js";
+import type { Reply } from "./redis-command.js";
 import { fromRedisError, isFenced, isReply, prefixOf } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
 import { type RedisTopics, readEnds } from "./redis-topics.js";
-import { itemsOf, type Reply, type Scripts, textOf } from "./scripts.js";
+import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
 export interface RedisOwnership extends OwedCopies {
   claim(ownership: Ownership, peers?: DeskPeers): Promise<ClaimResult>;
@@ -102,7 +103,7 @@ export function createRedisOwnership(
   /** The end of a log that was not read to its end: as heard of, else as it is. */
   async function endBeyond(ownership: Ownership, position: bigint): Promise<bigint> {
     const known = ends.get(ownership);
-    if (known > position) return known;
+    if (known !== undefined && known > position) return known;
     const { endOffset } = await readEnds(connection, scripts, keys, ownership);
     ends.note(ownership, endOffset);
     return larger(endOffset, position);

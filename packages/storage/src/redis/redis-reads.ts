@@ -5,6 +5,7 @@ import { bodyBytesOf } from "../log/entry-bytes.js";
 import type { EntryHead } from "../retention/trim-store.js";
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
+import { RedisCommand } from "./redis-command.js";
 import { fromRedisError } from "./redis-errors.js";
 import { type RedisTopics, readEnds } from "./redis-topics.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
@@ -62,9 +63,9 @@ export function createRedisReads(
       const room = bounds.bytesMax - bytes;
       const wanted = average === undefined ? firstCount : Math.ceil(room / average);
       const count = Math.max(1, Math.min(wanted, bounds.entriesMax - entries.length));
-      const items = await connection
-        .run((redis) => redis.xrangeBuffer(log, `${next}-0`, "+", "COUNT", count))
-        .catch(rethrow);
+      const range = [log, `${next}-0`, "+", "COUNT", String(count)];
+      const reply = await connection.run((redis) => new RedisCommand("xrange", range).send(redis)).catch(rethrow);
+      const items = reply as readonly (readonly [Buffer, readonly Buffer[]])[];
       let pageBytes = 0;
       for (const [id, fields] of items) {
         const entry = entryOf(id, fields);
@@ -98,7 +99,7 @@ export function createRedisReads(
     }
     const entries = recent.slice(0, count);
     const last = entries.at(-1) as LogEntry;
-    return { entries, atEnd: last.baseOffset + BigInt(last.recordCount) >= ends.get(partition) };
+    return { entries, atEnd: last.baseOffset + BigInt(last.recordCount) >= (ends.get(partition) ?? 0n) };
   }
 
   async function headAt(

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hasSeededBug } from "@gmq/protocol";
 import type { RedisConnection } from "./connection.js";
+import { RedisCommand, type Reply } from "./redis-command.js";
 import { isReply, prefixOf } from "./redis-errors.js";
 import { seededScript } from "./seeded-scripts.js";
 
@@ -30,9 +31,6 @@ const names = [
 ] as const;
 
 export type ScriptName = (typeof names)[number];
-
-/** What a script answers: integers, bulk strings and lists of them. */
-export type Reply = number | Buffer | null | readonly Reply[];
 
 export interface Scripts {
   /**
@@ -65,19 +63,24 @@ export function loadScripts(): Scripts {
     async run(connection, name, keys, args) {
       const { text, sha } = known.get(name) as { text: string; sha: string };
       try {
-        return (await connection.run((redis) =>
-          redis.callBuffer("EVALSHA", sha, keys.length, ...keys, ...args),
-        )) as Reply;
+        return await connection.run((redis) => call("evalsha", sha, keys, args).send(redis));
       } catch (error) {
         if (!isReply(error) || prefixOf(error) !== "NOSCRIPT") throw error;
         if (dropsForgotten && name === "settle" && sent.has(name)) return [];
         sent.add(name);
-        return (await connection.run((redis) =>
-          redis.callBuffer("EVAL", text, keys.length, ...keys, ...args),
-        )) as Reply;
+        return await connection.run((redis) => call("eval", text, keys, args).send(redis));
       }
     },
   };
+}
+
+function call(
+  name: "evalsha" | "eval",
+  script: string,
+  keys: readonly string[],
+  args: readonly (string | Buffer)[],
+): RedisCommand {
+  return new RedisCommand(name, [script, String(keys.length), ...keys, ...args]);
 }
 
 function textOfScript(name: ScriptName): string {
