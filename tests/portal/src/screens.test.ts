@@ -83,15 +83,44 @@ describe.each(screens)("$name", ({ path, heading, waitFor }) => {
     await page.goto(stage.url(path));
     await page.getByText(waitFor).first().waitFor();
     if (heading !== "") await page.getByRole("heading", { level: 1, name: heading }).waitFor();
-    expect(await accessibilityProblems(page)).toEqual([]);
+    expect(await accessibilityProblems(page.getByText(waitFor).first())).toEqual([]);
     await page.emulateMedia({ colorScheme: "dark" });
     await page.setViewportSize({ width: 320, height: 640 });
-    expect(await accessibilityProblems(page)).toEqual([]);
+    expect(await accessibilityProblems(page.getByRole("main"))).toEqual([]);
     const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     expect(widths[0], "the page must not scroll sideways").toBeLessThanOrEqual(widths[1] ?? 0);
     // A refused call is logged by the browser itself: on these screens it is the subject.
     const isRefusal = (problem: string): boolean => / (400|404|409|412) /.test(`${problem} `);
     expect(stage.browser.problems().filter((problem) => !isRefusal(problem))).toEqual([]);
+  });
+});
+
+describe("a page that waits", () => {
+  const waiting: readonly (readonly [path: string, what: string])[] = [
+    ["/", "the portal"],
+    ["/topics/orders", "the topic"],
+    ["/topics/orders/messages", "records"],
+    ["/topics/odd-values/records/0/0", "the record"],
+    ["/groups/billing", "the group"],
+    ["/groups/fraud-check/pending/orders/0", "pending records"],
+    ["/dead-letters", "dead letters"],
+    ["/audit", "the audit"],
+    ["/access", "who may do what"],
+  ];
+
+  it.each(waiting)("%s says so and has no accessibility problem", async (path, what) => {
+    const tab = await stage.browser.context.newPage();
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    const calls = what === "the portal" ? "**/access/me" : "**/gmq.*/*";
+    await tab.route(calls, async (route) => {
+      await answered;
+      await route.continue();
+    });
+    await tab.goto(stage.url(path));
+    expect(await accessibilityProblems(tab.getByText(`Loading ${what}`))).toEqual([]);
+    answer();
+    await tab.getByText(/^Loading/).waitFor({ state: "detached" });
+    await tab.close();
   });
 });
 

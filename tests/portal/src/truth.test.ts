@@ -170,6 +170,10 @@ it("seeks to an offset, a time, a key and both ends", async () => {
   const middle = records[Math.floor(records.length / 2)]!;
   const offsets = async (): Promise<string[]> => {
     await page.getByText(/(All of it|A part): /).waitFor();
+    await page
+      .getByRole("button", { name: /^Record \d/ })
+      .first()
+      .waitFor();
     return await page.getByRole("button", { name: /^Record \d/ }).allTextContents();
   };
   const places = (from: readonly (typeof middle)[]): string[] => from.map(({ offset }) => `2 · ${offset}`);

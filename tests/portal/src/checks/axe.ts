@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import type { Page } from "playwright-core";
+import type { Locator } from "playwright-core";
 
 interface AxeResult {
   readonly violations: readonly {
@@ -13,8 +13,10 @@ interface AxeResult {
 const source = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-/** What axe finds wrong with a page, one line each. It runs by the debugger's hand, so the page's policy stays as it is. */
-export async function accessibilityProblems(page: Page): Promise<string[]> {
+/** What axe finds wrong with a page once this part of it is there, one line each. It runs by the debugger's hand, so the page's policy stays as it is. */
+export async function accessibilityProblems(shown: Locator): Promise<string[]> {
+  await shown.waitFor();
+  const page = shown.page();
   await page.evaluate(await source);
   const { violations } = await page.evaluate<AxeResult, readonly string[]>(
     (wanted) =>

@@ -49,18 +49,15 @@ export function LoginGate({ children }: { readonly children: ReactNode }): React
       </>
     );
   }
-  if (access.kind === "out") {
-    return (
-      <main className="mx-auto mt-[12vh] w-[calc(100vw-2rem)] max-w-sm rounded-xl border border-line bg-panel p-6 shadow-xl">
-        <h1 className="mb-5 flex items-center gap-2 text-base font-semibold">
-          <img src="/icon.svg" alt="" className="size-6" />
-          GMQ portal
-        </h1>
-        <LoginForm />
-      </main>
-    );
-  }
-  return <Loading what="the portal" />;
+  return (
+    <main className="mx-auto mt-[12vh] w-[calc(100vw-2rem)] max-w-sm rounded-xl border border-line bg-panel p-6 shadow-xl">
+      <h1 className="mb-5 flex items-center gap-2 text-base font-semibold">
+        <img src="/icon.svg" alt="" className="size-6" />
+        GMQ portal
+      </h1>
+      {access.kind === "out" ? <LoginForm /> : <Loading what="the portal" />}
+    </main>
+  );
 }
 
 /** Nothing behind the dialog works without a login: it stays. */

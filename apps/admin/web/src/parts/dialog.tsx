@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { Button } from "./button.js";
 
 interface DialogProps {
@@ -14,7 +14,8 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, wide = false, titled = true }: DialogProps): ReactNode {
   const reference = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // Before anything is painted: a key that is pressed as soon as it opened or closed goes where it belongs.
+  useLayoutEffect(() => {
     const dialog = reference.current;
     const before = document.activeElement;
     dialog?.showModal();
