@@ -70,7 +70,7 @@ chaos: ## break everything and judge by the promises (MINUTES=30 SEED=… STORES
 	@$(READY) && scripts/ensure-redis && pnpm turbo run build --output-logs=errors-only && cd tests/chaos && \
 	  if [ "$(BUGS)" = 1 ]; then exec env GMQ_TEST_BUGS=1 vitest run src/bugs; else exec node src/long-run.ts; fi
 
-pack-check: ## pack every package, install it into empty projects and try it under each Node (GMQ_PACK_NODES=22.23.3,…)
+pack-check: ## pack every package, install it into empty projects and try it under each Node (GMQ_PACK_NODES=22.23.3,… or current)
 	@$(READY) && pnpm turbo run build --output-logs=errors-only && pnpm --filter @gmq/pack-check run check
 
 bench-check: ## compare the bench's ratios with the kept baseline and report (ARGS=--strict fails)

@@ -1,7 +1,6 @@
 /** What `gmq.admin` does, loaded by its first call: AdminService of whichever broker the link is with. */
 import { GmqError, limits } from "@gmq/protocol";
 import { AdminService, type GroupView, MemberKind } from "@gmq/protocol/messages";
-import { createServiceClient } from "@gmq/transport/unary";
 import type { Admin, GroupSummary } from "./admin.js";
 import { checkPartition, checkTimeout, inRange } from "./checked-values.js";
 import { startOf } from "./consumer-options.js";
@@ -19,7 +18,7 @@ export function createAdminCalls(link: Link, topicChanged: (name: string) => voi
     checkTimeout(timeoutMs);
     const callOptions = { timeoutMs, ...(options?.signal === undefined ? {} : { signal: options.signal }) };
     await link.whenOpen(callOptions);
-    return run(createServiceClient(AdminService, await link.transport()), callOptions);
+    return run(link.calls().client(AdminService), callOptions);
   };
 
   return {

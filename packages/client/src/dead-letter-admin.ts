@@ -8,7 +8,7 @@ import {
   RedriveAction,
 } from "@gmq/protocol/messages";
 import { errorFromMessage } from "@gmq/transport/frames";
-import type { createServiceClient } from "@gmq/transport/unary";
+import type { CallClient } from "@gmq/transport/unary";
 import type { CallOptions } from "./call-options.js";
 import { checkOffset, checkPartition, inRange } from "./checked-values.js";
 
@@ -137,7 +137,7 @@ export interface DeadLetterAdmin {
 export type AdminCall = <Result>(
   options: CallOptions | undefined,
   run: (
-    client: ReturnType<typeof createServiceClient<typeof AdminService>>,
+    client: CallClient<typeof AdminService>,
     callOptions: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ) => Promise<Result>,
 ) => Promise<Result>;

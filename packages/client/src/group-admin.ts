@@ -2,7 +2,7 @@
 import type { GmqError } from "@gmq/protocol";
 import { type AdminService, type GroupMove as MoveMessage, PendingAction } from "@gmq/protocol/messages";
 import { errorFromMessage } from "@gmq/transport/frames";
-import type { createServiceClient } from "@gmq/transport/unary";
+import type { CallClient } from "@gmq/transport/unary";
 import type { CallOptions } from "./call-options.js";
 import { checkPartition, inRange } from "./checked-values.js";
 import { type Start, startOf } from "./consumer-options.js";
@@ -134,7 +134,7 @@ export interface GroupAdmin {
   settlePending(group: string, settle: PendingSettle): Promise<PendingSettlement>;
 }
 
-type AdminClient = ReturnType<typeof createServiceClient<typeof AdminService>>;
+type AdminClient = CallClient<typeof AdminService>;
 /** Runs a call on the broker of the link, with the deadline and signal of the options. */
 export type AdminCall = <Result>(
   options: CallOptions | undefined,

@@ -5,7 +5,8 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkAgreedVersion, createInFlight, GmqError, ownVersions } from "@gmq/protocol";
 import { SessionRequestSchema, type SessionResponse, type Welcome } from "@gmq/protocol/messages";
-import { errorFromMessage, type NodeTransport, type TlsClientOptions } from "@gmq/transport/frames";
+import { errorFromMessage, type TlsClientOptions } from "@gmq/transport/frames";
+import type { CallConnection } from "@gmq/transport/unary";
 import { type BrokerConnection, connectTo, type SessionStream } from "./broker-connection.js";
 import { bounded, type CallOptions } from "./call-options.js";
 import type { Instrumentation } from "./instrumentation.js";
@@ -44,8 +45,8 @@ export interface Link {
   readonly welcome: Welcome | undefined;
   /** Waits for an open session. */
   whenOpen(options: CallOptions): Promise<Welcome>;
-  /** The transport to the broker of the current or last session, for unary calls; what it is made of is loaded by the first one. @throws GmqError `closed`, `unavailable` */
-  transport(): Promise<NodeTransport["transport"]>;
+  /** Calls to the broker of the current or last session. @throws GmqError `closed`, `unavailable` */
+  calls(): CallConnection;
   close(): Promise<void>;
   readonly closed: boolean;
 }
@@ -333,12 +334,12 @@ export function createLink(options: LinkOptions): Link {
         if (waiter !== undefined) openWaiters.delete(waiter);
       }
     },
-    async transport() {
+    calls() {
       if (state.name === "closed") throw new GmqError("closed", "the connection is closed");
       const node = state.name === "open" ? state.node : lastNode;
       if (node === undefined)
         throw new GmqError("unavailable", "there is no session with a broker", { cause: lastError });
-      return node.transport();
+      return node.calls();
     },
     async close() {
       if (state.name === "closed") return;

@@ -1,15 +1,18 @@
 /** Node versions under which packages are tried: each is had from the registry once and kept in .tools. */
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { root } from "@gmq/e2e/harness/workspace";
 import { mustRun } from "./run.js";
 
-/** `GMQ_PACK_NODES`, comma-separated; default: the newest of each line that is supported. */
-export const nodeVersions = (process.env["GMQ_PACK_NODES"] ?? "22.23.3,24.21.0,26.10.0").split(",");
+/** `GMQ_PACK_NODES`, comma-separated, `current` for the one that runs this; default: the newest of each line that is supported. */
+export const nodeVersions = (process.env["GMQ_PACK_NODES"] ?? "22.23.3,24.21.0,26.10.0")
+  .split(",")
+  .map((version) => (version === "current" ? process.versions.node : version));
 
 /** The folder of a Node's binary, to be put first on PATH. */
 export async function nodeFolder(version: string): Promise<string> {
+  if (version === process.versions.node) return dirname(process.execPath);
   const folder = join(root, ".tools", `node-${version}`);
   const bin = join(folder, "node_modules", "node", "bin");
   if (!existsSync(join(bin, "node"))) {

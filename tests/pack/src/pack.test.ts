@@ -5,29 +5,16 @@
 import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join, relative } from "node:path";
-import { gzipSync } from "node:zlib";
+import { delimiter, join } from "node:path";
 import { compileDecorators, hasDecorators } from "@gmq/e2e/harness/decorators";
 import { codeBlocks } from "@gmq/e2e/harness/markdown";
 import { startStandalone, type Topology } from "@gmq/e2e/harness/topologies";
 import { root } from "@gmq/e2e/harness/workspace";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nodeFolder, nodeVersions } from "./nodes.js";
 import { type PackedPackage, packAll } from "./packages.js";
-import { mustRun, type Ran, run } from "./run.js";
+import { eachOf, mustRun, type Ran, run } from "./run.js";
 
-/** Compressed bytes that an import loads: of GMQ's own code, of all with gRPC and protobuf, which are a good half of it, and of that with what calls load later. */
-const budgets = [
-  { entry: "@gmq/client", platform: "node", ownBytesMax: 40 * 1024, loadedBytesMax: 60 * 1024, allBytesMax: 84 * 1024 },
-  {
-    entry: "@gmq/client/web",
-    platform: "browser",
-    ownBytesMax: 30 * 1024,
-    loadedBytesMax: 50 * 1024,
-    allBytesMax: 50 * 1024,
-  },
-] as const;
 /** Entry points that need an optional peer which only tests have. */
 const needsTestRunner = new Set(["@gmq/storage/conformance"]);
 
@@ -81,12 +68,12 @@ describe("tarballs", () => {
   });
 
   it("pass publint and attw", async () => {
-    for (const { name, tarball } of packed) {
+    await eachOf(packed, async ({ name, tarball }) => {
       const lint = await run(join(bin, "publint"), ["--strict", tarball], { cwd: folder });
       expect(lint.code, `${name}: ${lint.output}`).toBe(0);
       const types = await run(join(bin, "attw"), [tarball, "--profile", "esm-only"], { cwd: folder });
       expect(types.code, `${name}: ${types.output}`).toBe(0);
-    }
+    });
   });
 });
 
@@ -129,7 +116,7 @@ describe.each(nodeVersions)("Node %s", (version) => {
   it("imports and requires every entry point, quietly", async () => {
     const { stdout } = await node(["--version"]);
     expect(stdout.trim()).toBe(`v${version}`);
-    for (const entry of entries()) {
+    await eachOf(entries(), async (entry) => {
       const imported = await node([
         "--input-type=module",
         "-e",
@@ -144,7 +131,7 @@ describe.each(nodeVersions)("Node %s", (version) => {
       ]);
       expect(required.code, `require ${entry}: ${required.output}`).toBe(0);
       expect(required.stdout.trim(), `require ${entry}`).toMatch(/^\d+$/);
-    }
+    });
   });
 
   it("runs the examples of the packed READMEs", async () => {
@@ -236,61 +223,4 @@ export async function use(): Promise<bigint> {
     const { output } = await run(join(bin, "tsc"), ["-p", config], { cwd: project });
     expect(output).toBe("");
   });
-});
-
-describe("size", () => {
-  interface Size {
-    /** What an import costs before anything is called. */
-    readonly loaded: number;
-    /** With what calls load later. */
-    readonly all: number;
-  }
-
-  /** As a bundler makes it, in chunks, each minified and compressed. */
-  async function compressedBytes(entry: string, platform: "node" | "browser", own: boolean): Promise<Size> {
-    const { outputFiles, metafile } = await build({
-      stdin: { contents: `export * from "${entry}";`, resolveDir: join(folder, `project-${nodeVersions[0]}`) },
-      absWorkingDir: folder,
-      outdir: "bundle",
-      bundle: true,
-      splitting: true,
-      minify: true,
-      write: false,
-      metafile: true,
-      format: "esm",
-      target: "es2022",
-      platform,
-      external: own ? ["@bufbuild/*", "@connectrpc/*"] : [],
-    });
-    const bytes = new Map(outputFiles.map((file) => [relative(folder, file.path), gzipSync(file.contents).length]));
-    const first = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === "<stdin>")?.[0] ?? "";
-    const loaded = new Set<string>();
-    const visit = (path: string): void => {
-      if (loaded.has(path)) return;
-      loaded.add(path);
-      for (const { kind, path: next, external } of metafile.outputs[path]?.imports ?? [])
-        if (kind === "import-statement" && external !== true) visit(next);
-    };
-    visit(first);
-    const sum = (paths: Iterable<string>): number =>
-      [...paths].reduce((total, path) => total + (bytes.get(path) ?? 0), 0);
-    return { loaded: sum(loaded), all: sum(bytes.keys()) };
-  }
-
-  // A bundle for browsers fails when anything in it needs Node.
-  it.each(budgets)(
-    "of $entry is within its budget",
-    async ({ entry, platform, ownBytesMax, loadedBytesMax, allBytesMax }) => {
-      const own = await compressedBytes(entry, platform, true);
-      const { loaded, all } = await compressedBytes(entry, platform, false);
-      console.log(
-        `${entry}, minified and compressed: ${own.loaded} bytes of its own; with gRPC and protobuf ${loaded} loaded by the import, ${all} in all`,
-      );
-      expect(own.loaded).toBeGreaterThan(5_000);
-      expect(own.loaded).toBeLessThanOrEqual(ownBytesMax);
-      expect(loaded).toBeGreaterThan(own.loaded);
-      expect(loaded).toBeLessThanOrEqual(loadedBytesMax);
-      expect(all).toBeLessThanOrEqual(allBytesMax);
-    },
-  );
 });

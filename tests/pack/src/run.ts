@@ -33,3 +33,12 @@ export async function mustRun(command: string, args: readonly string[], options:
   if (ran.code !== 0) throw new Error(`${command} ${args.join(" ")} exited with ${ran.code}:\n${ran.output}`);
   return ran;
 }
+
+/** Runs `task` for every item, three at a time. */
+export async function eachOf<Item>(items: readonly Item[], task: (item: Item) => Promise<void>): Promise<void> {
+  const left = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of left) await task(item);
+  };
+  await Promise.all([worker(), worker(), worker()]);
+}

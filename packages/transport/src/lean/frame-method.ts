@@ -1,12 +1,18 @@
 /** A generated bidi method as lean streams need it: its path, and its messages to bytes and back. */
-import { type DescMessage, type DescMethodBiDiStreaming, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import {
+  type DescMessage,
+  type DescMethod,
+  type DescMethodBiDiStreaming,
+  fromBinary,
+  type MessageShape,
+} from "@bufbuild/protobuf";
 import type { FrameStreamAcceptor } from "../frame-stream.js";
 import type { FrameCodec } from "./duplex-frames.js";
 import { createGatherEncoder } from "./gather-encoder.js";
 import { createLeanHandler, type LeanHandler } from "./lean-server.js";
 
 /** `/gmq.v1.BrokerService/Session` */
-export function pathOfMethod(method: DescMethodBiDiStreaming<DescMessage, DescMessage>): string {
+export function pathOfMethod(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 

@@ -4,8 +4,9 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { errorTable, GmqError, isErrorCode } from "@gmq/protocol";
+import { errorTable, GmqError } from "@gmq/protocol";
 import { ErrorSchema } from "@gmq/protocol/messages";
+import { errorFromMessage } from "../error-messages.js";
 import { codeOfStatus, statusNumbers } from "../grpc-status.js";
 
 const detailsType = `type.googleapis.com/${ErrorSchema.typeName}`;
@@ -76,8 +77,7 @@ function decodeDetail(any: Uint8Array): GmqError | undefined {
     else reader.skip(wireType, field);
   }
   if (value === undefined || !type.endsWith(ErrorSchema.typeName)) return undefined;
-  const { code, message, field, limit } = fromBinary(ErrorSchema, value);
-  return new GmqError(isErrorCode(code) ? code : "internal", message, { field, limit });
+  return errorFromMessage(fromBinary(ErrorSchema, value));
 }
 
 function decodeText(text: string): string {
