@@ -42,16 +42,16 @@ export function Shell(): ReactNode {
         <div aria-hidden="true" className={`h-1 ${environmentFill[facts.environmentColor] ?? "bg-strong-line"}`} />
       )}
       <header className="sticky top-0 z-30 border-b border-line bg-panel/95 backdrop-blur">
-        <div className="mx-auto flex max-w-[1400px] flex-wrap items-center gap-x-5 gap-y-1 px-4 py-2 sm:px-6">
+        <div className="mx-auto flex max-w-[1400px] flex-wrap items-center gap-x-3 gap-y-1 px-4 py-2 sm:gap-x-5 sm:px-6">
           <Link
             to="/"
             className="flex items-center gap-2 text-[15px] font-semibold tracking-tight text-ink no-underline"
           >
             <img src="/icon.svg" alt="" className="size-6" />
-            GMQ
+            <span className="max-sm:sr-only">GMQ</span>
           </Link>
           {facts !== undefined && facts.environment !== "" && (
-            <span className="inline-flex max-w-40 items-center gap-1.5 truncate rounded-md border border-line px-2 py-0.5 text-xs font-medium">
+            <span className="inline-flex max-w-24 items-center sm:max-w-40 gap-1.5 truncate rounded-md border border-line px-2 py-0.5 text-xs font-medium">
               <span
                 aria-hidden="true"
                 className={`size-2 shrink-0 rounded-full ${environmentFill[facts.environmentColor] ?? "bg-strong-line"}`}

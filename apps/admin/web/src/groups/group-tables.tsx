@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import type { Column } from "../parts/data-table.js";
 import { TopicLink } from "../parts/entity-links.js";
 import { formatAgo, formatCount, formatDuration, formatRate } from "../parts/format.js";
+import { MemberName, memberText } from "../parts/member-name.js";
 import { Badge } from "../parts/panel.js";
 import type { SharedHolders } from "./use-shared-holders.js";
 import type { Trend } from "./use-trends.js";
@@ -14,7 +15,8 @@ export interface PartitionRow {
   readonly partition: number;
   readonly owner: string;
   readonly nextOwner: string;
-  readonly epoch: bigint;
+  /** Client id by member id. */
+  readonly clients: ReadonlyMap<string, string>;
   /** Why nobody may own it for now: "paused" or "reset"; "" when anybody may. */
   readonly hold: string;
   readonly position: bigint;
@@ -24,8 +26,14 @@ export interface PartitionRow {
   readonly lagMs: bigint;
 }
 
+/** How each member calls itself, by its id. */
+export function clientsOf(members: readonly GroupMember[]): ReadonlyMap<string, string> {
+  return new Map(members.map(({ memberId, clientId }) => [memberId, clientId]));
+}
+
 /** A group's partitions with who owns them. */
 export function partitionRows({ group, partitions }: AdminServiceDescribeGroupResponse): PartitionRow[] {
+  const clients = clientsOf(group?.members ?? []);
   const owners = new Map(group?.partitions.map((owned) => [`${owned.topic}/${owned.partition}`, owned]));
   return partitions.map((offsets) => {
     const owned = owners.get(`${offsets.topic}/${offsets.partition}`);
@@ -33,7 +41,7 @@ export function partitionRows({ group, partitions }: AdminServiceDescribeGroupRe
       ...offsets,
       owner: owned?.memberId ?? "",
       nextOwner: owned?.nextMemberId ?? "",
-      epoch: owned?.epoch ?? 0n,
+      clients,
       hold: owned?.hold ?? "",
     };
   });
@@ -108,23 +116,24 @@ export function partitionColumns(
     },
     { id: "position", header: "Position", numeric: true, from: "md", cell: ({ position }) => formatCount(position) },
     { id: "end", header: "End", numeric: true, from: "md", cell: ({ endOffset }) => formatCount(endOffset) },
-    { id: "epoch", header: "Epoch", numeric: true, from: "lg", cell: ({ epoch }) => String(epoch) },
     {
       id: "owner",
       header: "Owner",
       grow: true,
       from: "sm",
       sortBy: ({ owner }) => owner,
-      cell: ({ owner, nextOwner, hold }) => (
+      cell: ({ owner, nextOwner, hold, clients }) => (
         <>
           {owner === "" ? (
             <span className="text-muted">{shared ? "shared" : "nobody"}</span>
           ) : (
-            <span className="font-mono text-xs">{owner}</span>
+            <MemberName id={owner} client={clients.get(owner) ?? ""} />
           )}
           {hold !== "" && <Badge tone="warn">{hold}</Badge>}
           {nextOwner !== "" && nextOwner !== "/held" && (
-            <span className="ml-2 text-xs text-warn">passing to {nextOwner}</span>
+            <span className="ml-2 text-xs text-warn">
+              passing to {memberText(nextOwner, clients.get(nextOwner) ?? "")}
+            </span>
           )}
         </>
       ),

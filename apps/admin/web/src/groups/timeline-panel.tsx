@@ -1,11 +1,13 @@
-import type { GroupEvent } from "@gmq/protocol/messages";
+import type { GroupEvent, GroupMember } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { formatAgo, formatTime } from "../parts/format.js";
+import { memberText } from "../parts/member-name.js";
 import { Empty, ProblemNotice } from "../parts/notice.js";
 import { Badge, Panel } from "../parts/panel.js";
 import { portal } from "../rpc.js";
+import { clientsOf } from "./group-tables.js";
 
 const refreshMs = 3_000;
 const tones: Readonly<Record<string, "good" | "warn" | "accent" | "plain">> = {
@@ -15,13 +17,24 @@ const tones: Readonly<Record<string, "good" | "warn" | "accent" | "plain">> = {
 };
 
 /** Who joined, left or got another partition, as the portal saw it. */
-export function TimelinePanel({ group, nowMs }: { readonly group: string; readonly nowMs: number }): ReactNode {
+export function TimelinePanel({
+  group,
+  members,
+  nowMs,
+}: {
+  readonly group: string;
+  readonly members: readonly GroupMember[];
+  readonly nowMs: number;
+}): ReactNode {
   const listed = useQuery({
     queryKey: ["group events", group],
     queryFn: ({ signal }) => portal.listGroupEvents({ group }, { signal }),
     refetchInterval: refreshMs,
   });
   const { data } = listed;
+  const clients = new Map(clientsOf(members));
+  // Those that have left are named by what was seen of them.
+  for (const { memberId, clientId } of data?.events ?? []) if (clientId !== "") clients.set(memberId, clientId);
   const since =
     data === undefined || data.watchedSinceMs === 0n
       ? ""
@@ -31,7 +44,7 @@ export function TimelinePanel({ group, nowMs }: { readonly group: string; readon
       {listed.error !== null && <ProblemNotice error={listed.error} />}
       <DataTable
         caption={`Rebalances of ${group}`}
-        columns={columns(nowMs)}
+        columns={columns(clients, nowMs)}
         rows={data?.events ?? []}
         rowKey={(event) => `${event.version} ${event.kind} ${event.memberId} ${event.topic} ${event.partition}`}
         tall={(data?.events.length ?? 0) > 12}
@@ -45,7 +58,7 @@ export function TimelinePanel({ group, nowMs }: { readonly group: string; readon
   );
 }
 
-function columns(nowMs: number): readonly Column<GroupEvent>[] {
+function columns(clients: ReadonlyMap<string, string>, nowMs: number): readonly Column<GroupEvent>[] {
   return [
     {
       id: "at",
@@ -57,15 +70,27 @@ function columns(nowMs: number): readonly Column<GroupEvent>[] {
       ),
     },
     { id: "kind", header: "What", cell: ({ kind }) => <Badge tone={tones[kind] ?? "plain"}>{kind}</Badge> },
-    { id: "who", header: "Who", grow: true, cell: (event) => <span title={tell(event)}>{tell(event)}</span> },
+    {
+      id: "who",
+      header: "Who",
+      grow: true,
+      cell: (event) => (
+        <span title={`${event.fromMemberId} ${event.memberId}`.trim()}>
+          {tell(event, (id) => memberText(id, clients.get(id) ?? ""))}
+        </span>
+      ),
+    },
   ];
 }
 
-function tell({ kind, memberId, clientId, topic, partition, fromMemberId }: GroupEvent): string {
-  if (kind === "joined" || kind === "left") return `${memberId}${clientId === "" ? "" : ` (${clientId})`}`;
+function tell(
+  { kind, memberId, topic, partition, fromMemberId }: GroupEvent,
+  nameOf: (memberId: string) => string,
+): string {
+  if (kind === "joined" || kind === "left") return nameOf(memberId);
   const place = `${topic} / ${partition}`;
-  const from = fromMemberId === "" ? "nobody" : fromMemberId;
+  const from = fromMemberId === "" ? "nobody" : nameOf(fromMemberId);
   return kind === "held"
     ? `${place}: nobody may own it, before ${from}`
-    : `${place}: ${from} → ${memberId === "" ? "nobody" : memberId}`;
+    : `${place}: ${from} → ${memberId === "" ? "nobody" : nameOf(memberId)}`;
 }

@@ -79,7 +79,7 @@ export function DataTable<Row>(props: DataTableProps<Row>): ReactNode {
                 {columns.map(({ id, cell, numeric, from, grow }) => (
                   <td
                     key={id}
-                    className={`h-9 px-3 py-1 first:pl-4 last:pr-4 ${numeric === true ? "text-right whitespace-nowrap tabular-nums" : "text-left"} ${grow === true ? "w-full max-w-0 truncate" : ""} ${from === undefined ? "" : shownFrom[from]}`}
+                    className={`h-9 px-2 py-1 first:pl-4 last:pr-4 sm:px-3 ${numeric === true ? "text-right whitespace-nowrap tabular-nums" : "text-left"} ${grow === true ? "w-full max-w-0 truncate" : ""} ${from === undefined ? "" : shownFrom[from]}`}
                   >
                     {cell(row)}
                   </td>
@@ -112,7 +112,7 @@ function HeaderCell<Row>({
     <th
       scope="col"
       aria-sort={sortable ? (direction ?? "none") : undefined}
-      className={`h-9 border-b border-line px-3 text-xs first:pl-4 last:pr-4 font-medium whitespace-nowrap text-muted ${numeric === true ? "text-right" : "text-left"} ${from === undefined ? "" : shownFrom[from]}`}
+      className={`h-9 border-b border-line px-2 text-xs first:pl-4 last:pr-4 sm:px-3 font-medium whitespace-nowrap text-muted ${numeric === true ? "text-right" : "text-left"} ${from === undefined ? "" : shownFrom[from]}`}
     >
       {sortable ? (
         <button

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Column } from "../parts/data-table.js";
 import { formatCount, formatDuration } from "../parts/format.js";
+import { MemberName } from "../parts/member-name.js";
 import { Badge } from "../parts/panel.js";
 import { holderOf } from "./holders.js";
 
@@ -93,10 +94,5 @@ function ConsumerCell({
 }): ReactNode {
   const { name, client, isWaiting } = holderOf(record, silent);
   if (name === "") return <span className="text-muted">{isWaiting ? "nobody" : `at broker ${record.brokerId}`}</span>;
-  return (
-    <span title={name}>
-      {client !== "" && <span className="mr-2">{client}</span>}
-      <span className="font-mono text-xs text-muted">{name}</span>
-    </span>
-  );
+  return <MemberName id={name} client={client} />;
 }

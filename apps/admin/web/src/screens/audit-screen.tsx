@@ -78,26 +78,8 @@ export function AuditScreen(): ReactNode {
               value={outcome}
               onChange={(value) => change({ outcome: value })}
             />
-            <label htmlFor="audit-from" className="text-xs text-muted">
-              from
-            </label>
-            <input
-              id="audit-from"
-              type="datetime-local"
-              className={inputLook("w-48")}
-              value={from}
-              onChange={(event) => change({ from: event.target.value })}
-            />
-            <label htmlFor="audit-until" className="text-xs text-muted">
-              until
-            </label>
-            <input
-              id="audit-until"
-              type="datetime-local"
-              className={inputLook("w-48")}
-              value={to}
-              onChange={(event) => change({ to: event.target.value })}
-            />
+            <TimeField label="from" value={from} onChange={(value) => change({ from: value })} />
+            <TimeField label="until" value={to} onChange={(value) => change({ to: value })} />
             <input
               data-filter
               type="search"
@@ -143,6 +125,28 @@ export function AuditScreen(): ReactNode {
       </Panel>
       {shown !== undefined && <EntryDialog entry={shown} onClose={() => setShown(undefined)} />}
     </>
+  );
+}
+
+function TimeField({
+  label,
+  value,
+  onChange,
+}: {
+  readonly label: string;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+}): ReactNode {
+  return (
+    <label className="flex items-center gap-2 text-xs text-muted max-sm:w-full">
+      <span className="max-sm:w-8">{label}</span>
+      <input
+        type="datetime-local"
+        className={inputLook("w-48 max-sm:flex-1")}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+      />
+    </label>
   );
 }
 

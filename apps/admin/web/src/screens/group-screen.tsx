@@ -153,7 +153,7 @@ export function GroupScreen(): ReactNode {
                 empty={<Empty title="Nobody consumes in this group">Its place in each partition is kept.</Empty>}
               />
             </Panel>
-            <TimelinePanel group={group} nowMs={now} />
+            <TimelinePanel group={group} members={members} nowMs={now} />
           </>
         )}
       </div>

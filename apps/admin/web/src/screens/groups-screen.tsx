@@ -44,7 +44,7 @@ export function GroupsScreen(): ReactNode {
       <Panel
         title="Consumer groups"
         actions={
-          <div className="flex w-full gap-2 sm:w-auto">
+          <div className="flex w-full flex-wrap gap-2 sm:w-auto sm:flex-nowrap">
             <Select
               aria-label="Which groups"
               options={onlyOptions}

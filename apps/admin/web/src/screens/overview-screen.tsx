@@ -264,12 +264,19 @@ const brokerColumns: readonly Column<PortalBroker>[] = [
     header: "State",
     cell: ({ problem }) => (problem === "" ? <Badge tone="good">answers</Badge> : <Badge tone="bad">no answer</Badge>),
   },
-  { id: "problem", header: "Id", grow: true, cell: ({ brokerId, problem }) => (problem === "" ? brokerId : problem) },
+  {
+    id: "problem",
+    header: "Id",
+    grow: true,
+    from: "sm",
+    cell: ({ brokerId, problem }) => (problem === "" ? brokerId : problem),
+  },
   { id: "version", header: "Version", from: "sm", cell: ({ version }) => version },
   {
     id: "sessions",
     header: "Sessions",
     numeric: true,
+    from: "sm",
     cell: ({ problem, sessions }) => (problem === "" ? formatCount(sessions) : "–"),
   },
   {

@@ -9,6 +9,7 @@ import { DataTable } from "../parts/data-table.js";
 import { Select } from "../parts/field.js";
 import { formatAgo, formatCount } from "../parts/format.js";
 import { useSecond } from "../parts/freshness.js";
+import { memberText } from "../parts/member-name.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Panel } from "../parts/panel.js";
@@ -71,7 +72,7 @@ export function PendingScreen(): ReactNode {
               ? "nobody owns the partition"
               : isShared
                 ? "shared: each record is with one of the group's consumers"
-                : `at ${data.memberId}`
+                : `at ${memberText(data.memberId, data.records.find(({ memberId }) => memberId === data.memberId)?.clientId ?? "")}`
         }
       >
         <CopyAs

@@ -98,7 +98,7 @@ function Tab({
       to={to}
       params={{ topic }}
       activeOptions={{ exact: true, includeSearch: false }}
-      className="-mb-px border-b-2 border-transparent px-3 py-2 text-[13px] font-medium whitespace-nowrap text-muted no-underline hover:text-ink aria-[current=page]:border-accent aria-[current=page]:text-accent"
+      className="-mb-px border-b-2 border-transparent px-2 py-2 text-[13px] font-medium whitespace-nowrap text-muted sm:px-3 no-underline hover:text-ink aria-[current=page]:border-accent aria-[current=page]:text-accent"
     >
       {name}
     </Link>

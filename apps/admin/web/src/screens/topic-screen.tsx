@@ -228,10 +228,17 @@ function groupColumns(topic: string, open: ReadonlyMap<string, bigint>): readonl
       id: "members",
       header: "Members",
       numeric: true,
+      from: "sm",
       cell: ({ members }) => (members === 0 ? <Badge tone="warn">none</Badge> : members),
     },
     { id: "lag", header: "Lag", numeric: true, cell: ({ lagRecords }) => formatCount(lagRecords) },
-    { id: "age", header: "Oldest", numeric: true, cell: ({ lagMs }) => (lagMs === 0n ? "–" : formatDuration(lagMs)) },
+    {
+      id: "age",
+      header: "Oldest",
+      numeric: true,
+      from: "sm",
+      cell: ({ lagMs }) => (lagMs === 0n ? "–" : formatDuration(lagMs)),
+    },
     {
       id: "dead",
       header: "Dead letters",
