@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "@gmq/log";
-import { addReadiness, createMetrics } from "@gmq/metrics";
+import { addReadiness, addRefusedConnections, createMetrics } from "@gmq/metrics";
 import { PortalFactsSchema, PortalService } from "@gmq/protocol/messages";
 import {
   createClosers,
@@ -203,6 +203,7 @@ export async function serveAdmin(
       logger,
     });
     closers.add(() => listener.close({ drainMs: 1_000 }));
+    addRefusedConnections(metrics, listener);
     health.report("start", undefined);
     logger.info("portal listens", { url: listener.url });
     return {

@@ -1,6 +1,6 @@
 import { createBroker } from "@gmq/broker";
 import type { Logger } from "@gmq/log";
-import { addReadiness, addStoreStatus, createMetrics, measureEngine } from "@gmq/metrics";
+import { addReadiness, addRefusedConnections, addStoreStatus, createMetrics, measureEngine } from "@gmq/metrics";
 import { Health } from "@gmq/protocol/grpc";
 import { AdminService, BrokerService } from "@gmq/protocol/messages";
 import {
@@ -143,6 +143,7 @@ export async function serveBroker(
       logger,
     });
     closers.add(() => listener.close({ drainMs: 1_000 }));
+    addRefusedConnections(metrics, listener);
     health.report("start", undefined);
     logger.info("broker listens", { url: listener.url, brokerId: broker.brokerId });
     return {

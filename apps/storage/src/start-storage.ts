@@ -1,5 +1,12 @@
 import type { Logger } from "@gmq/log";
-import { addGroupLag, addReadiness, addStoreStatus, createMetrics, measureEngine } from "@gmq/metrics";
+import {
+  addGroupLag,
+  addReadiness,
+  addRefusedConnections,
+  addStoreStatus,
+  createMetrics,
+  measureEngine,
+} from "@gmq/metrics";
 import { Health } from "@gmq/protocol/grpc";
 import { StorageService } from "@gmq/protocol/messages";
 import {
@@ -128,6 +135,7 @@ export async function serveStorage(
       logger,
     });
     closers.add(() => listener.close({ drainMs: 1_000 }));
+    addRefusedConnections(metrics, listener);
     health.report("start", undefined);
     logger.info("storage listens", { url: listener.url, storageId: storage.storageId, engine: engine.kind });
     return {

@@ -36,6 +36,12 @@ export const metricCatalogue = {
   gmq_build_info: metric("gauge", everywhere, "1; its labels tell the version and the service.", ["version", "part"]),
   gmq_ready: metric("gauge", everywhere, "1 while the process is ready, as /readyz says; else 0."),
   gmq_problems: metric("gauge", everywhere, "1 for each subject that keeps the process from being ready.", ["subject"]),
+  gmq_connections_refused_total: metric(
+    "counter",
+    everywhere,
+    "Connections turned away: over the connections at once (total), or over the new ones of an address in a second (address).",
+    ["limit"],
+  ),
 
   gmq_append_batches_total: metric("counter", overStore, "Batches stored, duplicates left out."),
   gmq_append_records_total: metric("counter", overStore, "Records stored; on a broker those published through it."),

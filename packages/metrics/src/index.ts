@@ -3,4 +3,4 @@ export { type MetricFacts, type MetricName, type MetricPart, metricCatalogue } f
 export { addGroupLag, type GroupLagOptions } from "./group-lag.js";
 export { measureEngine } from "./measured-engine.js";
 export { createMetrics, type LabelledReading, type Metrics, type MetricsPage, type Reading } from "./metrics.js";
-export { addReadiness, addStoreStatus, type Readiness } from "./store-metrics.js";
+export { addReadiness, addRefusedConnections, addStoreStatus, type Readiness } from "./store-metrics.js";

@@ -15,6 +15,16 @@ export function addReadiness(metrics: Metrics, health: Readiness): void {
   );
 }
 
+/** Shows what a port has turned away; `Listener` of @gmq/service fits. */
+export function addRefusedConnections(
+  metrics: Metrics,
+  { refused }: { readonly refused: { readonly total: number; readonly address: number } },
+): void {
+  metrics.read("gmq_connections_refused_total", () =>
+    (["total", "address"] as const).map((limit) => ({ labels: { limit }, value: refused[limit] })),
+  );
+}
+
 /** Shows what the store says of itself: one question per scrape. `memory`: also how much it holds. */
 export function addStoreStatus(metrics: Metrics, engine: Engine, options: { readonly memory: boolean }): void {
   const status = shareWhileAsked(() => engine.status());

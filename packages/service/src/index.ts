@@ -7,6 +7,8 @@ export type { Authenticate, CallHeaders } from "./admit.js";
 export { type Closers, createClosers } from "./closers.js";
 export type { FlagOptions } from "./config-fields.js";
 export type { Routes } from "./connect-requests.js";
+export type { RefusedConnections } from "./connection-admission.js";
+export { countedAddress } from "./counted-address.js";
 export { createHealth, type Health, healthPages, healthRoutes } from "./health.js";
 export { limitFields, limitFlags, listenLimits } from "./limit-settings.js";
 export { type Listener, type ListenLimits, type ListenOptions, listen } from "./listen.js";

@@ -10,6 +10,13 @@ export const limitFields = {
     .max(1_000_000)
     .default(20_000)
     .describe("connections at once, 1 to 1000000; more are refused"),
+  connectionsPerSecondAndAddressMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(5_000)
+    .describe("new connections of one address in a second, 1 to 1000000; more are told to come later"),
   streamsPerConnectionMax: z
     .number()
     .int()
@@ -49,13 +56,12 @@ export function listenLimits(
     readonly [Key in keyof typeof limitFields]: z.output<(typeof limitFields)[Key]>;
   },
 ): ListenLimits {
-  const { connectionsMax, streamsPerConnectionMax, sessionsPerConnectionMax, headerBytesMax, handshakeTimeoutMs } =
-    config;
   return {
-    connectionsMax,
-    streamsPerConnectionMax,
-    sessionsPerConnectionMax,
-    headerBytesMax,
-    firstBytesTimeoutMs: handshakeTimeoutMs,
+    connectionsMax: config.connectionsMax,
+    connectionsPerSecondAndAddressMax: config.connectionsPerSecondAndAddressMax,
+    streamsPerConnectionMax: config.streamsPerConnectionMax,
+    sessionsPerConnectionMax: config.sessionsPerConnectionMax,
+    headerBytesMax: config.headerBytesMax,
+    firstBytesTimeoutMs: config.handshakeTimeoutMs,
   };
 }

@@ -247,6 +247,7 @@ describe("odd connections", () => {
     first.write(`GET /hello HTTP/1.1\r\nhost: h\r\nx: ${"y".repeat(3_000)}\r\n\r\n`);
     expect(await readAll(first)).toMatch(/^HTTP\/1.1 431/);
     expect(log.lines.join("")).toContain("too many connections");
+    expect(listener.refused).toEqual({ total: 1, address: 0 });
   });
 });
 

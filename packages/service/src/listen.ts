@@ -20,6 +20,7 @@ import { GmqError } from "@gmq/protocol";
 import { anybody, type LeanHandler, refuseLeanStream, streamWindowBytes, widenSession } from "@gmq/transport";
 import { type Authenticate, admit, type CallHeaders, certificateName } from "./admit.js";
 import { createConnectRequests, type NodeRequest, type NodeResponse, type Routes } from "./connect-requests.js";
+import { createConnectionAdmission, type RefusedConnections, turnAway } from "./connection-admission.js";
 import { createCorsPolicy, isPreflight } from "./cors.js";
 import { listeningError } from "./listening-error.js";
 import type { PlainHttp } from "./plain-http.js";
@@ -30,6 +31,8 @@ import type { ServerTls, TlsMaterial } from "./tls/server-tls.js";
 export interface ListenLimits {
   /** Connections at once; more are refused. Default 20,000. */
   readonly connectionsMax?: number;
+  /** New connections of one address in a second; more are told to come later. Default 5,000. */
+  readonly connectionsPerSecondAndAddressMax?: number;
   /** Streams that one HTTP/2 connection may have open. Default 1,000; a client uses few. */
   readonly streamsPerConnectionMax?: number;
   /** Frame streams (sessions, links) that one HTTP/2 connection may have open; more are refused. Default 64. */
@@ -65,6 +68,8 @@ export interface Listener {
   /** Where this machine reaches it, for example `http://localhost:50051`. */
   readonly url: string;
   readonly port: number;
+  /** What it has turned away so far. */
+  readonly refused: RefusedConnections;
   /**
    * Accepts nothing new at once, tells HTTP/2 peers to go elsewhere, waits for calls to end up to `drainMs`, aborts those that remain with
    * `unavailable` and breaks what is left. Nothing of it is alive when it resolves. Idempotent.
@@ -76,7 +81,6 @@ export interface Listener {
 const farewellMs = 250;
 const keepAliveMs = 30_000;
 const headerBytesMaxDefault = 16 * 1024;
-const dropLogIntervalMs = 10_000;
 const firstBytesTimeoutMsDefault = 10_000;
 
 /**
@@ -103,13 +107,18 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 
   const front = createFront(options, answer);
   front.maxConnections = limits.connectionsMax ?? 20_000;
+  const admission = createConnectionAdmission(front, limits.connectionsPerSecondAndAddressMax ?? 5_000, logger);
+  const turnedAway = new WeakSet<Socket>();
   const connected = options.tls === undefined ? "connection" : "secureConnection";
   const [serveHttp1] = front.listeners(connected) as [(this: Http1Server, socket: Socket) => void];
   front.removeAllListeners(connected);
-  // Under TLS also those that have not finished their handshake.
-  front.on("connection", (socket: Socket) => {
+  // Under TLS also those that have not finished their handshake. First of all: a handshake is what a flood of connections costs.
+  front.prependListener("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+    if (admission.takes(socket)) return;
+    if (options.tls === undefined) turnedAway.add(socket);
+    else socket.destroy();
   });
   front.on(connected, (socket: Socket | TLSSocket) => {
     const serve = (isHttp2: boolean): void => {
@@ -118,14 +127,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       if (isHttp2) http2.emit("connection", socket);
       else serveHttp1.call(front, socket);
     };
-    if ("alpnProtocol" in socket) serve(socket.alpnProtocol === "h2");
+    if (turnedAway.has(socket)) turnAway(socket);
+    else if ("alpnProtocol" in socket) serve(socket.alpnProtocol === "h2");
     else sniffHttp2(socket, limits.firstBytesTimeoutMs ?? firstBytesTimeoutMsDefault, serve);
   });
   // While the port closes, a connection kept alive for another request would hold it.
   front.on("request", (_request, response) => {
     response.once("finish", () => setImmediate(() => front.listening || front.closeIdleConnections()));
   });
-  logDrops(front, logger);
   front.on("tlsClientError", (error: Error) => logger.debug("a TLS handshake failed", { error }));
   await startListening(front, options);
 
@@ -146,6 +155,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return {
     url: urlOf(options, port),
     port,
+    refused: admission.refused,
     close: ({ drainMs }) => {
       closing ??= close(drainMs);
       return closing;
@@ -294,16 +304,6 @@ function createFront(options: ListenOptions, answer: Answer): Http1Server {
 /** Both for the start and for later: what is not said again would be forgotten. */
 function secureContext({ cert, key, ca }: TlsMaterial) {
   return { cert, key, minVersion: "TLSv1.2", ...(ca === undefined ? {} : { ca }) } as const;
-}
-
-function logDrops(front: Http1Server, logger: Logger): void {
-  let loggedAt = Number.NEGATIVE_INFINITY;
-  front.on("drop", () => {
-    const now = performance.now();
-    if (now - loggedAt < dropLogIntervalMs) return;
-    loggedAt = now;
-    logger.warn("too many connections: a new one was refused", { connectionsMax: front.maxConnections });
-  });
 }
 
 function startListening(front: Http1Server, options: ListenOptions): Promise<void> {

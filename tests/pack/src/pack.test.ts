@@ -176,6 +176,7 @@ describe("types", () => {
   it.each([
     ["nodenext, ES modules", "esm.mts", { module: "nodenext", moduleResolution: "nodenext" }],
     ["nodenext, CommonJS", "cjs.cts", { module: "nodenext", moduleResolution: "nodenext" }],
+    ["node16", "esm16.mts", { module: "node16", moduleResolution: "node16" }],
     ["a bundler", "bundled.ts", { module: "esnext", moduleResolution: "bundler" }],
     ["preserve", "preserved.ts", { module: "preserve", moduleResolution: "bundler" }],
   ])("hold under strict with %s", async (_name, file, settings) => {

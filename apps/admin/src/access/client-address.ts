@@ -50,20 +50,6 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
   };
 }
 
-/**
- * The same for counting: whoever has one address of IPv6 has 2^64 of them.
- * @returns an IPv4 address as it is, the first 64 bits of an IPv6 address
- */
-export function addressForCounting(address: string): string {
-  if (isIP(address) !== 6) return address;
-  // As URLs write it: one form for each address.
-  const [head = "", tail] = new URL(`http://[${address.replace(/%.*$/, "")}]`).hostname.slice(1, -1).split("::");
-  const left = head.split(":").filter((part) => part !== "");
-  const right = (tail ?? "").split(":").filter((part) => part !== "");
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => "0");
-  return `${[...left, ...zeros, ...right].slice(0, 4).join(":")}::/64`;
-}
-
 /** An IPv4 address as such, also where a socket of both families gives it as IPv6; without brackets and port. */
 function plain(address: string): string {
   const bare = /^\[(.+)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/^(\d+(?:\.\d+){3}):\d+$/, "$1");

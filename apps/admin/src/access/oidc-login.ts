@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
-import type { PlainHttp, PlainRequest, PlainResponse } from "@gmq/service";
+import { countedAddress, type PlainHttp, type PlainRequest, type PlainResponse } from "@gmq/service";
 import { EncryptJWT, errors, jwtDecrypt } from "jose";
-import { addressForCounting, type ClientAddress } from "./client-address.js";
+import type { ClientAddress } from "./client-address.js";
 import { createCookie } from "./cookies.js";
 import { createLoginLimit } from "./login-limit.js";
 import { type PersonRules, personOf } from "./oidc-person.js";
@@ -68,7 +68,7 @@ export function createOidcLogin(options: OidcLoginOptions): PlainHttp {
       throw new GmqError("unauthenticated", "the login was not begun in this browser", { field: "state" });
     }
     try {
-      const login = await limit.run(addressForCounting(addressOf(request)), () => take(query, begun));
+      const login = await limit.run(countedAddress(addressOf(request)), () => take(query, begun));
       redirect(response, begun.page, [options.begin(request, login as Login), cookie.clear()]);
     } catch (error) {
       refuse(request, response, error, begun.page);

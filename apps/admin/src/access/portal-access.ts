@@ -2,8 +2,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
-import type { Authenticate, PlainHttp, PlainRequest, PlainResponse } from "@gmq/service";
-import { addressForCounting, type ClientAddress } from "./client-address.js";
+import { type Authenticate, countedAddress, type PlainHttp, type PlainRequest, type PlainResponse } from "@gmq/service";
+import type { ClientAddress } from "./client-address.js";
 import { createCookie } from "./cookies.js";
 import { createLoginLimit } from "./login-limit.js";
 import { createOidcLogin, type OidcSetup } from "./oidc-login.js";
@@ -122,7 +122,7 @@ export function createPortalAccess(options: PortalAccessOptions): PortalAccess {
   async function login(request: PlainRequest, response: PlainResponse): Promise<void> {
     const given = await readSmallJson(request);
     const address = addressOf(request);
-    const user = await limit.run(addressForCounting(address), () => find(given));
+    const user = await limit.run(countedAddress(address), () => find(given));
     if (user === undefined) {
       logger.warn("a login was refused", { address });
       throw new GmqError("unauthenticated", "the name, password or token is not right", { field: "login" });

@@ -43,7 +43,7 @@ export function openLeanRequest(
     stream.end();
   });
   stream.on("error", (cause) => {
-    outcome ??= { error: new GmqError("unavailable", `the stream broke: ${cause.message}`, { cause }) };
+    outcome ??= { error: brokenBy(cause) };
   });
   stream.on("close", () =>
     ended(outcome === undefined ? new GmqError("unavailable", "the stream ended without a status") : outcome.error),
@@ -58,4 +58,13 @@ function refusal(headers: IncomingHttpHeaders & { ":status"?: number | undefined
   if (status === 200 && String(headers["content-type"]).startsWith("application/grpc")) return undefined;
   const code = status === 401 ? "unauthenticated" : status === 403 ? "permission_denied" : "unavailable";
   return new GmqError(code, `the peer answered HTTP status ${status} instead of a gRPC stream`, { field: ":status" });
+}
+
+function brokenBy(cause: Error): GmqError {
+  // GOAWAY with ENHANCE_YOUR_CALM: how a port turns connections away, of which there are too many.
+  if (/^Session closed with error code (?:11|NGHTTP2_ENHANCE_YOUR_CALM)$/.test(cause.message))
+    return new GmqError("resource_exhausted", "the peer takes no more connections from this address for now", {
+      cause,
+    });
+  return new GmqError("unavailable", `the stream broke: ${cause.message}`, { cause });
 }
