@@ -27,6 +27,10 @@ export type Target =
   | { readonly kind: "p50Ms" | "p99Ms"; readonly max: number }
   /** p99 over that of a baseline. */
   | { readonly kind: "p99Ratio"; readonly to: SystemName; readonly max: number }
+  /** Of one core, in the measured time. */
+  | { readonly kind: "cpuPercent"; readonly of: string; readonly max: number }
+  /** RSS of a process over the records: of idle sessions, each of which counts as one. */
+  | { readonly kind: "rssKbPerRecord"; readonly of: string; readonly max: number }
   /** Bytes of Redis memory over bytes of payload. */
   | { readonly kind: "redisPerPayload"; readonly max: number };
 
@@ -91,6 +95,18 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
   const publishTargets = [ratio("ioredis", 5), ratio("floor-http2", 0.35), ratio("nats", 3)];
   const both: Partial<Load> = { kind: "inOut", producers: 4, consumers: 4 };
   const slowBoth: Case["smaller"] = { bullmq: { lagMax: 2_000, batchRecords: 100 } };
+  // As long as the longest interval between two heartbeats.
+  const sessions: Partial<Load> = {
+    kind: "sessions",
+    partitions: 1,
+    consumers: 10_000,
+    warmupMs: 20_000,
+    measureMs: 45_000,
+  };
+  const idleTargets: readonly Target[] = [
+    { kind: "cpuPercent", of: "broker", max: 2 },
+    { kind: "rssKbPerRecord", of: "broker", max: 60 },
+  ];
   const engineBaselines: readonly SystemName[] = ["floor-resp", "ioredis"];
 
   return [
@@ -183,10 +199,17 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
       ],
     ),
     define(
-      "W9 10000 sessions",
-      { kind: "sessions", partitions: 1, consumers: 10_000, warmupMs: 15_000, measureMs: 15_000 },
-      [],
-      [{ kind: "p99Ms", max: 20 }],
+      "W9 10000 sessions one record to all",
+      sessions,
+      ["floor-http2"],
+      [...idleTargets, { kind: "p99Ms", max: 20 }],
+      { onRequest: true },
+    ),
+    define(
+      "W9 10000 sessions one record to one",
+      { ...sessions, ratePerSecond: 100 },
+      ["floor-http2"],
+      [...idleTargets, { kind: "p99Ms", max: 20 }],
       { onRequest: true },
     ),
     define(

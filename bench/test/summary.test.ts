@@ -47,6 +47,18 @@ describe("summary", () => {
   });
 });
 
+it("tells what a process costs for each idle session, and of a core", () => {
+  const idle = suite.find(({ workload }) => workload === "W9") as CaseResult["case"];
+  const own = { ...round(10_000), elapsedMs: 45_000, processes: { broker: { cpuUs: 1_800_000, rssBytes: 550e6 } } };
+  const [figures] = summarize([
+    { case: idle, systems: [{ system: "gmq", rounds: [own], failure: undefined }], loadAverage: 0 },
+  ]);
+  expect(figures?.targets.slice(0, 2)).toEqual([
+    { text: "broker % of a core <= 2", found: 4, met: false },
+    { text: "broker KB a session <= 60", found: 55, met: true },
+  ]);
+});
+
 describe("suite", () => {
   it("names every case once, and compares only with cases that are there", () => {
     const names = suite.map(({ name }) => name);

@@ -1,60 +1,92 @@
-/** W9: thousands of idle consumer sessions on one broker, each a connection and a group of its own, then one record to each. */
+/**
+ * W9: thousands of idle sessions on one broker, each a connection and a group of its own. Then one record to all of them at once, which is as many deliveries as there
+ * are sessions, or at a rate one record to one session after the other.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect, type Gmq } from "@gmq/client";
 import { createHistogram } from "../measure/histogram.ts";
+import { openFloorSessions } from "./floor-sessions.ts";
+import { openGmqSessions } from "./gmq-sessions.ts";
 import type { ClientMessage, Task, TaskResult } from "./task.ts";
 
-const openedAtOnce = 50;
+/** The sessions of a system. */
+export interface Sessions {
+  open(index: number): Promise<void>;
+  /** Sends a record to one, or to all; `handled` is told of each. */
+  send(to: number | "all"): void;
+  close(): Promise<void>;
+}
 
-/** Opens `load.consumers` sessions, measures while they idle, then sends one record and waits until each session has handled it. */
+/** `handled` is called with the session that handled its record, `failed` when something broke. */
+export type OpenSessions = (
+  task: Task,
+  handled: (index: number) => void,
+  failed: (error: unknown) => void,
+) => Promise<Sessions>;
+
+const openedAtOnce = 50;
+/** How long records are sent one by one. */
+const sendingMs = 20_000;
+/** How long the last of them may take. */
+const tailMs = 30_000;
+
+/** Opens `load.consumers` sessions, measures while they idle, then sends and waits until all is handled. */
 export async function runSessions(
-  { addresses, topic, load }: Task,
+  task: Task,
   tell: (message: ClientMessage) => void,
 ): Promise<{ readonly result: TaskResult; close(): Promise<void> }> {
-  const brokers = [addresses.brokerUrl];
-  const admin = await connect({ brokers });
-  await admin.admin.createTopic(topic, { partitions: load.partitions });
+  const { consumers, ratePerSecond, warmupMs, measureMs, recordBytes } = task.load;
   const histogram = createHistogram();
-  const sessions: Gmq[] = [];
+  /** When the record of each was due: what is sent late is late. */
+  const dueMs = new Float64Array(consumers);
+  const records = ratePerSecond === 0 ? consumers : Math.floor((ratePerSecond * sendingMs) / 1_000);
   const all = Promise.withResolvers<void>();
   let handled = 0;
-  let sentMs = 0;
+  const sessions = await (task.system === "floor-http2" ? openFloorSessions : openGmqSessions)(
+    task,
+    (index) => {
+      histogram.add(performance.now() - (dueMs[index] as number));
+      if (++handled === records) all.resolve();
+    },
+    all.reject,
+  );
 
-  async function open(index: number): Promise<void> {
-    const gmq = await connect({ brokers, timeoutMs: 60_000 });
-    sessions.push(gmq);
-    const subscription = gmq.subscribe(topic, { group: `${topic}-${index}`, sessionTimeoutMs: 60_000 }, () => {
-      histogram.add(performance.now() - sentMs);
-      if (++handled === load.consumers) all.resolve();
-    });
-    subscription.closed.catch(all.reject);
-    for await (const event of subscription.status()) if (event.type === "assigned") return;
+  async function sendOneByOne(): Promise<void> {
+    const startMs = performance.now();
+    for (let sent = 0; sent < records; sent++) {
+      const due = startMs + (sent * 1_000) / ratePerSecond;
+      if (due > performance.now()) await sleep(due - performance.now());
+      // Far apart, so that no two that follow one another were opened together.
+      const index = (sent * 7_919) % consumers;
+      dueMs[index] = due;
+      sessions.send(index);
+    }
   }
 
-  for (let from = 0; from < load.consumers; from += openedAtOnce) {
-    const indexes = Array.from({ length: Math.min(openedAtOnce, load.consumers - from) }, (_, index) => from + index);
-    await Promise.all(indexes.map(open));
+  for (let from = 0; from < consumers; from += openedAtOnce) {
+    const indexes = Array.from({ length: Math.min(openedAtOnce, consumers - from) }, (_, index) => from + index);
+    await Promise.all(indexes.map(sessions.open));
   }
-  await sleep(load.warmupMs);
+  await sleep(warmupMs);
   tell({ type: "begin" });
-  await sleep(load.measureMs);
+  await sleep(measureMs);
   tell({ type: "mark" });
-  await using producer = admin.producer();
-  sentMs = performance.now();
-  await producer.send(topic, { partition: 0, value: Buffer.alloc(load.recordBytes, 120) });
-  await all.promise;
+  if (ratePerSecond > 0) await sendOneByOne();
+  else {
+    dueMs.fill(performance.now());
+    sessions.send("all");
+  }
+  const late = sleep(tailMs, undefined, { ref: false }).then(() => {
+    throw new Error(`${handled} of ${records} records were handled`);
+  });
+  await Promise.race([all.promise, late]);
   return {
     result: {
-      records: load.consumers,
-      payloadBytes: load.consumers * load.recordBytes,
-      elapsedMs: load.measureMs,
-      storedRecords: 1,
+      records: consumers,
+      payloadBytes: consumers * recordBytes,
+      elapsedMs: measureMs,
+      storedRecords: ratePerSecond === 0 ? 1 : records,
       latency: histogram.summary(),
     },
-    async close() {
-      await Promise.all(sessions.map((gmq) => gmq.close()));
-      await admin.admin.deleteTopic(topic);
-      await admin.close();
-    },
+    close: sessions.close,
   };
 }

@@ -1,7 +1,7 @@
 /** Rounds to figures: medians, ratios of rounds that ran side by side, and whether targets were met. */
 import type { LatencySummary } from "../measure/histogram.ts";
 import { median } from "../measure/median.ts";
-import type { RoundResult } from "../processes/round.ts";
+import type { ProcessCost, RoundResult } from "../processes/round.ts";
 import type { CaseResult, SystemRounds } from "../run-suite.ts";
 import type { Target } from "../suite.ts";
 
@@ -109,6 +109,11 @@ function judge(
     found,
     met: found === undefined ? undefined : found <= max,
   });
+  const cost = (name: string, of: (cost: ProcessCost, round: RoundResult) => number): number[] =>
+    (subject?.rounds ?? []).flatMap((round) => {
+      const found = round.processes[name];
+      return found === undefined ? [] : [of(found, round)];
+    });
   switch (target.kind) {
     case "ratio":
       return atLeast(`x ${target.to}`, systems.find(({ system }) => system === target.to)?.subjectRatio, target.min);
@@ -134,6 +139,18 @@ function judge(
         target.max,
       );
     }
+    case "cpuPercent":
+      return atMost(
+        `${target.of} % of a core`,
+        median(cost(target.of, ({ cpuUs }, { elapsedMs }) => cpuUs / (elapsedMs * 10))),
+        target.max,
+      );
+    case "rssKbPerRecord":
+      return atMost(
+        `${target.of} KB a session`,
+        median(cost(target.of, ({ rssBytes }, { records }) => rssBytes / records / 1_000)),
+        target.max,
+      );
     case "redisPerPayload":
       return atMost("Redis bytes / payload", own?.redisPerPayload, target.max);
   }

@@ -19,11 +19,12 @@ import { createCallRate } from "./call-rate.js";
 import { createDispatchers } from "./dispatchers.js";
 import { createGatewayConsume } from "./gateway-consume.js";
 import { createGatewayPublish } from "./gateway-publish.js";
+import { createHeartbeats } from "./heartbeats.js";
 import { createMemberships } from "./membership.js";
 import { type BrokerLoad, createMeter, readMeter } from "./meter.js";
 import { createPublish } from "./publish.js";
 import { type Session, startSession } from "./session.js";
-import { sessionResponseBytes } from "./session-consumers.js";
+import { sessionResponseBytes } from "./session-response.js";
 import { createDesks } from "./shared/desks.js";
 import type { SubscriptionContext } from "./subscription.js";
 import { createTopicCache } from "./topic-cache.js";
@@ -45,7 +46,7 @@ export interface BrokerOptions {
   readonly defaultPartitions?: number;
   /** A new session says hello within this time; default 10,000 ms. */
   readonly helloTimeoutMs?: number;
-  /** Heartbeats of sessions, both ways; default 3,000 ms. A client that is silent for three of them is gone. */
+  /** Heartbeats of sessions, both ways; default 3,000 ms. A client that is silent for three of them is gone. With more than some 600 sessions they are fewer, see `heartbeats.ts`. */
   readonly heartbeatIntervalMs?: number;
   /** A consumer gives a partition back within this time; default 5,000 ms. */
   readonly revokeTimeoutMs?: number;
@@ -122,6 +123,10 @@ export function createBroker(options: BrokerOptions): Broker {
     dispatchers.signal(signal);
   });
   const sessions = new Set<Session>();
+  const heartbeats = createHeartbeats(heartbeatIntervalMs);
+  const callerChecks = setInterval(() => {
+    for (const session of sessions) session.checkCaller();
+  }, heartbeatIntervalMs).unref();
   const load = (): BrokerLoad => readMeter(meter, sessions.size);
   const gatewayPublish = createGatewayPublish(topics, publish, bounds);
   const gatewayConsume = createGatewayConsume(subscriptions, brokerId);
@@ -155,8 +160,7 @@ export function createBroker(options: BrokerOptions): Broker {
         limits: bounds,
         metadataRate,
         helloTimeoutMs: options.helloTimeoutMs ?? limits.helloTimeoutMsDefault,
-        heartbeatIntervalMs,
-        silenceMsMax: heartbeatIntervalMs * 3,
+        heartbeats,
       },
       () => sessions.delete(session),
     );
@@ -196,6 +200,8 @@ export function createBroker(options: BrokerOptions): Broker {
       patterns.close();
       memberships.close();
       dispatchers.close();
+      heartbeats.close();
+      clearInterval(callerChecks);
     },
   };
 }

@@ -57,8 +57,8 @@ export interface Dispatcher {
   pump(): void;
   /** The partition's end moved, as far as a hint can tell. */
   signal(endOffset: bigint): void;
-  /** Looks at the log once more, whatever the hints said. */
-  look(): void;
+  /** Looks at the log once more, whatever the hints said; false: not before a consumer takes something. */
+  look(): boolean;
   /**
    * Settles what the consumer says. While the store does not answer it is sent again for up to `limits.settleResendMsMax`, a retry as a release: it may have been
    * counted; past that the assignment is lost, and what is unsettled comes again with the next claim.
@@ -360,6 +360,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     look() {
       lookAgain = true;
       pump();
+      return state === "running" && takers.records > 0;
     },
     settle,
     settleFor: (ranges, how = {}) =>

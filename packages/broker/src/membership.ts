@@ -18,6 +18,7 @@ import type {
 } from "@gmq/storage";
 import { deskOwnerships } from "@gmq/storage";
 import { createLocalMember, type LocalMember, type MemberEvents, type MemberPartition } from "./local-member.js";
+import { createWheel, type WheelItem } from "./wheel.js";
 
 /** A member that has joined. */
 export interface Membership {
@@ -44,14 +45,16 @@ export interface Memberships {
   close(): void;
 }
 
-interface Entry {
+/** In the wheel: until its session is renewed. */
+interface Entry extends WheelItem {
   spec: GroupMemberSpec;
   readonly start: StartPosition;
   readonly member: LocalMember;
   readonly events: MemberEvents;
+  /** Of its group. */
+  readonly watch: Watch;
   rejoining: boolean;
-  /** When its session is renewed next, by `performance.now()`. */
-  renewAtMs: number;
+  hasLeft: boolean;
 }
 
 /** One group with members here. */
@@ -68,8 +71,6 @@ interface Watch {
 
 /** A session is renewed this often within its timeout. */
 const heartbeatsPerTimeout = 4;
-/** Sessions that are due within this part of the shortest interval, and this time, are renewed in one call: a call costs more than a session in it. */
-const heartbeatTurnMsMax = 500;
 const heartbeatRetryMs = 250;
 /** After the time of a session is up, by the store's clock: the store has to see it so. */
 const expiryGraceMs = 50;
@@ -79,8 +80,9 @@ const lookRetryMs = 250;
 export function createMemberships(groups: GroupStore, logger: Logger): Memberships {
   const watches = new Map<string, Watch>();
   const timers = new Set<NodeJS.Timeout>();
-  let heartbeatTimer: NodeJS.Timeout | undefined;
-  let heartbeatDueMs = 0;
+  const wheel = createWheel<Entry>((due) => void renew(due));
+  /** Due while a renewal is under way. */
+  let late: Entry[] = [];
   let renewing = false;
   let closed = false;
 
@@ -100,16 +102,14 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
   }
 
   function remove(entry: Entry): void {
+    const { watch } = entry;
+    entry.hasLeft = true;
     entry.member.stop();
-    const watch = watches.get(entry.spec.group);
-    watch?.entries.delete(entry);
-    if (watch?.entries.size === 0) {
-      clearTimeout(watch.expiryTimer);
-      watches.delete(entry.spec.group);
-    }
-    if (watches.size > 0) return;
-    clearTimeout(heartbeatTimer);
-    heartbeatTimer = undefined;
+    wheel.take(entry);
+    watch.entries.delete(entry);
+    if (watch.entries.size > 0) return;
+    clearTimeout(watch.expiryTimer);
+    watches.delete(watch.group);
   }
 
   /** `asked`: the version that was known when the view was asked for. A lower one then is a store that lost its tail, not an old answer. */
@@ -136,8 +136,8 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
 
   /** The session ran out though the client is alive (the store was away, say): what was held is lost, the member joins anew. */
   async function rejoin(entry: Entry): Promise<void> {
-    const watch = watches.get(entry.spec.group);
-    if (watch === undefined || !watch.entries.has(entry) || entry.rejoining || closed) return;
+    const { watch } = entry;
+    if (entry.hasLeft || entry.rejoining || closed) return;
     entry.rejoining = true;
     entry.member.dropAll(new GmqError("fenced", "the session ran out", { field: "session_timeout_ms" }));
     logger.warn("a member's session ran out; it joins again", {
@@ -147,7 +147,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
     try {
       const view = await groups.join(entry.spec, entry.start);
       entry.rejoining = false;
-      if (watch.entries.has(entry)) apply(watch, view);
+      if (!entry.hasLeft) apply(watch, view);
     } catch (cause) {
       entry.rejoining = false;
       const error = GmqError.from(cause);
@@ -187,46 +187,40 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       after(watch.version === 0 ? lookRetryMs : 0, () => void look(watch));
   }
 
-  /** Sets the timer for whoever is due first; while a renewal is under way its end does. */
-  function scheduleHeartbeat(): void {
-    clearTimeout(heartbeatTimer);
-    heartbeatTimer = undefined;
-    if (renewing || closed || watches.size === 0) return;
-    let dueAtMs = Number.POSITIVE_INFINITY;
-    let turnMs = heartbeatTurnMsMax;
-    for (const { entries } of watches.values()) {
-      for (const { renewAtMs, spec } of entries) {
-        dueAtMs = Math.min(dueAtMs, renewAtMs);
-        turnMs = Math.min(turnMs, heartbeatIntervalMs(spec) / 2);
-      }
-    }
-    heartbeatTimer = setTimeout(() => void heartbeat(turnMs), Math.max(turnMs, dueAtMs - performance.now()));
-    heartbeatDueMs = dueAtMs;
-  }
-
   function allEntries(): Entry[] {
     return [...watches.values()].flatMap(({ entries }) => [...entries]);
   }
 
-  async function heartbeat(turnMs: number): Promise<void> {
+  /** Due within half an interval may be renewed before: a call costs more than a session in it. */
+  function renewIn(entry: Entry, delayMs: number): void {
+    wheel.put(entry, performance.now() + delayMs, delayMs / 2);
+  }
+
+  async function renew(due: readonly Entry[]): Promise<void> {
+    if (renewing) {
+      for (const entry of due) late.push(entry);
+      return;
+    }
     renewing = true;
-    const turnEndMs = performance.now() + turnMs;
-    const entries = allEntries().filter(({ renewAtMs }) => renewAtMs <= turnEndMs);
-    for (const entry of entries) entry.renewAtMs = turnEndMs + heartbeatIntervalMs(entry.spec);
+    // Who has left meanwhile is told that it is fenced, and nobody listens.
+    const entries = due.filter(({ hasLeft }) => !hasLeft);
+    for (const entry of entries) renewIn(entry, heartbeatIntervalMs(entry.spec));
     try {
       const liveness = await groups.heartbeat(entries.map(({ spec }) => spec));
       entries.forEach((entry, index) => check(entry, liveness[index]));
     } catch (error) {
       logger.warn("heartbeats were not answered", { members: entries.length, error });
-      for (const entry of entries) entry.renewAtMs = turnEndMs + heartbeatRetryMs;
+      for (const entry of entries) if (!entry.hasLeft) renewIn(entry, heartbeatRetryMs);
     }
     renewing = false;
-    scheduleHeartbeat();
+    const waiting = late;
+    late = [];
+    if (waiting.length > 0 && !closed) void renew(waiting);
   }
 
   function check(entry: Entry, liveness: MemberLiveness | undefined): void {
-    const watch = watches.get(entry.spec.group);
-    if (liveness === undefined || watch === undefined || !watch.entries.has(entry)) return;
+    const { watch } = entry;
+    if (liveness === undefined || entry.hasLeft) return;
     if (liveness.fenced || liveness.groupVersion !== watch.version) void look(watch);
     watchExpiry(watch, liveness.nextExpiryInMs);
   }
@@ -257,10 +251,9 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
         refresh: () => void look(watch),
       });
       // The first renewal at any time within the interval: members that join together do not stay together.
-      const renewAtMs = performance.now() + Math.random() * heartbeatIntervalMs(spec);
-      const entry: Entry = { spec, start, member, events, rejoining: false, renewAtMs };
+      const entry: Entry = { slot: -1, spec, start, member, events, watch, rejoining: false, hasLeft: false };
       watch.entries.add(entry);
-      if (heartbeatTimer === undefined || renewAtMs < heartbeatDueMs) scheduleHeartbeat();
+      renewIn(entry, Math.random() * heartbeatIntervalMs(spec));
       apply(watch, view);
 
       function release(partitions: readonly TopicPartition[]): Promise<void> {
@@ -328,7 +321,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
     },
     close() {
       closed = true;
-      clearTimeout(heartbeatTimer);
+      wheel.close();
       for (const timer of timers) clearTimeout(timer);
       for (const { expiryTimer } of watches.values()) clearTimeout(expiryTimer);
       for (const entry of allEntries()) entry.member.stop();

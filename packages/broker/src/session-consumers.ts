@@ -1,11 +1,8 @@
 /** The consuming half of a session: its subscriptions by number, and the frames that they send. */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkName, GmqError, limits } from "@gmq/protocol";
 import {
   type Credit,
   type ReleasePartitions,
-  type SessionResponse,
-  SessionResponseSchema,
   type Settlement,
   type Subscribe,
   SubscriptionMode,
@@ -17,15 +14,13 @@ import { type AllowedPatterns, allowedPatterns } from "./access/allowed-patterns
 import { denied, requireGroup, requireTopic } from "./access/require.js";
 import { createBroadcast } from "./broadcast.js";
 import { checkGroup, settleRange } from "./messages.js";
+import type { ServerFrame } from "./session-response.js";
 import {
   openSubscription,
   type Subscription,
   type SubscriptionContext,
   type SubscriptionSink,
 } from "./subscription.js";
-
-/** A frame to the client, without its correlation id. */
-export type ServerFrame = NonNullable<MessageInitShape<typeof SessionResponseSchema>["frame"]>;
 
 /** What the consuming half needs of its session. */
 export interface ConsumersContext {
@@ -339,17 +334,4 @@ const ownMembersPrefix = "gmq.";
 
 function timeoutOf({ sessionTimeoutMs }: Subscribe): number {
   return sessionTimeoutMs === 0 ? limits.sessionTimeoutMsDefault : sessionTimeoutMs;
-}
-
-/** A frame as the stream sends it. */
-export function responseOf(correlationId: number, frame: ServerFrame) {
-  return create(SessionResponseSchema, { correlationId, frame });
-}
-
-/** About how many bytes a frame takes: its payloads. */
-export function sessionResponseBytes({ frame }: SessionResponse): number {
-  if (frame.case !== "deliver") return 64;
-  let bytes = 64;
-  for (const { entry } of frame.value.entries) bytes += 64 + (entry?.body.length ?? 0) + (entry?.meta.length ?? 0);
-  return bytes;
 }

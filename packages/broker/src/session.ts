@@ -11,11 +11,13 @@ import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transpo
 import { denied, maySeeTopic, requireTopic } from "./access/require.js";
 import type { BrokerLimits } from "./broker-limits.js";
 import type { CallRate } from "./call-rate.js";
+import type { Heartbeats, Pulse } from "./heartbeats.js";
 import { publishResult } from "./messages.js";
 import { countError, type Meter } from "./meter.js";
 import type { Publish } from "./publish.js";
-import { createSessionConsumers, responseOf, type ServerFrame, type SessionConsumers } from "./session-consumers.js";
+import { createSessionConsumers, type SessionConsumers } from "./session-consumers.js";
 import { createSessionIntake } from "./session-intake.js";
+import { responseOf, type ServerFrame } from "./session-response.js";
 import type { SubscriptionContext } from "./subscription.js";
 import type { TopicCache } from "./topic-cache.js";
 
@@ -31,13 +33,13 @@ export interface SessionContext {
   readonly limits: BrokerLimits;
   readonly metadataRate: CallRate;
   readonly helloTimeoutMs: number;
-  readonly heartbeatIntervalMs: number;
-  /** A client that sends nothing for this long is gone. */
-  readonly silenceMsMax: number;
+  readonly heartbeats: Heartbeats;
 }
 
 export interface Session {
   readonly sessionId: string;
+  /** Who was let in may be asked to go: its token ran out or was taken back, or its rights are fewer now. */
+  checkCaller(): void;
   /** Tells the client to go, stops delivery, lets settles finish until the deadline, hands everything over. */
   drain(deadlineMs: number): Promise<void>;
 }
@@ -49,10 +51,13 @@ const quietMsMin = 500;
 /** Time to leave the groups when the deadline has passed. */
 const leaveMsMin = 1_000;
 
-type State =
-  | { readonly name: "hello"; readonly timer: NodeJS.Timeout }
-  | { readonly name: "open" | "draining"; readonly consumers: SessionConsumers; readonly heartbeat: NodeJS.Timeout }
-  | { readonly name: "closed" };
+interface Living {
+  readonly name: "open" | "draining";
+  readonly consumers: SessionConsumers;
+  readonly pulse: Pulse;
+}
+
+type State = { readonly name: "hello"; readonly timer: NodeJS.Timeout } | Living | { readonly name: "closed" };
 
 /** Starts a session on a stream that a client opened; `closed` is called once, when everything of it is gone. */
 export function startSession(
@@ -71,24 +76,19 @@ export function startSession(
   });
   let rightsVersion = caller.version;
   let state: State = { name: "hello", timer: setTimeout(helloMissing, context.helloTimeoutMs) };
-  let lastHeardMs = performance.now();
   const intake = createSessionIntake(stream, context.limits);
   /** Who is counted: a name, or where nobody has to say one, an address. */
   const counted = caller.name === "" ? peer.address : caller.name;
   let streamFull = false;
   let requestsOpen = 0;
   let whenIdle: (() => void) | undefined;
-  let silenceTimer: NodeJS.Timeout | undefined;
   /** Resolves when everything of the session is gone, its members left included. */
   const gone = Promise.withResolvers<void>();
 
   function setState(next: State): void {
     if (state.name === "hello") clearTimeout(state.timer);
-    else if (state.name !== "closed" && next.name === "closed") clearInterval(state.heartbeat);
-    if (next.name === "closed") {
-      clearTimeout(silenceTimer);
-      intake.close();
-    }
+    else if (state.name !== "closed" && next.name === "closed") state.pulse.stop();
+    if (next.name === "closed") intake.close();
     state = next;
   }
 
@@ -97,7 +97,11 @@ export function startSession(
   }
 
   function send(correlationId: number, frame: ServerFrame): void {
-    if (!stream.send(responseOf(correlationId, frame))) streamFull = true;
+    sendFrame(responseOf(correlationId, frame));
+  }
+
+  function sendFrame(frame: SessionResponse): void {
+    if (!stream.send(frame)) streamFull = true;
   }
 
   function helloMissing(): void {
@@ -114,19 +118,8 @@ export function startSession(
     finish(error === undefined);
   }
 
-  /**
-   * A client that says nothing is gone: after three heartbeats, and no later than the shortest session timeout of its consumers. Then everybody's partitions
-   * pass on at once, also those of static members: their time is up.
-   */
-  function watchSilence(): void {
-    clearTimeout(silenceTimer);
-    if (state.name === "hello" || state.name === "closed") return;
-    const silenceMsMax = Math.min(context.silenceMsMax, state.consumers.sessionTimeoutMsMin);
-    const silentMs = performance.now() - lastHeardMs;
-    if (silentMs < silenceMsMax) {
-      silenceTimer = setTimeout(watchSilence, silenceMsMax - silentMs);
-      return;
-    }
+  /** Everybody's partitions pass on at once, also those of static members: their time is up. */
+  function silent(silenceMsMax: number): void {
     const limit = `${silenceMsMax} ms`;
     stream.close(new GmqError("unavailable", "the client was silent for too long", { field: "heartbeat", limit }));
     finish(true);
@@ -172,8 +165,14 @@ export function startSession(
       writable: () => !streamFull,
     });
     logger.debug("session opened", { clientId, clientVersion, protocolVersion });
-    setState({ name: "open", consumers, heartbeat: setInterval(beat, context.heartbeatIntervalMs) });
-    watchSilence();
+    const peer = {
+      get sessionTimeoutMsMin() {
+        return consumers.sessionTimeoutMsMin;
+      },
+      beat: sendFrame,
+      silent,
+    };
+    setState({ name: "open", consumers, pulse: context.heartbeats.start(peer, hello.answersHeartbeats) });
     send(correlationId, {
       case: "welcome",
       value: {
@@ -181,8 +180,8 @@ export function startSession(
         sessionId,
         brokerId,
         brokerVersion: context.brokerVersion,
-        heartbeatIntervalMs: context.heartbeatIntervalMs,
-        sessionSilenceMsMax: context.silenceMsMax,
+        heartbeatIntervalMs: context.heartbeats.intervalMs,
+        sessionSilenceMsMax: context.heartbeats.silenceMsMax,
         recordBytesMax: context.limits.recordBytesMax,
         batchBytesMax: context.limits.batchBytesMax,
         batchRecordsMax: limits.batchRecordsMax,
@@ -190,12 +189,6 @@ export function startSession(
     });
   }
 
-  function beat(): void {
-    checkCaller();
-    push({ case: "heartbeat", value: {} });
-  }
-
-  /** Who was let in may be asked to go: its token ran out or was taken back, or its rights are fewer now. */
   function checkCaller(): void {
     const problem = caller.problem();
     if (problem !== undefined) end(problem);
@@ -206,13 +199,15 @@ export function startSession(
   }
 
   function frame(request: SessionRequest): void {
-    lastHeardMs = performance.now();
     if (state.name === "closed") return;
-    intake.frame(lastHeardMs);
+    const nowMs = performance.now();
+    intake.frame(nowMs);
     const { correlationId } = request;
     try {
-      if (state.name !== "hello") take(correlationId, request.frame, state.consumers);
-      else if (request.frame.case === "hello") open(correlationId, request.frame.value);
+      if (state.name !== "hello") {
+        state.pulse.heard(nowMs);
+        take(correlationId, request.frame, state);
+      } else if (request.frame.case === "hello") open(correlationId, request.frame.value);
       else
         throw new GmqError("protocol_violation", `the first frame is ${request.frame.case ?? "empty"}, not hello`, {
           field: "frame",
@@ -225,9 +220,10 @@ export function startSession(
     }
   }
 
-  function take(correlationId: number, request: SessionRequest["frame"], consumers: SessionConsumers): void {
+  function take(correlationId: number, request: SessionRequest["frame"], { consumers, pulse }: Living): void {
     switch (request.case) {
       case "heartbeat":
+        if (request.value.answer) pulse.answer();
         return;
       case "credit":
         return consumers.grant(request.value);
@@ -245,10 +241,13 @@ export function startSession(
         return answer(correlationId, () => {
           refuseWhileDraining();
           context.metadataRate.count(counted);
-          return consumers.subscribe(request.value).finally(watchSilence);
+          const joined = consumers.subscribe(request.value);
+          // Its session timeout may be shorter than the others'.
+          pulse.changed();
+          return joined.finally(pulse.changed);
         });
       case "unsubscribe":
-        return answer(correlationId, () => consumers.unsubscribe(request.value.subscriptionId));
+        return answer(correlationId, () => consumers.unsubscribe(request.value.subscriptionId).finally(pulse.changed));
       case "settlement":
         return answer(correlationId, () => consumers.settle(request.value));
       case "release":
@@ -360,11 +359,12 @@ export function startSession(
 
   return {
     sessionId,
+    checkCaller,
     async drain(deadlineMs) {
       const untilMs = performance.now() + deadlineMs;
       if (state.name === "open") {
-        const { consumers, heartbeat } = state;
-        setState({ name: "draining", consumers, heartbeat });
+        const { consumers, pulse } = state;
+        setState({ name: "draining", consumers, pulse });
         consumers.pause();
         push({ case: "drain", value: { deadlineMs } });
         await quiet(consumers, untilMs);

@@ -10,6 +10,7 @@ import type { CallConnection } from "@gmq/transport/unary";
 import { type BrokerConnection, connectTo, type SessionStream } from "./broker-connection.js";
 import { bounded, type CallOptions } from "./call-options.js";
 import type { Instrumentation } from "./instrumentation.js";
+import { type LinkHeartbeats, startHeartbeats } from "./link-heartbeats.js";
 
 /** A frame to the broker, without its correlation id. */
 export type ClientFrame = NonNullable<MessageInitShape<typeof SessionRequestSchema>["frame"]>;
@@ -76,7 +77,7 @@ type State =
       readonly node: BrokerConnection;
       readonly stream: SessionStream;
       readonly welcome: Welcome;
-      readonly heartbeat: NodeJS.Timeout;
+      readonly heartbeats: LinkHeartbeats;
     }
   | { readonly name: "backoff"; readonly timer: NodeJS.Timeout }
   | { readonly name: "closed" };
@@ -106,13 +107,12 @@ export function createLink(options: LinkOptions): Link {
   let lastNode: BrokerConnection | undefined;
   let brokerIndex = 0;
   let failures = 0;
-  let lastHeardMs = 0;
   let writable = true;
   let lastError: GmqError | undefined;
 
   function setState(next: State): void {
     if (state.name === "connecting" || state.name === "backoff") clearTimeout(state.timer);
-    else if (state.name === "open") clearInterval(state.heartbeat);
+    else if (state.name === "open") state.heartbeats.stop();
     state = next;
   }
 
@@ -169,15 +169,16 @@ export function createLink(options: LinkOptions): Link {
     stream.send(
       create(SessionRequestSchema, {
         correlationId: helloCorrelationId,
-        frame: { case: "hello", value: { ...ownVersions(), clientId, clientVersion } },
+        frame: { case: "hello", value: { ...ownVersions(), clientId, clientVersion, answersHeartbeats: true } },
       }),
     );
   }
 
   function receive({ correlationId, frame }: SessionResponse): void {
-    lastHeardMs = performance.now();
     if (frame.case === "welcome") return open(frame.value);
-    if (frame.case === "heartbeat") return;
+    if (state.name !== "open") return;
+    state.heartbeats.heard();
+    if (frame.case === "heartbeat") return state.heartbeats.came(frame.value);
     if (frame.case === "drain") return void leave(frame.value.deadlineMs);
     const request = requests.remove(correlationId);
     if (request === undefined) {
@@ -201,7 +202,7 @@ export function createLink(options: LinkOptions): Link {
       node,
       stream,
       welcome,
-      heartbeat: startHeartbeat(welcome),
+      heartbeats: startHeartbeats(welcome, shortestInterval(welcome), heartbeatPeer),
     });
     lastNode = node;
     failures = 0;
@@ -211,20 +212,15 @@ export function createLink(options: LinkOptions): Link {
     openWaiters.clear();
   }
 
-  function startHeartbeat(welcome: Welcome): NodeJS.Timeout {
-    return setInterval(() => beat(welcome), Math.min(welcome.heartbeatIntervalMs, ...heartbeatIntervals));
-  }
+  const heartbeatPeer = {
+    beat: (answer: boolean): void => send({ case: "heartbeat", value: { answer } }),
+    isAwaited: (): boolean => requests.size > 0,
+    silent: (silenceMsMax: number): void =>
+      lose(new GmqError("unavailable", "the broker was silent for too long", { limit: `${silenceMsMax} ms` })),
+  };
 
-  function heartbeatsChanged(): void {
-    if (state.name !== "open") return;
-    clearInterval(state.heartbeat);
-    state = { ...state, heartbeat: startHeartbeat(state.welcome) };
-  }
-
-  function beat({ sessionSilenceMsMax }: Welcome): void {
-    if (performance.now() - lastHeardMs > sessionSilenceMsMax) {
-      lose(new GmqError("unavailable", "the broker was silent for too long", { limit: `${sessionSilenceMsMax} ms` }));
-    } else send({ case: "heartbeat", value: {} });
+  function shortestInterval({ heartbeatIntervalMs }: Welcome): number {
+    return Math.min(heartbeatIntervalMs, ...heartbeatIntervals);
   }
 
   /** The broker goes away: what is in flight is finished, then the next broker is asked. */
@@ -301,7 +297,7 @@ export function createLink(options: LinkOptions): Link {
     heartbeatEvery(intervalMs) {
       const isShorter = heartbeatIntervals.every((other) => intervalMs < other);
       heartbeatIntervals.push(intervalMs);
-      if (isShorter) heartbeatsChanged();
+      if (isShorter && state.name === "open") state.heartbeats.every(shortestInterval(state.welcome));
       return () => {
         heartbeatIntervals = heartbeatIntervals.toSpliced(heartbeatIntervals.indexOf(intervalMs), 1);
       };

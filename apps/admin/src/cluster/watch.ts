@@ -35,7 +35,7 @@ export async function* watch(
       const state = sampler.state();
       if (signal.aborted) return;
       if (state.version === 0 || state.version === sent?.version) {
-        yield frame({ case: "heartbeat", value: { $typeName: "gmq.v1.Heartbeat" } });
+        yield frame({ case: "heartbeat", value: { $typeName: "gmq.v1.Heartbeat", nextMs: 0, answer: false } });
         continue;
       }
       const value = difference(sent ?? unseen, state);

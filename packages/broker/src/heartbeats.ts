@@ -1,0 +1,158 @@
+/**
+ * Heartbeats of all sessions, and who of them has fallen silent. A client that answers is asked, the more seldom the more sessions there are and as far as its session
+ * timeout allows it; any other is sent one by the clock, and sends its own.
+ */
+import type { SessionResponse } from "@gmq/protocol/messages";
+import { responseOf } from "./session-response.js";
+import { createWheel, type WheelItem } from "./wheel.js";
+
+/** How a session is spoken to. */
+export interface HeartbeatPeer {
+  /** The shortest session timeout of its consumers; Infinity without any. */
+  readonly sessionTimeoutMsMin: number;
+  beat(frame: SessionResponse): void;
+  /** It has said nothing for too long; it is not watched any more. */
+  silent(silenceMsMax: number): void;
+}
+
+/** One session's heartbeats. */
+export interface Pulse {
+  /** The client said something. */
+  heard(nowMs: number): void;
+  /** The client asks for a heartbeat. */
+  answer(): void;
+  /** The peer's shortest session timeout may be another one. */
+  changed(): void;
+  stop(): void;
+}
+
+export interface Heartbeats {
+  /** Begins; `answers`: the client answers heartbeats that ask for it. */
+  start(peer: HeartbeatPeer, answers: boolean): Pulse;
+  readonly intervalMs: number;
+  /** Silence that ends a session at the shortest interval. */
+  readonly silenceMsMax: number;
+  close(): void;
+}
+
+interface Beating extends WheelItem {
+  readonly peer: HeartbeatPeer;
+  readonly answers: boolean;
+  lastHeardMs: number;
+  /** As the client was told, and as it was told before that. */
+  intervalMs: number;
+  earlierMs: number;
+  /** The peer's, as of the last change. */
+  timeoutMs: number;
+  beatAtMs: number;
+}
+
+/** Of all sessions together, as far as their timeouts allow it: an exchange costs some 80 µs of a core. */
+const beatsPerSecondMax = 200;
+/** Proxies end connections on which nothing happens for a minute. */
+const intervalMsMax = 45_000;
+/** A session timeout leaves time for two more heartbeats, or this time: an answer may take as long as silence may last at the shortest interval. */
+const marginMs = 15_000;
+/** Intervals are told in steps, so that sessions share them. */
+const intervalStepMs = 500;
+
+/** Heartbeats that are due within this time go out together; more would hold up what else there is to do. */
+const gatheredMsMax = 300;
+
+function earlyMs({ intervalMs }: Beating): number {
+  return Math.min(gatheredMsMax, intervalMs / 8);
+}
+
+/** Makes the heartbeats of a broker, one each `intervalMs` while there are few sessions. */
+export function createHeartbeats(intervalMs: number): Heartbeats {
+  const silenceMsMax = intervalMs * 3;
+  const beatings = new Set<Beating>();
+  const plain = responseOf(0, { case: "heartbeat", value: {} });
+  const wheel = createWheel<Beating>((due) => {
+    const nowMs = performance.now();
+    for (const beating of due) turn(beating, nowMs);
+  });
+  let asking = askingEach(intervalMs);
+
+  function askingEach(nextMs: number): { readonly nextMs: number; readonly frame: SessionResponse } {
+    return { nextMs, frame: responseOf(0, { case: "heartbeat", value: { nextMs, answer: true } }) };
+  }
+
+  function intervalOf({ answers, timeoutMs }: Beating): number {
+    if (!answers) return intervalMs;
+    const pacedMs = Math.ceil((beatings.size * 1_000) / beatsPerSecondMax / intervalStepMs) * intervalStepMs;
+    const longestMs = Math.min(intervalMsMax, Math.max(Math.floor(timeoutMs / 3), timeoutMs - marginMs));
+    return Math.min(Math.max(intervalMs, pacedMs), Math.max(longestMs, 1));
+  }
+
+  /** A client that is asked seldom may be silent for so much longer, but not for longer than its session timeout. */
+  function silenceOf(beating: Beating): number {
+    const slowerMs = Math.max(0, beating.intervalMs - intervalMs, beating.earlierMs - intervalMs);
+    return Math.min(silenceMsMax + slowerMs, beating.timeoutMs);
+  }
+
+  function wait(beating: Beating): void {
+    const goneAtMs = beating.lastHeardMs + silenceOf(beating);
+    if (goneAtMs < beating.beatAtMs) wheel.put(beating, goneAtMs);
+    else wheel.put(beating, beating.beatAtMs, earlyMs(beating));
+  }
+
+  function turn(beating: Beating, nowMs: number): void {
+    const { peer, answers } = beating;
+    const limitMs = silenceOf(beating);
+    if (nowMs - beating.lastHeardMs >= limitMs) {
+      beatings.delete(beating);
+      peer.silent(limitMs);
+      return;
+    }
+    if (beating.beatAtMs - nowMs <= earlyMs(beating)) {
+      const nextMs = intervalOf(beating);
+      // Sessions that came together do not stay together.
+      const spreadMs = nextMs === beating.intervalMs ? 0 : (nextMs / 2) * Math.random();
+      beating.earlierMs = beating.intervalMs;
+      beating.intervalMs = nextMs;
+      beating.beatAtMs = nowMs + nextMs - spreadMs;
+      if (answers && asking.nextMs !== nextMs) asking = askingEach(nextMs);
+      // In the wheel before the peer is spoken to: it may stop.
+      wait(beating);
+      peer.beat(answers ? asking.frame : plain);
+    } else wait(beating);
+  }
+
+  return {
+    intervalMs,
+    silenceMsMax,
+    start(peer, answers) {
+      const nowMs = performance.now();
+      const beating: Beating = {
+        slot: -1,
+        peer,
+        answers,
+        lastHeardMs: nowMs,
+        intervalMs,
+        earlierMs: intervalMs,
+        timeoutMs: peer.sessionTimeoutMsMin,
+        beatAtMs: nowMs + intervalMs * (answers ? Math.random() : 1),
+      };
+      beatings.add(beating);
+      wait(beating);
+      return {
+        heard(atMs) {
+          beating.lastHeardMs = atMs;
+        },
+        answer: () => peer.beat(plain),
+        changed() {
+          if (!beatings.has(beating)) return;
+          beating.timeoutMs = peer.sessionTimeoutMsMin;
+          beating.beatAtMs = Math.min(beating.beatAtMs, performance.now() + intervalOf(beating));
+          wait(beating);
+        },
+        stop() {
+          beatings.delete(beating);
+          wheel.take(beating);
+        },
+      };
+    },
+    close: wheel.close,
+  };
+}

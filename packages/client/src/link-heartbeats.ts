@@ -1,0 +1,70 @@
+/**
+ * A session's heartbeats on the client's side: sends them by the clock, or once the broker has asked for answers only those, and notices a broker that says nothing.
+ * A broker that is asked for something is asked for a heartbeat too, so that a lost one is noticed as soon as ever, however seldom it speaks by itself.
+ */
+import type { Heartbeat, Welcome } from "@gmq/protocol/messages";
+
+export interface LinkHeartbeats {
+  /** The broker said something. */
+  heard(): void;
+  /** It sent a heartbeat. */
+  came(heartbeat: Heartbeat): void;
+  /** By the clock, at least this often. */
+  every(intervalMs: number): void;
+  stop(): void;
+}
+
+/** What the heartbeats need of their link. */
+export interface HeartbeatPeer {
+  /** Sends one; `answer`: the broker answers it. */
+  beat(answer: boolean): void;
+  /** Something that was asked is not answered yet. */
+  isAwaited(): boolean;
+  /** The broker said nothing for too long. */
+  silent(silenceMsMax: number): void;
+}
+
+/** Starts them with the session. */
+export function startHeartbeats(
+  { heartbeatIntervalMs, sessionSilenceMsMax }: Welcome,
+  intervalMs: number,
+  peer: HeartbeatPeer,
+): LinkHeartbeats {
+  let timer = setInterval(turn, intervalMs);
+  let lastHeardMs = performance.now();
+  /** When the broker was asked for a heartbeat, and has said nothing since. */
+  let askedAtMs: number | undefined;
+  /** The broker asks, and next within this time; undefined: it does not. */
+  let nextMs: number | undefined;
+
+  function turn(): void {
+    const nowMs = performance.now();
+    const silentMs = nowMs - lastHeardMs;
+    const silenceMsMax = sessionSilenceMsMax + Math.max(0, (nextMs ?? 0) - heartbeatIntervalMs);
+    const unansweredMs = askedAtMs === undefined ? 0 : nowMs - askedAtMs + heartbeatIntervalMs;
+    if (silentMs > silenceMsMax) peer.silent(silenceMsMax);
+    else if (unansweredMs > sessionSilenceMsMax) peer.silent(sessionSilenceMsMax);
+    else if (nextMs === undefined) peer.beat(false);
+    else if (askedAtMs === undefined && silentMs >= heartbeatIntervalMs && peer.isAwaited()) {
+      askedAtMs = nowMs;
+      peer.beat(true);
+    }
+  }
+
+  return {
+    heard() {
+      lastHeardMs = performance.now();
+      askedAtMs = undefined;
+    },
+    came(heartbeat) {
+      if (!heartbeat.answer) return;
+      nextMs = heartbeat.nextMs;
+      peer.beat(false);
+    },
+    every(shorterMs) {
+      clearInterval(timer);
+      timer = setInterval(turn, shorterMs);
+    },
+    stop: () => clearInterval(timer),
+  };
+}
