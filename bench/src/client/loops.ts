@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createHistogram } from "../measure/histogram.ts";
 import type { Driver, DriverProducer } from "./driver.ts";
+import { startPacer } from "./pacer.ts";
 import { makePayloads, type Payloads } from "./payloads.ts";
 import type { Load, TaskResult } from "./task.ts";
 
@@ -191,7 +192,8 @@ async function latency(driver: Driver, load: Load, begin: Begin): Promise<TaskRe
   const intervalMs = 1_000 / load.ratePerSecond;
   const total = Math.floor((load.warmupMs + load.measureMs) / intervalMs);
   let sent = 0;
-  while (sent < total) {
+  const allSent = Promise.withResolvers<void>();
+  const pacer = startPacer(startMs, () => {
     const nowMs = performance.now();
     if (fromMs === Number.POSITIVE_INFINITY && nowMs - startMs >= load.warmupMs) {
       fromMs = nowMs;
@@ -203,7 +205,12 @@ async function latency(driver: Driver, load: Load, begin: Begin): Promise<TaskRe
       payload.writeDoubleLE(startMs + sent * intervalMs, 0);
       (producers[sent % producers.length] as DriverProducer).send(payload).catch(failed.reject);
     }
-    await Promise.race([sleep(1), failed.promise]);
+    if (sent === total) allSent.resolve();
+  });
+  try {
+    await Promise.race([allSent.promise, failed.promise]);
+  } finally {
+    await pacer.stop();
   }
   await within(
     (async () => {

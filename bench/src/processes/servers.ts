@@ -25,6 +25,9 @@ export interface Servers {
   stop(): Promise<void>;
 }
 
+/** As the images start node: docker/Dockerfile. */
+const imageNodeArgs = ["--v8-pool-size=1"];
+
 export interface ServersOptions {
   /** Write CPU profiles of broker and storage into this folder. */
   readonly profileFolder: string | undefined;
@@ -95,7 +98,17 @@ export async function createServers({ profileFolder, nodeArgs }: ServersOptions)
     return startServer({
       name,
       command: process.execPath,
-      args: [...profile, ...nodeArgs, entry, "--addr", `127.0.0.1:${port}`, "--log-level", "warn", ...args],
+      args: [
+        ...profile,
+        ...imageNodeArgs,
+        ...nodeArgs,
+        entry,
+        "--addr",
+        `127.0.0.1:${port}`,
+        "--log-level",
+        "warn",
+        ...args,
+      ],
       ready: () => isReady(port),
     });
   }

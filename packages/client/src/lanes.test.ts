@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createLanes, type Park } from "./lanes.js";
@@ -134,5 +136,27 @@ describe("lanes", () => {
       ),
       { numRuns: 200 },
     );
+  });
+
+  it("let go of what is done, while others still wait", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    let finish: (() => void) | undefined;
+    const lanes = createLanes<object>(1, () => new Promise((resolve) => (finish = resolve)));
+    const done = Array.from({ length: 100 }, () => {
+      const item = {};
+      lanes.add(item, undefined);
+      return new WeakRef(item);
+    });
+    lanes.add({}, undefined);
+    for (const _ of done) {
+      finish?.();
+      await turn();
+    }
+    await turn();
+    collect();
+    // What ended last may still be in the hands of the promise that ended it.
+    expect(done.filter((item) => item.deref() !== undefined).length).toBeLessThan(5);
+    expect(lanes.running).toBe(1);
   });
 });

@@ -19,9 +19,15 @@ export interface Lanes<Item> {
   idle(): Promise<void>;
 }
 
-interface Waiting<Item> {
+/** A class: V8 makes the objects of a literal old from the start once many have lived long, and they keep their items alive after they are done. */
+class Waiting<Item> {
   readonly item: Item;
   readonly lane: string | undefined;
+
+  constructor(item: Item, lane: string | undefined) {
+    this.item = item;
+    this.lane = lane;
+  }
 }
 
 /**
@@ -32,10 +38,10 @@ export function createLanes<Item>(
   concurrency: number,
   run: (item: Item, park: Park) => Promise<void> | undefined,
 ): Lanes<Item> {
-  /** Items of lanes that are busy, per lane, in order. */
-  const blocked = new Map<string, Item[]>();
-  /** Items that may begin, in order. */
-  let ready: Waiting<Item>[] = [];
+  /** Lanes that are busy, and the items that wait for each, in order. */
+  const blocked = new Map<string, Item[] | undefined>();
+  /** Items that may begin, in order; what has begun leaves its place empty. */
+  let ready: (Waiting<Item> | undefined)[] = [];
   let readyHead = 0;
   let running = 0;
   let parked = 0;
@@ -51,17 +57,22 @@ export function createLanes<Item>(
       resuming.shift()?.();
     }
     while (running < concurrency && readyHead < ready.length) {
-      const { item, lane } = ready[readyHead++] as Waiting<Item>;
-      running++;
-      const work = run(item, park);
-      if (work === undefined) release(lane);
-      else void work.then(() => finished(lane));
+      const { item, lane } = ready[readyHead] as Waiting<Item>;
+      ready[readyHead++] = undefined;
+      start(item, lane);
     }
     if (readyHead > 1_024 && readyHead * 2 > ready.length) {
       ready = ready.slice(readyHead);
       readyHead = 0;
     }
     if (isIdle()) for (const resolve of idleWaiters.splice(0)) resolve();
+  }
+
+  function start(item: Item, lane: string | undefined): void {
+    running++;
+    const work = run(item, park);
+    if (work === undefined) release(lane);
+    else void work.then(() => finished(lane));
   }
 
   async function park(wait: Promise<void>): Promise<void> {
@@ -92,7 +103,7 @@ export function createLanes<Item>(
       if (next === undefined) blocked.delete(lane);
       else {
         blockedCount--;
-        ready.push({ item: next, lane });
+        ready.push(new Waiting(next, lane));
       }
     }
   }
@@ -103,20 +114,23 @@ export function createLanes<Item>(
 
   return {
     add(item, lane) {
-      const queue = lane === undefined ? undefined : blocked.get(lane);
-      if (queue !== undefined) {
-        queue.push(item);
+      if (lane !== undefined && blocked.has(lane)) {
+        const queue = blocked.get(lane);
+        if (queue === undefined) blocked.set(lane, [item]);
+        else queue.push(item);
         blockedCount++;
         return;
       }
       // The lane is busy from now on, until it has nothing left.
-      if (lane !== undefined) blocked.set(lane, []);
-      ready.push({ item, lane });
+      if (lane !== undefined) blocked.set(lane, undefined);
+      if (readyHead === ready.length && resuming.length === 0 && running < concurrency) start(item, lane);
+      else ready.push(new Waiting(item, lane));
       pump();
     },
     remove(test) {
       const removed: Item[] = [];
       for (const [lane, queue] of blocked) {
+        if (queue === undefined) continue;
         const kept = queue.filter((item) => !test(item));
         removed.push(...queue.filter(test));
         blockedCount -= queue.length - kept.length;
@@ -126,6 +140,7 @@ export function createLanes<Item>(
       ready = [];
       readyHead = 0;
       for (const waiting of candidates) {
+        if (waiting === undefined) continue;
         if (!test(waiting.item)) {
           ready.push(waiting);
           continue;
@@ -137,7 +152,7 @@ export function createLanes<Item>(
         if (next === undefined) blocked.delete(lane);
         else {
           blockedCount--;
-          ready.push({ item: next, lane });
+          ready.push(new Waiting(next, lane));
         }
       }
       pump();
