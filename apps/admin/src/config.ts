@@ -56,6 +56,11 @@ export const portalAccessFields = {
     .min(1)
     .optional()
     .describe("file that says which fields of records are masked, and for whom; default: none"),
+  portalAlertsFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("file that says what the portal gives alarm about, and whom it tells; default: its own rules, nobody"),
   sessionIdleMs: z
     .number()
     .int()
@@ -84,6 +89,7 @@ export const portalAccessFields = {
 export const portalAccessFlags = {
   portalAccessFile: { placeholder: "file" },
   portalMaskingFile: { placeholder: "file" },
+  portalAlertsFile: { placeholder: "file" },
   sessionIdleMs: { placeholder: "ms" },
   sessionAgeMsMax: { placeholder: "ms" },
   ...oidcFlags,

@@ -10,6 +10,7 @@ import {
 import { listAccess } from "./access/list-access.js";
 import type { PortalAccess } from "./access/portal-access.js";
 import { portalCallerOf } from "./access/roles.js";
+import { type AlertCallParts, createAlertCalls } from "./alerts/alert-calls.js";
 import type { AuditLog } from "./audit/audit-log.js";
 import { auditPage } from "./audit/audit-page.js";
 import type { AuditedWrites } from "./calls/audited-write.js";
@@ -29,7 +30,7 @@ import { search } from "./scan/search.js";
 import { tail } from "./scan/tail.js";
 
 /** What the service is made of. */
-export interface PortalParts {
+export interface PortalParts extends Pick<AlertCallParts, "alerts" | "rules" | "silences" | "webhook"> {
   readonly brokers: Brokers;
   readonly masking: MaskingRules;
   readonly access: Pick<PortalAccess, "isOn" | "logins" | "provider">;
@@ -49,7 +50,7 @@ const auditRequestValueBytes = 512;
 
 /** Makes PortalService. */
 export function createPortalService(parts: PortalParts): ServiceImpl<typeof PortalService> {
-  const { brokers, masking, access, sampler, audit, jobs, descriptors, guard, auditedWrites, facts } = parts;
+  const { brokers, masking, access, sampler, audit, jobs, alerts, descriptors, guard, auditedWrites, facts } = parts;
   const searches = createSlots("searches", searchesMax);
   const tails = createSlots("tails", tailsMax);
   const watches = createSlots("watches", watchesMax);
@@ -66,13 +67,14 @@ export function createPortalService(parts: PortalParts): ServiceImpl<typeof Port
 
   return {
     ...createJobCalls(jobs, brokers, masking, guard, auditedWrites),
+    ...createAlertCalls(parts),
     async *watch(_request, context) {
       guard.check(context);
       watches.take(context);
       // A viewer's pages offer no writes, as those of a read-only portal.
       const isViewer = portalCallerOf(context)?.role === "viewer";
       const own = isViewer ? { ...facts, readOnly: true } : facts;
-      yield* checked(watch(sampler, audit, jobs, own, context.signal), context);
+      yield* checked(watch(sampler, audit, jobs, alerts, own, context.signal), context);
     },
     async search(request, context) {
       guard.check(context);

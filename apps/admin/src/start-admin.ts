@@ -27,6 +27,10 @@ import { openOidc } from "./access/open-oidc.js";
 import { createPortalAccess, type PortalAccess } from "./access/portal-access.js";
 import { openPortalUsers } from "./access/portal-users.js";
 import { portalRole } from "./access/roles.js";
+import { openAlertRules } from "./alerts/alert-rules.js";
+import { watchAlerts } from "./alerts/alerts.js";
+import { openSilences } from "./alerts/silences.js";
+import { createWebhook } from "./alerts/webhook.js";
 import { openAuditLog } from "./audit/audit-log.js";
 import { addAdminRoutes } from "./calls/admin-routes.js";
 import { createAuditedWrites } from "./calls/audited-write.js";
@@ -160,6 +164,14 @@ export async function serveAdmin(
     const descriptors = await openDescriptors(options.data, logger);
     const sampler = createClusterSampler(brokers, logger);
     closers.add(sampler.close);
+    const rules = openAlertRules(options.portalAlertsFile, options.reloadMs, logger);
+    closers.add(rules.close);
+    const silences = await openSilences(options.data, logger);
+    const webhook = createWebhook(rules.webhook, logger);
+    const portalUrl = options.publicUrls[0] ?? "";
+    const alertParts = { rules, silences, webhook, environment: options.environment, portalUrl };
+    const alerts = watchAlerts(alertParts, sampler, logger);
+    closers.add(alerts.close);
     closers.add(await watchReadiness(health, "brokers", () => brokersProblem(brokers)));
     const auditedWrites = createAuditedWrites(brokers, guard, audit);
     const facts = create(PortalFactsSchema, {
@@ -177,6 +189,10 @@ export async function serveAdmin(
       sampler,
       audit,
       jobs,
+      alerts,
+      rules,
+      silences,
+      webhook,
       descriptors,
       guard,
       auditedWrites,

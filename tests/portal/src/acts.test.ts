@@ -56,6 +56,7 @@ describe("a topic's set-up", () => {
     await page.getByRole("button", { name: "Change…" }).click();
     await page.getByLabel("Kept records per partition").fill("1000000");
     await page.getByRole("button", { name: "Change", exact: true }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.getByText("1,000,000").waitFor();
     await page.getByRole("button", { name: "Change…" }).click();
     const described = await call<{ topic: { version: string; config: unknown } }>(

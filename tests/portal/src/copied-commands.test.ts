@@ -175,6 +175,7 @@ it("looks at what each page shows", async () => {
     "/dead-letters",
     "/dead-letters/payments/refunds",
     "/jobs",
+    "/alerts",
     "/audit",
   ];
   for (const path of pages) {
@@ -182,8 +183,8 @@ it("looks at what each page shows", async () => {
     await page.getByRole("button", { name: "CLI" }).last().waitFor();
     const { gmq, curl } = await offered();
     expect(JSON.parse(await shell(curl)), path).not.toHaveProperty("code");
-    // The portal keeps its jobs and its audit: brokers, which the command line asks, know nothing of them.
-    if (path === "/jobs" || path === "/audit") expect(gmq).toBe("");
+    // The portal keeps its jobs, its alerts and its audit: brokers, which the command line asks, know nothing of them.
+    if (["/jobs", "/alerts", "/audit"].includes(path)) expect(gmq).toBe("");
     else expect((await shell(gmq)).length, path).toBeGreaterThan(0);
   }
 });

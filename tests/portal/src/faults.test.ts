@@ -85,6 +85,9 @@ describe("a read-only portal", () => {
       ["PortalService/StartJob", { produceLines: { topic: "orders", lines: btoa('{"value":"x"}') } }],
       ["PortalService/StartJob", { changeTopics: { topics: ["orders"], act: "TOPICS_ACT_DELETE" } }],
       ["PortalService/SetDescriptors", { topic: "orders" }],
+      ["PortalService/SilenceAlert", { rule: "dead-letters", seconds: 60 }],
+      ["PortalService/EndSilence", { silenceId: "any" }],
+      ["PortalService/TestAlertWebhook", {}],
       [
         "PortalService/SettlePending",
         { settle: { group: "billing", topic: "orders", offsets: ["0"], action: "PENDING_ACTION_ACK" } },

@@ -69,6 +69,8 @@ describe("a topic", () => {
   it("is altered, and the focus goes back where it was", async () => {
     await keys.press(button("Change…"));
     await keys.type(page.getByLabel("Kept records per partition"), "5000");
+    const changes = dialog().getByRole("list", { name: "What changes" }).getByRole("listitem");
+    expect(await changes.allTextContents()).toEqual(["kept records per partition: no bound → 5,000"]);
     await isAccessible();
     await keys.press(button("Change"));
     await closed();

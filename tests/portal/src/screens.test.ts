@@ -59,6 +59,7 @@ const screens: readonly {
   },
   { name: "audit, filtered", path: "/audit?outcome=failed", heading: "Audit", waitFor: "No write is like that" },
   { name: "audit", path: "/audit", heading: "Audit", waitFor: "Nothing was written" },
+  { name: "alerts", path: "/alerts", heading: "Alerts", waitFor: "3 dead letters wait for a decision" },
   { name: "access, off", path: "/access", heading: "Access", waitFor: "Nobody has to log in here" },
   { name: "no such page", path: "/nope", heading: "", waitFor: "There is no such page" },
 ];
@@ -104,6 +105,7 @@ describe("a page that waits", () => {
     ["/groups/billing", "the group"],
     ["/groups/fraud-check/pending/orders/0", "pending records"],
     ["/dead-letters", "dead letters"],
+    ["/alerts", "alerts"],
     ["/audit", "the audit"],
     ["/access", "who may do what"],
   ];

@@ -26,10 +26,22 @@ const operatorActs: ReadonlySet<string> = new Set([
   "PauseGroup",
   "ResumeGroup",
   "ResetGroup",
+  "SilenceAlert",
+  "EndSilence",
+  "TestAlertWebhook",
 ]);
 
 /** Acts of the portal's own, beside the writes of AdminService. */
-const portalActs = ["Produce", "ProduceLines", "Republish", "RedriveEdited", "SetDescriptors"];
+const portalActs = [
+  "Produce",
+  "ProduceLines",
+  "Republish",
+  "RedriveEdited",
+  "SetDescriptors",
+  "SilenceAlert",
+  "EndSilence",
+  "TestAlertWebhook",
+];
 
 /** Every act, by the name that the audit gives it. */
 export function actsOf(adminWrites: readonly string[]): readonly string[] {

@@ -25,6 +25,16 @@ export interface Write<Input extends DescMessage, Output> {
   run(clients: BrokerClients): Promise<Output>;
 }
 
+/** A write that changes something of the portal's own, and needs no broker. */
+export interface OwnWrite<Input extends DescMessage, Output> {
+  readonly action: string;
+  readonly input: Input;
+  readonly request: MessageShape<Input>;
+  /** What it is about, as the audit names it. */
+  readonly target: string;
+  run(caller: Caller): Promise<Output>;
+}
+
 /** What is asked about before a caller may do it. */
 export interface Act {
   readonly action: string;
@@ -39,6 +49,10 @@ export interface AuditedWrites {
   /** The one place where an act is allowed or refused, jobs too. @throws GmqError what the guard refuses it with */
   allow(act: Act, context: HandlerContext): Caller;
   write<Input extends DescMessage, Output>(write: Write<Input, Output>, context: HandlerContext): Promise<Output>;
+  writeHere<Input extends DescMessage, Output>(
+    write: OwnWrite<Input, Output>,
+    context: HandlerContext,
+  ): Promise<Output>;
   /** A write that tells of its progress; it has ended when its reader went away, too, and the audit says so. */
   writeStream<Input extends DescMessage, Output>(
     write: Write<Input, AsyncIterable<Output>>,
@@ -93,6 +107,20 @@ export function createAuditedWrites(brokers: Brokers, guard: RequestGuard, audit
       } catch (thrown) {
         const error = GmqError.from(thrown);
         await failed(error);
+        throw error;
+      }
+    },
+    async writeHere({ action, input, request, target, run }, context) {
+      const caller = allow({ action, topic: "", group: "" }, context);
+      const requestJson = JSON.stringify(toJson(input, request));
+      const end = await audit.begin({ ...caller, action, target, requestJson, beforeJson: "" });
+      try {
+        const output = await run(caller);
+        await end({ outcome: "done", problem: "", afterJson: "" });
+        return output;
+      } catch (thrown) {
+        const error = GmqError.from(thrown);
+        await end({ outcome: "refused", problem: `${error.code}: ${error.message}`, afterJson: "" });
         throw error;
       }
     },

@@ -7,6 +7,7 @@ import {
   type PortalSnapshot,
   PortalSnapshotSchema,
 } from "@gmq/protocol/messages";
+import { type Alerts, alertMessage } from "../alerts/alerts.js";
 import type { AuditLog } from "../audit/audit-log.js";
 import type { Jobs } from "../jobs/jobs.js";
 import type { ClusterSampler } from "./cluster-sampler.js";
@@ -14,12 +15,14 @@ import { type ClusterState, unseen } from "./cluster-state.js";
 
 const heartbeatMs = 5_000;
 const lastWritesShown = 8;
+const alertsShown = 10;
 
 /** Streams the cluster until the signal. A slow reader gets fewer and larger frames, never a queue of old ones. */
 export async function* watch(
   sampler: ClusterSampler,
   audit: AuditLog,
   jobs: Pick<Jobs, "active">,
+  alerts: Pick<Alerts, "open">,
   facts: PortalFacts,
   signal: AbortSignal,
 ): AsyncGenerator<PortalServiceWatchResponse> {
@@ -42,6 +45,9 @@ export async function* watch(
       if (audit.version !== auditSent) value.lastWrites = audit.entries().slice(0, lastWritesShown);
       auditSent = audit.version;
       value.activeJobs = [...jobs.active()];
+      const firing = alerts.open().filter(({ firedAtMs, silence }) => firedAtMs > 0 && silence === undefined);
+      value.alerts = firing.slice(0, alertsShown).map(alertMessage);
+      value.alertCount = firing.length;
       yield frame({ case: sent === undefined ? "snapshot" : "delta", value });
       sent = state;
     }

@@ -94,6 +94,7 @@ function useCommands(): Command[] {
     { kind: "page", name: "Groups", run: () => void navigate({ to: "/groups" }) },
     { kind: "page", name: "Dead letters", run: () => void navigate({ to: "/dead-letters" }) },
     { kind: "page", name: "Jobs", run: () => void navigate({ to: "/jobs" }) },
+    { kind: "page", name: "Alerts", run: () => void navigate({ to: "/alerts" }) },
     { kind: "page", name: "Audit", run: () => void navigate({ to: "/audit" }) },
     { kind: "page", name: "Access", run: () => void navigate({ to: "/access" }) },
     { kind: "act", name: "Create a topic", run: () => void navigate({ to: "/topics", search: { create: "1" } }) },

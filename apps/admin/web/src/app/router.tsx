@@ -103,6 +103,12 @@ const auditRoute = createRoute({
   component: lazyRouteComponent(() => import("../screens/audit-screen.js"), "AuditScreen"),
 });
 
+const alertsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/alerts",
+  component: lazyRouteComponent(() => import("../screens/alerts-screen.js"), "AlertsScreen"),
+});
+
 const accessRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/access",
@@ -122,6 +128,7 @@ export const router = createRouter({
     deadLetterQueueRoute,
     jobsRoute,
     jobRoute,
+    alertsRoute,
     auditRoute,
     accessRoute,
   ]),

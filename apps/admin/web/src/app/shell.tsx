@@ -60,12 +60,16 @@ export function Shell(): ReactNode {
             </span>
           )}
           {facts?.readOnly === true && <Badge tone="warn">read-only</Badge>}
-          <nav aria-label="Main" className="order-last flex w-full gap-1 overflow-x-auto md:order-none md:w-auto">
+          <nav
+            aria-label="Main"
+            className="relative order-last flex w-full gap-1 overflow-x-auto md:order-none md:w-auto"
+          >
             <NavLink to="/" name="Overview" />
             <NavLink to="/topics" name="Topics" />
             <NavLink to="/groups" name="Groups" />
             <NavLink to="/dead-letters" name="Dead letters" />
             <NavLink to="/jobs" name="Jobs" />
+            <NavLink to="/alerts" name="Alerts" count={live.alertCount} />
             <NavLink to="/audit" name="Audit" />
             <NavLink to="/access" name="Access" />
           </nav>
@@ -118,7 +122,16 @@ function RunningJobs({ jobs }: { readonly jobs: LiveState["activeJobs"] }): Reac
   );
 }
 
-function NavLink({ to, name }: { readonly to: MainPath; readonly name: string }): ReactNode {
+/** `count`: of what waits there; nothing is shown for none. */
+function NavLink({
+  to,
+  name,
+  count = 0,
+}: {
+  readonly to: MainPath;
+  readonly name: string;
+  readonly count?: number;
+}): ReactNode {
   return (
     <Link
       to={to}
@@ -126,6 +139,13 @@ function NavLink({ to, name }: { readonly to: MainPath; readonly name: string })
       className="rounded-md px-2.5 py-1 text-[13px] whitespace-nowrap max-sm:px-1.5 max-sm:text-xs font-medium text-muted no-underline hover:bg-raised hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:text-accent"
     >
       {name}
+      {count > 0 && (
+        <span className="ml-1 rounded-full bg-bad-soft px-1.5 text-xs text-bad tabular-nums">
+          <span className="sr-only"> </span>
+          {count}
+          <span className="sr-only"> firing</span>
+        </span>
+      )}
     </Link>
   );
 }

@@ -1,7 +1,7 @@
 import { useEffect } from "react";
 
 /** The pages of the main navigation. */
-export type MainPath = "/" | "/topics" | "/groups" | "/dead-letters" | "/jobs" | "/audit" | "/access";
+export type MainPath = "/" | "/topics" | "/groups" | "/dead-letters" | "/jobs" | "/alerts" | "/audit" | "/access";
 
 /** What keys do, on every page. */
 export interface ShortcutActs {
@@ -16,6 +16,7 @@ const jumps: Readonly<Record<string, MainPath>> = {
   g: "/groups",
   d: "/dead-letters",
   j: "/jobs",
+  l: "/alerts",
   a: "/audit",
   w: "/access",
 };
@@ -30,6 +31,7 @@ export const shortcuts: readonly (readonly [keys: string, act: string])[] = [
   ["g g", "go to the groups"],
   ["g d", "go to the dead letters"],
   ["g j", "go to the jobs"],
+  ["g l", "go to the alerts"],
   ["g a", "go to the audit"],
   ["g w", "go to who may do what"],
   ["?", "this help"],

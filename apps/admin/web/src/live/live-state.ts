@@ -1,4 +1,5 @@
 import type {
+  PortalAlert,
   PortalAuditEntry,
   PortalBroker,
   PortalFacts,
@@ -23,6 +24,10 @@ export interface LiveState {
   /** Jobs that wait or run. */
   readonly activeJobs: readonly PortalJob[];
   readonly lastWrites: readonly PortalAuditEntry[];
+  /** The first of those that fire and are not silenced. */
+  readonly alerts: readonly PortalAlert[];
+  /** How many there are. */
+  readonly alertCount: number;
   /** Why topics and groups are not current, "" when they are. */
   readonly problem: string;
   /** True once a snapshot has come. */
@@ -42,6 +47,8 @@ export const emptyLiveState: LiveState = {
   points: [],
   activeJobs: [],
   lastWrites: [],
+  alerts: [],
+  alertCount: 0,
   problem: "",
   loaded: false,
   receivedAtMs: 0,
@@ -74,6 +81,8 @@ function applySnapshot(state: LiveState, snapshot: PortalSnapshot, receivedAtMs:
     points: [...state.points, ...snapshot.points].slice(-pointsMax),
     activeJobs: snapshot.activeJobs,
     lastWrites: snapshot.lastWrites.length > 0 ? snapshot.lastWrites : state.lastWrites,
+    alerts: snapshot.alerts,
+    alertCount: snapshot.alertCount,
     problem: snapshot.problem,
     loaded: true,
     receivedAtMs,

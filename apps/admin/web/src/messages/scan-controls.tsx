@@ -36,7 +36,7 @@ export function ScanControls({ search, onChange, partitions, onDescriptors }: Sc
         });
       }}
     >
-      <div className="flex flex-wrap items-center gap-2">
+      <div className="flex flex-wrap items-center gap-2 max-sm:*:grow">
         <Select<From>
           aria-label="Order"
           disabled={live}

@@ -19,6 +19,7 @@ import { LineChart } from "../parts/line-chart.js";
 import { Empty, Loading } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Badge, Figure, Panel } from "../parts/panel.js";
+import { SubjectLink } from "../parts/subject-link.js";
 import { StoragesPanel } from "./storages-panel.js";
 import { StorePanel } from "./store-panel.js";
 
@@ -42,6 +43,7 @@ export function OverviewScreen(): ReactNode {
       <PageHeader title="Overview" />
       <div className="flex flex-col gap-5">
         {live.problem !== "" && <Outage live={live} />}
+        {live.alertCount > 0 && <Firing live={live} />}
         <Figures live={live} />
         <div className="grid gap-5 lg:grid-cols-3">
           <Panel title="Records per second" note="last 5 minutes">
@@ -104,6 +106,31 @@ function Outage({ live }: { readonly live: LiveState }): ReactNode {
         What is shown is from {formatAgo(live.points.at(-1)?.atMs ?? 0n, now)}. The page goes on by itself.
       </p>
     </div>
+  );
+}
+
+const alertsShown = 3;
+
+/** What is wrong, before all figures. */
+function Firing({ live: { alerts, alertCount } }: { readonly live: LiveState }): ReactNode {
+  const isCritical = alerts.some(({ severity }) => severity === "critical");
+  return (
+    <section
+      aria-label="Alerts"
+      className={`flex flex-wrap items-start justify-between gap-x-4 gap-y-2 rounded-xl border bg-panel px-4 py-3 text-[13px] ${isCritical ? "border-bad/50" : "border-warn/50"}`}
+    >
+      <ul className="m-0 flex min-w-0 list-none flex-col gap-1 p-0">
+        {alerts.slice(0, alertsShown).map(({ rule, subject, text, severity }) => (
+          <li key={`${rule} ${subject}`} className="flex items-baseline gap-2 wrap-anywhere">
+            <Badge tone={severity === "critical" ? "bad" : "warn"}>{severity}</Badge>
+            <SubjectLink subject={subject} text={text} />
+          </li>
+        ))}
+      </ul>
+      <Link to="/alerts" className="text-xs text-accent">
+        {alertCount > alertsShown ? `All ${formatCount(alertCount)} alerts` : "Alerts"}
+      </Link>
+    </section>
   );
 }
 

@@ -8,6 +8,7 @@ import { Field, inputLook } from "../parts/field.js";
 import { ProblemNotice } from "../parts/notice.js";
 import { say } from "../parts/toasts.js";
 import { admin } from "../rpc.js";
+import { configChanges } from "./config-rows.js";
 
 const hourMs = 3_600_000;
 const bounds = [
@@ -29,6 +30,7 @@ export function AlterTopicDialog({
   const { retention, bytesMax = 0n, partitions = 0 } = topic.config ?? {};
   // As it was when the dialog opened; the page behind goes on refreshing.
   const [version] = useState(topic.version);
+  const [before] = useState(topic.config);
   const [typed, setTyped] = useState({
     hours: shown(Number(retention?.ms ?? 0n) / hourMs),
     bytes: shown(retention?.bytes ?? 0n),
@@ -47,6 +49,7 @@ export function AlterTopicDialog({
       retention: { ms: retentionMs, bytes: whole(typed.bytes), records: whole(typed.records), workQueue },
     },
   };
+  const changes = configChanges(before, request.config);
   const alter = useMutation({
     mutationFn: () => admin.alterTopic(request),
     onSuccess: async () => {
@@ -87,6 +90,13 @@ export function AlterTopicDialog({
           />
           A record goes once every group has settled it
         </label>
+        {changes.length > 0 && (
+          <ul aria-label="What changes" className="m-0 list-none rounded-lg bg-raised px-4 py-2.5 text-[13px]">
+            {changes.map((change) => (
+              <li key={change}>{change}</li>
+            ))}
+          </ul>
+        )}
         <p className="text-xs text-warn">
           A tighter bound deletes what lies beyond it, also what a group has not settled.
         </p>

@@ -1,10 +1,11 @@
 import type { TopicInfo } from "@gmq/protocol/messages";
 import { type ReactNode, useState } from "react";
 import { Button } from "../parts/button.js";
-import { formatBytes, formatCount, formatDuration, formatTime } from "../parts/format.js";
+import { formatCount, formatTime } from "../parts/format.js";
 import { Panel } from "../parts/panel.js";
 import { AddPartitionsDialog } from "./add-partitions-dialog.js";
 import { AlterTopicDialog } from "./alter-topic-dialog.js";
+import { type ConfigRow, configRows } from "./config-rows.js";
 import { PurgeDialog } from "./purge-dialog.js";
 
 /** How a topic is set up, and the acts that change it. */
@@ -32,10 +33,13 @@ export function TopicConfigPanel({
       padded
     >
       <dl className="m-0 grid gap-x-8 gap-y-1.5 text-[13px] sm:grid-cols-2 lg:grid-cols-3">
-        {rowsOf(topic).map(([name, value]) => (
+        {rowsOf(topic).map(({ name, value, isDefault }) => (
           <div key={name} className="flex justify-between gap-4 border-b border-line pb-1">
             <dt className="text-muted">{name}</dt>
-            <dd className="m-0 tabular-nums">{value}</dd>
+            <dd className="m-0 tabular-nums">
+              {value}
+              {isDefault && <span className="ml-1.5 text-xs text-muted">default</span>}
+            </dd>
           </div>
         ))}
       </dl>
@@ -46,17 +50,11 @@ export function TopicConfigPanel({
   );
 }
 
-function rowsOf({ config, createdAtMs, version }: TopicInfo): readonly (readonly [string, string])[] {
-  const { ms = 0n, bytes = 0n, records = 0n, workQueue = false } = config?.retention ?? {};
-  const bytesMax = config?.bytesMax ?? 0n;
+function rowsOf({ config, createdAtMs, version }: TopicInfo): readonly ConfigRow[] {
   return [
-    ["partitions", formatCount(config?.partitions ?? 0)],
-    ["kept for", ms === 0n ? "for good" : formatDuration(ms)],
-    ["kept per partition", bytes === 0n ? "no bound of bytes" : formatBytes(bytes)],
-    ["kept records per partition", records === 0n ? "no bound" : formatCount(records)],
-    ["goes once settled", workQueue ? "yes" : "no"],
-    ["budget of the topic", bytesMax === 0n ? "no bound" : formatBytes(bytesMax)],
-    ["created", formatTime(createdAtMs)],
-    ["version", String(version)],
+    { name: "partitions", value: formatCount(config?.partitions ?? 0), isDefault: false },
+    ...configRows(config),
+    { name: "created", value: formatTime(createdAtMs), isDefault: false },
+    { name: "version", value: String(version), isDefault: false },
   ];
 }
