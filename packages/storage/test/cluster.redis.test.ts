@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { batchOf, valuesOf } from "../src/conformance/batches.js";
-import type { AppendOutcome, Engine } from "../src/engine.js";
+import { memberOf, startConsumer, wholly } from "../src/conformance/consumer.js";
+import type { AppendOutcome, Engine, LogEntry } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis.js";
 import { type OwnCluster, startOwnCluster } from "./redis-cluster.js";
 import type { OwnRedis } from "./redis-server.js";
@@ -85,6 +86,73 @@ async function placeOf(topic: string): Promise<{ readonly slot: string; readonly
   throw new Error(`no master has the slot ${slot}`);
 }
 
+/** Begins to move a partition's slot to another master: no key has moved yet. */
+async function beginMove(topic: string) {
+  const { slot, owner } = await placeOf(topic);
+  const target = cluster.masters.find((master) => master !== owner) as OwnRedis;
+  const [ownerId, targetId] = [
+    await cluster.ask(owner, "CLUSTER", "MYID"),
+    await cluster.ask(target, "CLUSTER", "MYID"),
+  ].map(String) as [string, string];
+  await cluster.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ownerId);
+  await cluster.ask(owner, "CLUSTER", "SETSLOT", slot, "MIGRATING", targetId);
+  const moveKey = (key: string): Promise<unknown> =>
+    cluster.ask(owner, "MIGRATE", "127.0.0.1", String(target.port), "", "0", "5000", "KEYS", key);
+  return {
+    moveKey,
+    async finish(): Promise<void> {
+      for (;;) {
+        const [key] = (await cluster.ask(owner, "CLUSTER", "GETKEYSINSLOT", slot, "1")) as string[];
+        if (key === undefined) break;
+        await moveKey(key);
+      }
+      await sleep(200);
+      for (const master of [target, owner, ...cluster.masters])
+        await cluster.ask(master, "CLUSTER", "SETSLOT", slot, "NODE", targetId);
+    },
+  };
+}
+
+/** How often masters have answered TRYAGAIN: a script's keys are on both sides of a move. */
+async function triesAgain(): Promise<number> {
+  const stats = await Promise.all(cluster.masters.map((master) => cluster.ask(master, "INFO", "errorstats")));
+  const counts = stats.map((text) => Number(/errorstat_TRYAGAIN:count=(\d+)/.exec(String(text))?.[1] ?? 0));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+it("tries again while a script's keys are on both sides of a move, gives up in time, and settles once", async () => {
+  const engine = await open();
+  await engine.topics.create("split", { partitions: 1 });
+  await engine.log.append([{ topic: "split", partition: 0, batches: [batchOf(["a", "b"])] }]);
+  const consumer = await startConsumer(engine, memberOf("g", ["split"]), "earliest");
+  const [entry] = await consumer.fetch();
+  const settled = async () => {
+    const entries = [wholly(entry as LogEntry)];
+    const [outcome] = await engine.groups.settle([{ ownership: consumer.ownership, entries }]);
+    return outcome;
+  };
+  const move = await beginMove("split");
+  try {
+    await move.moveKey(`${prefix}:{split/0}:log`);
+    const before = await triesAgain();
+    expect(await settled()).toMatchObject({
+      ok: false,
+      error: {
+        code: "store_unavailable",
+        retryable: true,
+        message: expect.stringContaining("a slot of the Redis Cluster is moving: TRYAGAIN"),
+      },
+    });
+    expect(await triesAgain()).toBeGreaterThan(before + 1);
+  } finally {
+    await move.finish();
+  }
+  await expect.poll(settled).toMatchObject({ ok: true, refusals: [] });
+  const { position, pending } = await consumer.claim();
+  expect({ position, pending }).toEqual({ position: 2n, pending: [] });
+  expect([...(await everything(engine, "split")).values()]).toEqual(["a", "b"]);
+});
+
 it("moves a slot to another master while records go into it and come out of it: nothing is refused or lost", async () => {
   const [engine, other] = [await open(), await open()];
   await engine.topics.create("moving", { partitions: 1 });
@@ -95,24 +163,9 @@ it("moves a slot to another master while records go into it and come out of it: 
   });
   const producing = produce(engine, "moving", () => done, 0);
   await expect.poll(() => heard.length).toBeGreaterThan(50);
-  const { slot, owner } = await placeOf("moving");
-  const target = cluster.masters.find((master) => master !== owner) as OwnRedis;
-  const [ownerId, targetId] = [
-    await cluster.ask(owner, "CLUSTER", "MYID"),
-    await cluster.ask(target, "CLUSTER", "MYID"),
-  ].map(String);
-  await cluster.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ownerId as string);
-  await cluster.ask(owner, "CLUSTER", "SETSLOT", slot, "MIGRATING", targetId as string);
+  const move = await beginMove("moving");
   await sleep(200);
-  for (;;) {
-    const keys = (await cluster.ask(owner, "CLUSTER", "GETKEYSINSLOT", slot, "1")) as string[];
-    if (keys.length === 0) break;
-    await cluster.ask(owner, "MIGRATE", "127.0.0.1", String(target.port), "", "0", "5000", "KEYS", ...keys);
-  }
-  await sleep(200);
-  for (const master of [target, owner, ...cluster.masters]) {
-    await cluster.ask(master, "CLUSTER", "SETSLOT", slot, "NODE", targetId as string);
-  }
+  await move.finish();
   const before = heard.length;
   await expect.poll(() => heard.length).toBeGreaterThan(before + 100);
   done = true;

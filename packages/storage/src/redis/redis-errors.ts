@@ -22,7 +22,7 @@ const byPrefix: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 /** The GmqError of whatever a Redis call failed with. Nothing is known to be stored. */
 export function fromRedisError(error: unknown): GmqError {
   if (GmqError.is(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message.replace(redirected, "") : String(error);
   const known = byPrefix[prefixOf(error)];
   if (known !== undefined) return new GmqError(known[0], `${known[1]}: ${message}`, { cause: error });
   if (isReply(error)) return new GmqError("internal", `Redis refused a command: ${message}`, { cause: error });
@@ -31,8 +31,11 @@ export function fromRedisError(error: unknown): GmqError {
 
 /** True when Redis itself answered with an error: then the command had no effect. Otherwise its outcome is unknown. */
 export function isReply(error: unknown): boolean {
-  return error instanceof Error && error.name === "ReplyError";
+  return error instanceof Error && (error.name === "ReplyError" || redirected.test(error.message));
 }
+
+/** How the cluster client gives up once it has followed MOVED, ASK and TRYAGAIN as often as it may: each was an answer, and nothing was done. */
+const redirected = /^Too many Cluster redirections\. Last error: ReplyError: /;
 
 /** Set by the scripts when the caller's epoch is not the partition's: `FENCED <current epoch>`. */
 export function isFenced(error: unknown): boolean {
@@ -46,5 +49,5 @@ export function isStaleId(error: unknown): boolean {
 
 /** The first word of an error's text. */
 export function prefixOf(error: unknown): string {
-  return error instanceof Error ? (error.message.split(" ", 1)[0] ?? "") : "";
+  return error instanceof Error ? (error.message.replace(redirected, "").split(" ", 1)[0] ?? "") : "";
 }
