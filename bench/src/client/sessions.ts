@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createHistogram } from "../measure/histogram.ts";
 import { openFloorSessions } from "./floor-sessions.ts";
-import { openGmqSessions } from "./gmq-sessions.ts";
+import { addressedEach, openGmqSessions } from "./gmq-sessions.ts";
 import type { ClientMessage, Task, TaskResult } from "./task.ts";
 
 /** The sessions of a system. */
@@ -56,7 +56,7 @@ export async function runSessions(
       const due = startMs + (sent * 1_000) / ratePerSecond;
       if (due > performance.now()) await sleep(due - performance.now());
       // Far apart, so that no two that follow one another were opened together.
-      const index = (sent * 7_919) % consumers;
+      const index = (sent * 7_919 * addressedEach) % consumers;
       dueMs[index] = due;
       sessions.send(index);
     }

@@ -15,44 +15,40 @@ export interface Credit {
 
 /** Makes credit, none at first. */
 export function createCredit(): Credit {
-  let records = 0;
-  let bytes = 0;
-  let closedSinceMs: number | undefined = Date.now();
-  return {
-    get records() {
-      return records;
-    },
-    get bytes() {
-      return bytes;
-    },
-    get open() {
-      return records > 0 && bytes > 0;
-    },
-    get closedSinceMs() {
-      return closedSinceMs;
-    },
-    grant(moreRecords, moreBytes) {
-      if (moreRecords === 0 && moreBytes === 0)
-        throw refused("credit.records", "a grant of nothing", "1 record or 1 byte");
-      if (records + moreRecords > limits.creditRecordsMax) {
-        throw refused(
-          "credit.records",
-          `credit of ${records + moreRecords} records`,
-          `${limits.creditRecordsMax} records`,
-        );
-      }
-      if (bytes + moreBytes > limits.creditBytesMax)
-        throw refused("credit.bytes", `credit of ${bytes + moreBytes} bytes`, `${limits.creditBytesMax} bytes`);
-      records += moreRecords;
-      bytes += moreBytes;
-      if (records > 0 && bytes > 0) closedSinceMs = undefined;
-    },
-    spend(spentRecords, spentBytes) {
-      records -= spentRecords;
-      bytes -= spentBytes;
-      if (records <= 0 || bytes <= 0) closedSinceMs ??= Date.now();
-    },
-  };
+  return new CountedCredit();
+}
+
+/** A class: there is one for each idle consumer, and getters of a literal cost each object a table of its own. */
+class CountedCredit implements Credit {
+  records = 0;
+  bytes = 0;
+  closedSinceMs: number | undefined = Date.now();
+
+  get open(): boolean {
+    return this.records > 0 && this.bytes > 0;
+  }
+
+  grant(records: number, bytes: number): void {
+    if (records === 0 && bytes === 0) throw refused("credit.records", "a grant of nothing", "1 record or 1 byte");
+    if (this.records + records > limits.creditRecordsMax) {
+      throw refused(
+        "credit.records",
+        `credit of ${this.records + records} records`,
+        `${limits.creditRecordsMax} records`,
+      );
+    }
+    if (this.bytes + bytes > limits.creditBytesMax)
+      throw refused("credit.bytes", `credit of ${this.bytes + bytes} bytes`, `${limits.creditBytesMax} bytes`);
+    this.records += records;
+    this.bytes += bytes;
+    if (this.open) this.closedSinceMs = undefined;
+  }
+
+  spend(records: number, bytes: number): void {
+    this.records -= records;
+    this.bytes -= bytes;
+    if (!this.open) this.closedSinceMs ??= Date.now();
+  }
 }
 
 function refused(field: string, message: string, limit: string): GmqError {

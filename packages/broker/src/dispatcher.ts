@@ -95,7 +95,8 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
   const { ownership, takers, log } = context;
   const ledger = createLedger();
   const ready = createReadyRuns();
-  const timers = new Set<NodeJS.Timeout>();
+  /** Until the store is asked again; nothing else is under way meanwhile. */
+  let retryTimer: NodeJS.Timeout | undefined;
   const waiting = createWaitingRuns((run) => {
     ready.insert(run);
     pump();
@@ -277,12 +278,11 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
     // A desk that asks again is not told what it was given with a lost answer; an owner is.
     if (ownership.shared === true) inherits = true;
     const delayMs = Math.min(backoffMsMax, backoffMsMin * 2 ** failures++) * (0.5 + Math.random() / 2);
-    const timer = setTimeout(() => {
-      timers.delete(timer);
+    clearTimeout(retryTimer);
+    retryTimer = setTimeout(() => {
       busy = false;
       pump();
     }, delayMs);
-    timers.add(timer);
   }
 
   async function settle(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
@@ -333,8 +333,7 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
 
   function stop(): void {
     state = "stopped";
-    for (const timer of timers) clearTimeout(timer);
-    timers.clear();
+    clearTimeout(retryTimer);
     waiting.clear();
     ready.clear();
     followed.stop();

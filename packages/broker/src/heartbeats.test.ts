@@ -18,7 +18,8 @@ afterEach(() => {
 /** A client that answers what asks, until it falls silent. */
 function startPeer({ answers = true, sessionTimeoutMs = Number.POSITIVE_INFINITY } = {}) {
   const peer = {
-    sessionTimeoutMsMin: sessionTimeoutMs,
+    timeoutMs: sessionTimeoutMs,
+    sessionTimeoutMsMin: () => peer.timeoutMs,
     beats: [] as { readonly atMs: number; readonly nextMs: number }[],
     goneAtMs: undefined as number | undefined,
     isAlive: true,
@@ -60,7 +61,7 @@ describe("few sessions", () => {
   it("are asked three times within a short session timeout, also one that comes later", () => {
     const peer = startPeer();
     vi.advanceTimersByTime(10_000);
-    peer.sessionTimeoutMsMin = 1_500;
+    peer.timeoutMs = 1_500;
     peer.pulse.heard(performance.now());
     peer.pulse.changed();
     vi.advanceTimersByTime(30_000);

@@ -9,7 +9,7 @@ import { createWheel, type WheelItem } from "./wheel.js";
 /** How a session is spoken to. */
 export interface HeartbeatPeer {
   /** The shortest session timeout of its consumers; Infinity without any. */
-  readonly sessionTimeoutMsMin: number;
+  sessionTimeoutMsMin(): number;
   beat(frame: SessionResponse): void;
   /** It has said nothing for too long; it is not watched any more. */
   silent(silenceMsMax: number): void;
@@ -131,7 +131,7 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
         lastHeardMs: nowMs,
         intervalMs,
         earlierMs: intervalMs,
-        timeoutMs: peer.sessionTimeoutMsMin,
+        timeoutMs: peer.sessionTimeoutMsMin(),
         beatAtMs: nowMs + intervalMs * (answers ? Math.random() : 1),
       };
       beatings.add(beating);
@@ -143,7 +143,7 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
         answer: () => peer.beat(plain),
         changed() {
           if (!beatings.has(beating)) return;
-          beating.timeoutMs = peer.sessionTimeoutMsMin;
+          beating.timeoutMs = peer.sessionTimeoutMsMin();
           beating.beatAtMs = Math.min(beating.beatAtMs, performance.now() + intervalOf(beating));
           wait(beating);
         },

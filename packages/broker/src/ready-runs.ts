@@ -35,65 +35,75 @@ export interface ReadyRuns {
 
 /** Makes an empty queue. */
 export function createReadyRuns(): ReadyRuns {
-  const ready: ReadyRun[] = [];
+  return new RunQueue();
+}
 
-  return {
-    get first() {
-      return ready[0];
-    },
-    insert({ baseOffset, recordCount, from, to }) {
-      const offset = baseOffset + BigInt(from);
-      const at = ready.findIndex((other) => other.baseOffset + BigInt(other.from) > offset);
-      const run = { baseOffset, recordCount, from, to, entry: undefined, slicer: undefined };
-      ready.splice(at < 0 ? ready.length : at, 0, run);
-    },
-    append(entry) {
-      const { baseOffset, recordCount } = entry;
-      ready.push({ baseOffset, recordCount, from: 0, to: recordCount, entry, slicer: undefined });
-    },
-    take(run, recordsMax, bytesMax) {
-      const { entry, slicer } = run;
-      const isWhole = run.from === 0 && run.to === run.recordCount;
-      if (entry !== undefined && isWhole && entry.recordCount <= recordsMax && entry.body.length <= bytesMax) {
-        ready.shift();
-        return { ...run, bytes: entry };
-      }
-      if (slicer === undefined) return undefined;
-      const to = fitting(slicer, run.from, Math.min(run.to, run.from + recordsMax), bytesMax);
-      if (to === run.to) ready.shift();
-      else ready[0] = { ...run, from: to };
-      return { ...run, to, bytes: slicer.slice(run.from, to) };
-    },
-    attach(entries) {
-      const found = new Map(entries.map((entry) => [entry.baseOffset, entry]));
-      ready.forEach((run, at) => {
-        const entry = run.entry ?? found.get(run.baseOffset);
-        if (entry !== undefined) ready[at] = { ...run, entry };
-      });
-    },
-    index(baseOffset, slicer) {
-      ready.forEach((run, at) => {
-        if (run.baseOffset === baseOffset) ready[at] = { ...run, slicer };
-      });
-    },
-    takeOut(isMeant) {
-      const taken: Run[] = [];
-      const kept = ready.flatMap((run) => {
-        const cuts = cutRun(run, isMeant);
-        for (const { from, to, isOut } of cuts) if (isOut) taken.push({ ...run, from, to });
-        return cuts.filter(({ isOut }) => !isOut).map(({ from, to }) => ({ ...run, from, to }));
-      });
-      ready.splice(0, ready.length, ...kept);
-      return taken;
-    },
-    dropBelow(offset) {
-      const first = ready.findIndex(({ baseOffset }) => baseOffset >= offset);
-      ready.splice(0, first < 0 ? ready.length : first);
-    },
-    clear() {
-      ready.length = 0;
-    },
-  };
+/** A class, as credit is one. */
+class RunQueue implements ReadyRuns {
+  #ready: ReadyRun[] = [];
+
+  get first(): ReadyRun | undefined {
+    return this.#ready[0];
+  }
+
+  insert({ baseOffset, recordCount, from, to }: Run): void {
+    const offset = baseOffset + BigInt(from);
+    const at = this.#ready.findIndex((other) => other.baseOffset + BigInt(other.from) > offset);
+    const run = { baseOffset, recordCount, from, to, entry: undefined, slicer: undefined };
+    this.#ready.splice(at < 0 ? this.#ready.length : at, 0, run);
+  }
+
+  append(entry: LogEntry): void {
+    const { baseOffset, recordCount } = entry;
+    this.#ready.push({ baseOffset, recordCount, from: 0, to: recordCount, entry, slicer: undefined });
+  }
+
+  take(run: ReadyRun, recordsMax: number, bytesMax: number): CutRun | undefined {
+    const { entry, slicer } = run;
+    const isWhole = run.from === 0 && run.to === run.recordCount;
+    if (entry !== undefined && isWhole && entry.recordCount <= recordsMax && entry.body.length <= bytesMax) {
+      this.#ready.shift();
+      return { ...run, bytes: entry };
+    }
+    if (slicer === undefined) return undefined;
+    const to = fitting(slicer, run.from, Math.min(run.to, run.from + recordsMax), bytesMax);
+    if (to === run.to) this.#ready.shift();
+    else this.#ready[0] = { ...run, from: to };
+    return { ...run, to, bytes: slicer.slice(run.from, to) };
+  }
+
+  attach(entries: readonly LogEntry[]): void {
+    const found = new Map(entries.map((entry) => [entry.baseOffset, entry]));
+    this.#ready.forEach((run, at) => {
+      const entry = run.entry ?? found.get(run.baseOffset);
+      if (entry !== undefined) this.#ready[at] = { ...run, entry };
+    });
+  }
+
+  index(baseOffset: bigint, slicer: EntrySlicer): void {
+    this.#ready.forEach((run, at) => {
+      if (run.baseOffset === baseOffset) this.#ready[at] = { ...run, slicer };
+    });
+  }
+
+  takeOut(isMeant: (offset: bigint) => boolean): Run[] {
+    const taken: Run[] = [];
+    this.#ready = this.#ready.flatMap((run) => {
+      const cuts = cutRun(run, isMeant);
+      for (const { from, to, isOut } of cuts) if (isOut) taken.push({ ...run, from, to });
+      return cuts.filter(({ isOut }) => !isOut).map(({ from, to }) => ({ ...run, from, to }));
+    });
+    return taken;
+  }
+
+  dropBelow(offset: bigint): void {
+    const first = this.#ready.findIndex(({ baseOffset }) => baseOffset >= offset);
+    this.#ready.splice(0, first < 0 ? this.#ready.length : first);
+  }
+
+  clear(): void {
+    this.#ready.length = 0;
+  }
 }
 
 /** Cuts a run into single records that are meant and the runs between them. */

@@ -42,9 +42,9 @@ export interface SessionConsumers {
   settle(settlement: Settlement): Promise<ServerFrame>;
   release(request: ReleasePartitions): Promise<ServerFrame>;
   /** The shortest of the subscriptions' session timeouts; Infinity without any. */
-  readonly sessionTimeoutMsMin: number;
+  sessionTimeoutMsMin(): number;
   /** Records that are with the client now. */
-  readonly heldRecords: number;
+  heldRecords(): number;
   /** The stream has room again. */
   pump(): void;
   /** Stops delivery; what is in flight may still be settled. */
@@ -229,12 +229,12 @@ export function createSessionConsumers(context: ConsumersContext): SessionConsum
       return { case: "released", value: { subscriptionId } };
     },
 
-    get sessionTimeoutMsMin() {
+    sessionTimeoutMsMin() {
       let shortest = Number.POSITIVE_INFINITY;
       for (const { sessionTimeoutMs } of consumers.values()) shortest = Math.min(shortest, sessionTimeoutMs);
       return shortest;
     },
-    get heldRecords() {
+    heldRecords() {
       let held = 0;
       for (const { subscription } of consumers.values()) held += subscription?.heldRecords() ?? 0;
       return held;

@@ -165,13 +165,8 @@ export function startSession(
       writable: () => !streamFull,
     });
     logger.debug("session opened", { clientId, clientVersion, protocolVersion });
-    const peer = {
-      get sessionTimeoutMsMin() {
-        return consumers.sessionTimeoutMsMin;
-      },
-      beat: sendFrame,
-      silent,
-    };
+    const { sessionTimeoutMsMin } = consumers;
+    const peer = { sessionTimeoutMsMin, beat: sendFrame, silent };
     setState({ name: "open", consumers, pulse: context.heartbeats.start(peer, hello.answersHeartbeats) });
     send(correlationId, {
       case: "welcome",
@@ -336,7 +331,7 @@ export function startSession(
     let quietMs = 0;
     while (state.name === "draining" && performance.now() < untilMs && quietMs < quietMsMin) {
       await sleep(drainLookMs);
-      quietMs = requestsOpen === 0 && consumers.heldRecords === 0 ? quietMs + drainLookMs : 0;
+      quietMs = requestsOpen === 0 && consumers.heldRecords() === 0 ? quietMs + drainLookMs : 0;
     }
   }
 

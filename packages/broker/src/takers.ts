@@ -44,31 +44,56 @@ export interface ConsumerSide {
 }
 
 /** One consumer takes everything. */
-export function onlyTaker({ credit, deliver, writable }: Omit<ConsumerSide, "memberId">): Takers {
-  const taker: Taker = {
+export function onlyTaker(consumer: Omit<ConsumerSide, "memberId">): Takers {
+  return new OnlyTaker(consumer);
+}
+
+/** A class, as credit is one. */
+class OnlyTaker implements Takers {
+  readonly #consumer: Omit<ConsumerSide, "memberId">;
+  /** Made when something is taken first. */
+  #taker: Taker | undefined;
+
+  constructor(consumer: Omit<ConsumerSide, "memberId">) {
+    this.#consumer = consumer;
+  }
+
+  get #takes(): boolean {
+    return this.#consumer.credit.open && this.#consumer.writable();
+  }
+
+  next(): Taker | undefined {
+    if (!this.#takes) return undefined;
+    this.#taker ??= takerOf(this.#consumer);
+    return this.#taker;
+  }
+
+  get records(): number {
+    return this.#takes ? this.#consumer.credit.records : 0;
+  }
+
+  get bytes(): number {
+    return this.#takes ? this.#consumer.credit.bytes : 0;
+  }
+
+  get lacks(): "credit" | "room" {
+    return this.#consumer.credit.open ? "room" : "credit";
+  }
+
+  get noCreditSinceMs(): number | undefined {
+    return this.#consumer.credit.closedSinceMs;
+  }
+}
+
+function takerOf({ credit, deliver }: Omit<ConsumerSide, "memberId">): Taker {
+  return {
     get records() {
       return credit.records;
     },
     get bytes() {
       return credit.bytes;
     },
-    spend: credit.spend,
+    spend: (records, bytes) => credit.spend(records, bytes),
     deliver,
-  };
-  const takes = (): boolean => credit.open && writable();
-  return {
-    next: () => (takes() ? taker : undefined),
-    get records() {
-      return takes() ? credit.records : 0;
-    },
-    get bytes() {
-      return takes() ? credit.bytes : 0;
-    },
-    get lacks() {
-      return credit.open ? "room" : "credit";
-    },
-    get noCreditSinceMs() {
-      return credit.closedSinceMs;
-    },
   };
 }

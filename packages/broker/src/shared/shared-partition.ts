@@ -165,7 +165,7 @@ function placeOf(consumer: ConsumerSide): Place {
     get bytes() {
       return credit.bytes;
     },
-    spend: credit.spend,
+    spend: (records: number, bytes: number) => credit.spend(records, bytes),
     deliver(deliveries, endOffset) {
       for (const { entry } of deliveries) {
         const lastOffset = entry.baseOffset + BigInt(entry.recordCount) - 1n;

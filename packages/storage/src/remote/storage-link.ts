@@ -3,7 +3,6 @@
  * What was in flight when it was lost is rejected, never sent again: only its caller knows whether that is safe.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Client } from "@connectrpc/connect";
 import type { Logger } from "@gmq/log";
 import { checkAgreedVersion, createInFlight, GmqError, limits, ownVersions } from "@gmq/protocol";
 import {
@@ -16,15 +15,8 @@ import {
   type Signal as SignalMessage,
   StorageService,
 } from "@gmq/protocol/messages";
-import {
-  createFrameConnection,
-  createNodeTransport,
-  createServiceClient,
-  errorFromMessage,
-  type FrameStream,
-  type NodeTransport,
-  type NodeTransportOptions,
-} from "@gmq/transport";
+import { createFrameConnection, errorFromMessage, type FrameStream, type NodeTransportOptions } from "@gmq/transport";
+import { type CallClient, createCallConnection } from "@gmq/transport/unary";
 
 export type LinkFrame = NonNullable<MessageInitShape<typeof LinkRequestSchema>["frame"]>;
 export type LinkAnswer = LinkResponse["frame"];
@@ -52,7 +44,7 @@ export interface StorageLink {
   /** Why it is not ready. */
   readonly problem: GmqError | undefined;
   /** Unary calls, on a connection of their own: a large answer holds no frame up. */
-  readonly client: Client<typeof StorageService>;
+  readonly client: CallClient<typeof StorageService>;
   /**
    * Sends a request. `payloadBytes` count against `limits.linkBytesMax`: past it requests wait here, in order.
    * A fetch answered in several frames is joined.
@@ -110,7 +102,7 @@ export function openStorageLink(
   events: LinkEvents,
 ): StorageLink {
   const { url } = target;
-  const node: NodeTransport = createNodeTransport({ ...target, connectTimeoutMs });
+  const calls = createCallConnection({ ...target, connectTimeoutMs });
   const frames = createFrameConnection(target);
   /** By the correlation id of what answers them. */
   const inFlight = createInFlight<Request | LinkFollow>();
@@ -241,7 +233,10 @@ export function openStorageLink(
     setState({ name: "backoff", timer: setTimeout(connect, delayMs) });
     stream.close();
     // A connection that went silent would carry the next link into the same silence.
-    if (name !== "leaving") frames.drop();
+    if (name !== "leaving") {
+      frames.drop();
+      calls.drop();
+    }
     rejectAll(new GmqError("unavailable", `the link to ${url} was lost: ${error.message}`, { cause: error }));
     events.changed();
   }
@@ -292,7 +287,7 @@ export function openStorageLink(
     get problem() {
       return state.name === "open" ? undefined : problem;
     },
-    client: createServiceClient(StorageService, node.transport),
+    client: calls.client(StorageService),
     request(frame, bytes) {
       return new Promise((resolve, reject) => {
         const request = { bytes, fetched: [], resolve, reject };
@@ -326,7 +321,7 @@ export function openStorageLink(
       if (before.name !== "backoff") before.stream.close();
       rejectAll(new GmqError("closed", "the engine is closed"));
       frames.close();
-      node.close();
+      calls.close();
     },
   };
 }

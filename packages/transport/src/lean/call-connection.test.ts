@@ -203,6 +203,24 @@ describe("createCallConnection", () => {
     await expect.poll(() => admin.listTopics({}).then(() => true, GmqError.from)).toBe(true);
   });
 
+  it("tells the calls of a dropped connection, and takes a new one for the next", async () => {
+    const called = Promise.withResolvers<void>();
+    const server = await serve({
+      listTopics: () => ({}),
+      listGroups() {
+        called.resolve();
+        return new Promise(() => undefined);
+      },
+    });
+    const { calls, admin } = connectionTo({ url: server.url });
+    const running = admin.listGroups({});
+    running.catch(() => undefined);
+    await called.promise;
+    calls.drop();
+    await expect(running).rejects.toMatchObject({ code: "unavailable", retryable: true });
+    expect(await admin.listTopics({})).toMatchObject({ topics: [] });
+  });
+
   it("takes what is no answer for a malformed one", async () => {
     const web = createHttp2Server();
     web.on("stream", (stream, headers) => {

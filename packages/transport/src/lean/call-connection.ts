@@ -2,7 +2,6 @@
 import {
   create,
   type DescMessage,
-  type DescMethod,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
@@ -11,6 +10,7 @@ import {
 } from "@bufbuild/protobuf";
 import { GmqError, limits } from "@gmq/protocol";
 import type { NodeTransportOptions } from "../node-transport.js";
+import type { FrameCodec } from "./duplex-frames.js";
 import { frameCodec, pathOfMethod } from "./frame-method.js";
 import { createLeanSession } from "./lean-session.js";
 import { createMessageParser, messagePrefix } from "./message-framing.js";
@@ -42,8 +42,17 @@ export type CallClient<Service extends DescService> = {
 /** An HTTP/2 connection of its own for calls, opened with the first one and again after it was lost. */
 export interface CallConnection {
   client<Service extends DescService>(service: Service): CallClient<Service>;
+  /** Gives the connection up, with every call on it: it is silent, and nobody knows whether it still reaches anyone. The next call gets a new one. */
+  drop(): void;
   /** Ends the connection and every call on it, at once. Later calls fail with `closed`. Idempotent. */
   close(): void;
+}
+
+/** A method as its calls need it, made with the first of them. */
+interface Method {
+  readonly path: string;
+  readonly codec: FrameCodec<MessageShape<DescMessage>, MessageShape<DescMessage>>;
+  readonly input: DescMessage;
 }
 
 /** Answers of a stream that wait for their reader; the server is held up beyond. */
@@ -56,12 +65,11 @@ export function createCallConnection(target: NodeTransportOptions): CallConnecti
 
   /** Sends the request at once and tells its answers one by one; leaving the loop early cancels it. */
   async function* call(
-    method: DescMethod,
+    { path, codec: { decode, encode }, input }: Method,
     request: MessageInitShape<DescMessage>,
     { timeoutMs = 0, signal }: CallLimits,
   ): AsyncGenerator<MessageShape<DescMessage>> {
-    const { decode, encode } = frameCodec(method.output, method.input);
-    const body = Buffer.concat(encode(create(method.input, request)));
+    const body = Buffer.concat(encode(create(input, request)));
     checkSize(body.length);
     if (signal?.aborted === true) throw cancelled(signal);
 
@@ -73,7 +81,7 @@ export function createCallConnection(target: NodeTransportOptions): CallConnecti
       ...session.headers(),
       ...(timeoutMs > 0 ? { "grpc-timeout": `${Math.min(timeoutMs, 99_999_999)}m` } : {}),
     };
-    const { stream, reset } = openLeanRequest(opened, pathOfMethod(method), headers, (error) => finish(error));
+    const { stream, reset } = openLeanRequest(opened, path, headers, (error) => finish(error));
     const bytesBefore = bytesHeard();
 
     function bytesHeard(): number {
@@ -154,7 +162,7 @@ export function createCallConnection(target: NodeTransportOptions): CallConnecti
     }
   }
 
-  async function unary(method: DescMethod, request: MessageInitShape<DescMessage>, given: CallLimits | undefined) {
+  async function unary(method: Method, request: MessageInitShape<DescMessage>, given: CallLimits | undefined) {
     let answer: MessageShape<DescMessage> | undefined;
     for await (const message of call(method, request, { timeoutMs: callTimeoutMs, ...given })) answer = message;
     if (answer === undefined)
@@ -164,13 +172,21 @@ export function createCallConnection(target: NodeTransportOptions): CallConnecti
 
   return {
     client<Service extends DescService>(service: Service) {
-      const calls = service.methods.map((method) => [
-        method.localName,
-        (request: MessageInitShape<DescMessage>, given?: CallLimits) =>
-          method.methodKind === "unary" ? unary(method, request, given) : call(method, request, given ?? {}),
-      ]);
+      const calls = service.methods.map((desc) => {
+        let made: Method | undefined;
+        const method = (): Method => {
+          made ??= { path: pathOfMethod(desc), codec: frameCodec(desc.output, desc.input), input: desc.input };
+          return made;
+        };
+        return [
+          desc.localName,
+          (request: MessageInitShape<DescMessage>, given?: CallLimits) =>
+            desc.methodKind === "unary" ? unary(method(), request, given) : call(method(), request, given ?? {}),
+        ];
+      });
       return Object.fromEntries(calls) as CallClient<Service>;
     },
+    drop: session.drop,
     close: session.close,
   };
 }
