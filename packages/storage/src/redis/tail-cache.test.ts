@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { LogEntry } from "../engine.js";
 import { createTailCache, type TailCacheOptions } from "./tail-cache.js";
@@ -50,6 +52,22 @@ describe("tail cache", () => {
     const kept = [...offsets(cache.from("a", 45n)), ...offsets(cache.from("b", 45n))];
     expect(kept).toEqual([45n, 46n, 47n, 48n, 49n, 45n, 46n, 47n, 48n, 49n]);
     expect(cache.from("a", 44n)).toEqual([]);
+  });
+
+  it("lets go of what has left", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const cache = cacheOf({ bytesMax: 10_000 });
+    const noted = Array.from({ length: 100 }, (_, base) => {
+      const kept = entry(BigInt(base), 1, 744);
+      cache.note("a", kept);
+      return new WeakRef(kept);
+    });
+    // A WeakRef keeps what it is made of until the turn ends.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(noted.flatMap((kept) => kept.deref()?.baseOffset ?? []).length).toBe(10);
+    expect(cache.from("a", 90n).length).toBe(10);
   });
 
   it("does not keep an entry over the bound at all", () => {

@@ -43,8 +43,8 @@ const overheadBytes = 256;
 export function createTailCache({ bytesMax, ageMsMax, readMsMax, nowMs, generation }: TailCacheOptions): TailCache {
   /** Runs without a gap, oldest entry first, by log. */
   const runs = new Map<string, LogEntry[]>();
-  /** All of them in the order in which they came; may hold what a gap has taken out of `runs`. */
-  let order: Kept[] = [];
+  /** All of them in the order in which they came, from `head` on; may hold what a gap has taken out of `runs`. What has left leaves its place empty. */
+  let order: (Kept | undefined)[] = [];
   /** When somebody last asked for a log; as many as there are partitions that were read. */
   const askedMs = new Map<string, number>();
   let head = 0;
@@ -52,7 +52,8 @@ export function createTailCache({ bytesMax, ageMsMax, readMsMax, nowMs, generati
   let known = generation();
 
   function dropOldest(): void {
-    const { log, entry, bytes: freed } = order[head++] as Kept;
+    const { log, entry, bytes: freed } = order[head] as Kept;
+    order[head++] = undefined;
     bytes -= freed;
     const run = runs.get(log);
     if (run?.[0] === entry) run.shift();

@@ -25,7 +25,7 @@ export function createOutgoingFrames<Outgoing>(
   drained: () => void,
 ): OutgoingFrames<Outgoing> {
   type Result = IteratorResult<Outgoing, undefined>;
-  let queue: { readonly frame: Outgoing; readonly bytes: number }[] = [];
+  let queue: ({ readonly frame: Outgoing; readonly bytes: number } | undefined)[] = [];
   let head = 0;
   let queuedBytes = 0;
   let wasFull = false;
@@ -36,7 +36,7 @@ export function createOutgoingFrames<Outgoing>(
   function take(): Outgoing | undefined {
     const item = queue[head];
     if (item === undefined) return undefined;
-    head++;
+    queue[head++] = undefined;
     queuedBytes -= item.bytes;
     // Cut off what was taken once it is the greater part: each frame moves at most once.
     if (head === queue.length || head > 1_024 + queue.length / 2) {
