@@ -5,6 +5,10 @@ import { formatBytes, formatShort, formatTime } from "./format.js";
 import type { LineChartProps } from "./line-chart.js";
 
 const heightPx = 160;
+/** A chart of nothing has an axis too. */
+const leastTop = { bytes: 1_000, records: 5 };
+/** Whole numbers only, which their labels are. */
+const steps = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
 /** Draws; everything else about a chart is in `LineChart`. */
 export function LineChartCanvas({ times, series, unit }: LineChartProps): ReactNode {
@@ -56,7 +60,7 @@ function options(element: HTMLElement, shape: string, unit: LineChartProps["unit
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 28, 0, 0],
-    scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.1)] } },
+    scales: { y: { range: (_plot, _min, max) => [0, Math.max(leastTop[unit ?? "records"], max * 1.1)] } },
     axes: [
       {
         ...axis,
@@ -65,7 +69,7 @@ function options(element: HTMLElement, shape: string, unit: LineChartProps["unit
         size: 30,
         values: (_plot, splits) => splits.map((split) => formatTime(split * 1_000).slice(11, 19)),
       },
-      { ...axis, size: 60, values: (_plot, splits) => splits.map((split) => textOf(Math.round(split))) },
+      { ...axis, size: 60, incrs: steps, values: (_plot, splits) => splits.map((split) => textOf(Math.round(split))) },
     ],
     series: [
       {},

@@ -27,6 +27,11 @@ const labels: Readonly<Record<string, string>> = {
   uptime_s: "up, s",
   cluster_enabled: "cluster",
   storage_url: "storage that tells",
+  path: "folder",
+  size_bytes: "on disk",
+  live_bytes: "of it in use",
+  disk_free_bytes: "disk free",
+  disk_total_bytes: "disk size",
 };
 const order = Object.keys(labels);
 
