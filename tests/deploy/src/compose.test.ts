@@ -1,4 +1,7 @@
-/** docker/compose.yaml and docker/Dockerfile, as far as they can be judged without Docker; docker/check-images runs the image's steps. */
+/**
+ * docker/compose.yaml, compose.tls.yaml and Dockerfile, as far as they can be judged without Docker; docker/check-images runs the image's steps, and e2e the services
+ * of compose.tls.yaml.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type entries, root } from "@gmq/e2e/harness/workspace";
@@ -26,17 +29,23 @@ interface Service {
   readonly ports?: readonly string[];
 }
 
-const file = parse(readFileSync(join(root, "docker/compose.yaml"), "utf8"), { merge: true }) as {
-  readonly services: Readonly<Record<string, Service>>;
-  readonly volumes: Readonly<Record<string, unknown>>;
-};
-const services = Object.entries(file.services);
-const ours = services.filter(([, { image }]) => image.startsWith("gmq/"));
+function composed(name: string) {
+  const file = parse(readFileSync(join(root, "docker", name), "utf8"), { merge: true }) as {
+    readonly services: Readonly<Record<string, Service>>;
+    readonly volumes: Readonly<Record<string, unknown>>;
+  };
+  const services = Object.entries(file.services);
+  return { file, services, ours: services.filter(([, { image }]) => image.startsWith("gmq/")) };
+}
+
+const { file, services, ours } = composed("compose.yaml");
+const secured = composed("compose.tls.yaml");
 const drainMsDefault = 30_000;
 
 it("runs GMQ's services on a read-only root, without capabilities, watched, and with time to drain", () => {
   expect(ours.map(([name]) => name)).toEqual(["storage", "broker-1", "broker-2", "admin"]);
-  for (const [name, service] of ours) {
+  expect(secured.ours.map(([name]) => name)).toEqual(["storage", "broker-1", "broker-2", "admin"]);
+  for (const [name, service] of [...ours, ...secured.ours]) {
     expect({ name, ...service }).toMatchObject({
       read_only: true,
       tmpfs: ["/tmp"],
@@ -45,12 +54,12 @@ it("runs GMQ's services on a read-only root, without capabilities, watched, and 
       healthcheck: { test: ["CMD", "node", "/healthcheck.mjs"] },
     });
     expect(Number.parseInt(service.stop_grace_period ?? "", 10) * 1_000).toBeGreaterThan(drainMsDefault);
-    for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:/);
   }
+  for (const [, { ports = [] }] of ours) for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
 });
 
 it("gives each service settings that its program has, and the port that its image is built for", async () => {
-  for (const [name, { image, build, environment = {} }] of ours) {
+  for (const [name, { image, build, environment = {} }] of [...ours, ...secured.ours]) {
     expect(image).toBe(`gmq/${build?.args.APP}`);
     const known = await settingsOf(build?.args.APP as "storage");
     expect({ name, unknown: Object.keys(environment).filter((key) => !known.has(key)) }).toEqual({ name, unknown: [] });

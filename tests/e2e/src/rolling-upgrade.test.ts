@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect, type Gmq } from "@gmq/client";
 import { afterEach, expect, it } from "vitest";
-import { startProcess, type TestProcess } from "./harness/child-process.js";
+import { runProcess, startProcess, type TestProcess } from "./harness/child-process.js";
 import { judge, readJournal, sendLoad } from "./harness/load.js";
 import { openTestStore, type TestStore } from "./harness/test-store.js";
 import { freePorts, startPart, type TopologyPart } from "./harness/topologies.js";
@@ -147,3 +147,38 @@ it("names both sides' versions where they have none in common, and a client goes
   const producer = gmq.producer();
   expect((await producer.send("orders", { value: "1" })).offset).toBe(0n);
 }, 120_000);
+
+it.each([
+  { what: "a newer client at an older broker", client: "1 2", broker: "1 1", storage: "1 1", session: 1, link: 1 },
+  { what: "an older client at a newer broker", client: "1 1", broker: "1 2", storage: "1 2", session: 1, link: 2 },
+  { what: "a newer broker at an older storage", client: "1 2", broker: "1 2", storage: "1 1", session: 2, link: 1 },
+  { what: "an older broker at a newer storage", client: "1 2", broker: "1 1", storage: "1 2", session: 1, link: 1 },
+] as const)(
+  "$what: they agree on the older version, and records go in and out",
+  async (sides) => {
+    await prepare();
+    for (const index of [0, 1]) await start("storage", index, sides.storage);
+    const broker = await start("broker", 0, sides.broker);
+    const gmq = async (...args: string[]): Promise<string> => {
+      const { code, output } = await runProcess({
+        name: `gmq ${args[0]}`,
+        command: process.execPath,
+        args: [entries.cli, ...args, "--broker", url(ports[2])],
+        env: speaking(sides.client),
+      });
+      expect([code, output]).toEqual([0, expect.any(String)]);
+      return output;
+    };
+    await gmq("publish", "orders", "hello");
+    expect(await gmq("consume", "orders", "--group", "g", "--no-follow")).toContain("hello");
+    expect(await gmq("groups", "list")).toContain("g");
+    const log = broker.process.output();
+    expect([...new Set(log.match(/(?<="protocolVersion":)\d(?=,"msg":"session opened")/g))]).toEqual([
+      `${sides.session}`,
+    ]);
+    expect([...new Set(log.match(/(?<="protocolVersion":)\d(?=,"msg":"linked to storage")/g))]).toEqual([
+      `${sides.link}`,
+    ]);
+  },
+  120_000,
+);

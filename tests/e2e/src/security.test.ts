@@ -1,6 +1,6 @@
 /** Real processes with everything on. */
 import { X509Certificate } from "node:crypto";
-import { readFile, rename } from "node:fs/promises";
+import { rename } from "node:fs/promises";
 import { get } from "node:https";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
@@ -9,7 +9,6 @@ import { StorageService } from "@gmq/protocol/messages";
 import { createToken, hashToken } from "@gmq/protocol/secrets";
 import { createNodeTransport, createServiceClient } from "@gmq/transport";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { runProcess } from "./harness/child-process.ts";
 import { type SecuredGmq, startSecured } from "./harness/secured.ts";
 import { waitUntil } from "./harness/wait-until.ts";
@@ -296,28 +295,6 @@ describe("containers", () => {
     expect(await check(gmq.brokerUrl, server)).toMatchObject({ code: 0 });
     expect(await check(gmq.storageUrl, client)).toMatchObject({ code: 0 });
     expect(await check(gmq.brokerUrl)).toMatchObject({ code: 1 });
-  });
-
-  it("of compose.tls.yaml are told nothing that their app does not know", async () => {
-    const text = await readFile(join(root, "docker/compose.tls.yaml"), "utf8");
-    const { services } = parse(text, { merge: true }) as {
-      services: Record<string, { environment?: Record<string, string>; image: string }>;
-    };
-    for (const [name, { environment = {}, image }] of Object.entries(services)) {
-      const app = /^gmq\/(storage|broker|admin)$/.exec(image)?.[1] as "storage" | "broker" | "admin" | undefined;
-      if (app === undefined) continue;
-      const values = Object.entries(environment).map(([key, value]) => [key, value.replaceAll(/\$\{[^}]*\}/g, "x")]);
-      expect(values.length).toBeGreaterThan(5);
-      const { code, output } = await runProcess({
-        name,
-        command: process.execPath,
-        args: [entries[app]],
-        env: Object.fromEntries(values),
-      });
-      // All settings are known and well formed: what is missing is the first of its files.
-      expect([name, code]).toEqual([name, 1]);
-      expect(output).toMatch(/\/run\/gmq\/[\w.-]+: there is no such file/);
-    }
   });
 });
 
