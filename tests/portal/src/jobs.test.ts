@@ -264,6 +264,42 @@ describe("dead letters", () => {
     expect(await open()).toBe(5);
   });
 
+  it("are redriven with one outcome each that names where it is now, also after a reload and the end of the portal", async () => {
+    const { letters } = await admin().deadLetters("payments", { group: "refunds", limit: 3 });
+    const selected = letters.map(({ place }) => ({ partition: place.partition, offset: String(place.offset) }));
+    const redrive = { topic: "payments", group: "refunds", selected };
+    const { job } = await call<{ job: Job }>(base(), "PortalService/StartJob", { redrive });
+    await page.goto(stage.url(`/jobs/${job.jobId}`));
+    await page.getByRole("main").getByText("3 redriven").waitFor();
+    const redriven = (await recordsOf("payments")).filter(({ headers }) =>
+      headers.some(({ key }) => key === "gmq-redrives"),
+    );
+    const expected = letters.map(({ place, value }) => {
+      const copy = redriven.find((record) => text(record.value) === text(value));
+      return [
+        "done",
+        `${place.partition} · ${place.offset}`,
+        `stored at payments / ${copy?.partition} @ ${copy?.offset}`,
+      ];
+    });
+    expect(new Set(expected.map(([, , stored]) => stored)).size).toBe(3);
+    const shown = (): Promise<(string | null)[][]> =>
+      page
+        .getByRole("table", { name: "Outcomes" })
+        .locator("tbody tr")
+        .evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)));
+    await expect.poll(shown).toEqual(expected);
+    await page.reload();
+    await expect.poll(shown).toEqual(expected);
+    const portal = stage.services.part("admin");
+    await portal.kill();
+    await portal.restart();
+    await page.goto(stage.url(`/jobs/${job.jobId}`));
+    await expect.poll(shown).toEqual(expected);
+    expect(await accessibilityProblems(page.getByRole("main"))).toEqual([]);
+    expect(await open()).toBe(2);
+  });
+
   it("are not redriven at a rate that is none: the job is not made", async () => {
     const redrive = { topic: "payments", group: "refunds", ratePerSecond: 2_000_000 };
     await expect(call(base(), "PortalService/StartJob", { redrive })).rejects.toThrow(/rate_per_second/);
@@ -272,12 +308,20 @@ describe("dead letters", () => {
     ).rejects.toThrow(/rate_per_second/);
   });
 
-  it("are discarded once the time to take it back has passed", async () => {
+  it("are discarded once the time to take it back has passed, one outcome each", async () => {
+    const { letters } = await admin().deadLetters("payments", { group: "refunds" });
     await discardAll();
     // Here, where nobody is in a hurry: to look takes a good part of the time to take it back.
     expect(await accessibilityProblems(page.getByRole("dialog"))).toEqual([]);
-    await page.getByRole("dialog").getByText("5 discarded").waitFor();
+    await page.getByRole("dialog").getByText("2 discarded").waitFor();
     expect(await open()).toBe(0);
+    const ended = (await jobs()).find(({ title, state }) => title.startsWith("Discard") && state === "JOB_STATE_DONE");
+    const { outcomes } = await call<{ outcomes: { item: string; outcome: string }[] }>(base(), "PortalService/GetJob", {
+      jobId: ended?.jobId,
+    });
+    expect(outcomes.map(({ item, outcome }) => `${outcome} ${item}`)).toEqual(
+      letters.map(({ place }) => `done ${place.partition} · ${place.offset}`),
+    );
   });
 });
 
@@ -336,6 +380,7 @@ describe("the list of jobs", () => {
     expect(acts.filter((act) => act.startsWith("Redrive ")).sort()).toEqual([
       "Redrive cancelled",
       "Redrive cancelled",
+      "Redrive done",
       "Redrive done",
     ]);
     await page.goto(stage.url("/audit?outcome=cancelled"));

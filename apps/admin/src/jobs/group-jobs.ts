@@ -6,6 +6,7 @@ import {
   type AdminServiceResetGroupRequest,
   type DeadLetterPlace,
   type EditedLetter,
+  type MovedTo,
   RedriveAction,
   type RedriveProgress,
 } from "@gmq/protocol/messages";
@@ -76,6 +77,11 @@ async function runRedrive(run: JobRun, request: AdminServiceRedriveRequest): Pro
       }
       if (event.case !== "progress") continue;
       last = event.value;
+      for (const { place, to } of last.movedLetters) run.note("done", placeName(place), to && storedAt(to));
+      for (const { place, redrives } of last.skippedLetters) {
+        run.note("skipped", placeName(place), `redriven ${redrives} times before`);
+      }
+      // Older brokers only count.
       run.count("done", Number(last.moved + before.done - run.job.done));
       run.count("skipped", Number(last.skipped + before.skipped - run.job.skipped));
       run.job.total = last.done ? run.job.done + run.job.skipped + run.job.failed : -1n;
@@ -132,7 +138,7 @@ export function editedLetterJob(letter: EditedLetter): JobWork {
       );
       await run.save("stored");
       await matchedBy(run, settle, false);
-      run.note("done", placeName(place), `stored at ${topic} / ${stored.partition} @ ${stored.offset}`);
+      run.note("done", placeName(place), storedAt({ ...stored, topic }));
     },
   };
 }
@@ -162,6 +168,10 @@ async function matchedBy(
     throw error instanceof ConnectError ? fromConnectError(error, run.signal) : GmqError.from(error);
   }
   return matched;
+}
+
+function storedAt({ topic, partition, offset }: Pick<MovedTo, "topic" | "partition" | "offset">): string {
+  return `stored at ${topic} / ${partition} @ ${offset}`;
 }
 
 function placeName(place: DeadLetterPlace | undefined): string {

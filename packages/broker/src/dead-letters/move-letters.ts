@@ -12,12 +12,22 @@ export interface Move {
   readonly recordCount: number;
 }
 
+/** What became of a letter: where it is stored now (undefined: nowhere, it was discarded), or why it stays where it is. */
+export type Moved = { readonly to: StoredPlace | undefined } | { readonly error: GmqError };
+
+/** Place of a record. */
+export interface StoredPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
 export interface Mover {
   /**
-   * Moves letters of one partition, in order. Answers with the error of each that stays where it is.
+   * Moves letters of one partition, in order. Answers with what became of each, in order.
    * @throws GmqError when the store does not answer or the partition is lost; what was appended is not appended again by the next redrive
    */
-  move(ownership: Ownership, moves: readonly Move[]): Promise<ReadonlyMap<DeadLetter, GmqError>>;
+  move(ownership: Ownership, moves: readonly Move[]): Promise<readonly Moved[]>;
 }
 
 const attemptsMax = 8;
@@ -31,40 +41,44 @@ export function createMover(
   target: TopicInfo | undefined,
   isOver: () => boolean,
 ): Mover {
-  async function append(moves: readonly Move[], to: TopicInfo): Promise<Map<DeadLetter, GmqError>> {
+  async function append(moves: readonly Move[], to: TopicInfo): Promise<Moved[]> {
     const batches = await Promise.all(moves.map(({ letter }) => batchOf(letter)));
-    let open = moves.map(({ letter }, at) => ({ letter, batch: batches[at] as LogBatch }));
-    const errors = new Map<DeadLetter, GmqError>();
+    let open = moves.map(({ letter }, index) => ({ letter, index, batch: batches[index] as LogBatch }));
+    const moved = new Array<Moved>(moves.length);
     for (let attempt = 1; open.length > 0; attempt++) {
       const outcomes = await appendAll(open, to);
       const again: typeof open = [];
       open.forEach((item, at) => {
         const outcome = outcomes[at];
-        if (outcome?.ok === true) return;
+        if (outcome?.ok === true) {
+          const partition = partitionOf(item.letter, to);
+          moved[item.index] = { to: { topic: to.name, partition, offset: outcome.firstOffset } };
+          return;
+        }
         const error = outcome?.error ?? new GmqError("internal", "an append was left unanswered");
-        if (!error.retryable) errors.set(item.letter, error);
+        if (!error.retryable) moved[item.index] = { error };
         else if (attempt < attemptsMax && !isOver()) again.push(item);
         else throw error;
       });
       open = again;
       if (open.length > 0) await sleep(Math.min(delayMsMax, delayMsMin * 2 ** attempt) * (0.5 + Math.random() / 2));
     }
-    return errors;
+    return moved;
   }
 
   /** One outcome for each, in order. Letters of one partition go back to one partition: its records keep their order. */
   async function appendAll(
     open: readonly { readonly letter: DeadLetter; readonly batch: LogBatch }[],
-    { name, config }: TopicInfo,
+    to: TopicInfo,
   ): Promise<AppendOutcome[]> {
     const byPartition = new Map<number, number[]>();
     open.forEach(({ letter }, at) => {
-      const partition = letter.facts.partition % config.partitions;
+      const partition = partitionOf(letter, to);
       byPartition.set(partition, [...(byPartition.get(partition) ?? []), at]);
     });
     const parts = [...byPartition];
     const appends = parts.map(([partition, indexes]) => ({
-      topic: name,
+      topic: to.name,
       partition,
       batches: indexes.map((at) => (open[at] as { batch: LogBatch }).batch),
     }));
@@ -110,12 +124,16 @@ export function createMover(
 
   return {
     async move(ownership, moves) {
-      const errors = target === undefined ? new Map<DeadLetter, GmqError>() : await append(moves, target);
-      const moved = moves.filter(({ letter }) => !errors.has(letter));
-      if (moved.length > 0) await settle(ownership, moved);
-      return errors;
+      const moved = target === undefined ? moves.map(() => ({ to: undefined })) : await append(moves, target);
+      const gone = moves.filter((_move, index) => "to" in (moved[index] as Moved));
+      if (gone.length > 0) await settle(ownership, gone);
+      return moved;
     },
   };
+}
+
+function partitionOf({ facts }: DeadLetter, { config }: TopicInfo): number {
+  return facts.partition % config.partitions;
 }
 
 interface Range {

@@ -10,7 +10,10 @@ import {
   type AdminServiceRedriveRequest,
   type AdminServiceRedriveResponse,
   AdminServiceRedriveResponseSchema,
+  type DeadLetterPlaceSchema,
+  type MovedLetterSchema,
   RedriveAction,
+  type SkippedLetterSchema,
 } from "@gmq/protocol/messages";
 import type { Engine, TopicInfo } from "@gmq/storage";
 import { errorToMessage } from "@gmq/transport";
@@ -34,15 +37,22 @@ interface Counts {
   failed: number;
 }
 
+/** Letters that no frame has named yet. */
+interface Unnamed {
+  movedLetters: MessageInitShape<typeof MovedLetterSchema>[];
+  skippedLetters: MessageInitShape<typeof SkippedLetterSchema>[];
+}
+
 const redrivesMaxDefault = 3;
 /** Records that are moved together; fewer when the rate is low, so that it is even. */
 const movedTogetherMax = 100;
 const movedTogetherPerSecond = 5;
+const skippedTogetherMax = 100;
 const movedBytesMax = 1024 * 1024;
 const fetchRecordsMax = 1_000;
 
 /**
- * Redrives, and tells counts as it goes; the last frame is `done`.
+ * Redrives, and tells counts and places as it goes; the last frame is `done`.
  * @throws GmqError `invalid_argument`, `invalid_name`, `topic_not_found`, `partition_not_found`, `conflict`, and the store's errors: what was moved before is told and stays moved
  */
 export async function* redrive(
@@ -77,6 +87,7 @@ export async function* redrive(
   if (origin === undefined && !isDiscard)
     throw new GmqError("topic_not_found", `there is no topic ${topic} to redrive to`, { field: "topic" });
   const counts: Counts = { matched: 0, moved: 0, skipped: 0, failed: 0 };
+  let unnamed: Unnamed = { movedLetters: [], skippedLetters: [] };
 
   /** Counts a letter; true when it is to be moved. */
   function take(letter: DeadLetter): boolean {
@@ -84,7 +95,22 @@ export async function* redrive(
     counts.matched++;
     if (isDiscard || letter.redrives < redrivesMax) return true;
     counts.skipped++;
+    if (!dryRun) unnamed.skippedLetters.push({ place: placeOf(letter), redrives: letter.redrives });
     return false;
+  }
+
+  function progress(done: boolean): AdminServiceRedriveResponse {
+    const { matched, moved, skipped, failed } = counts;
+    const value = {
+      matched: BigInt(matched),
+      moved: BigInt(moved),
+      skipped: BigInt(skipped),
+      failed: BigInt(failed),
+      done,
+      ...unnamed,
+    };
+    unnamed = { movedLetters: [], skippedLetters: [] };
+    return response({ case: "progress", value });
   }
 
   if (dryRun) {
@@ -92,7 +118,7 @@ export async function* redrive(
       signal.throwIfAborted();
       counts.moved += letters.filter(take).length;
     }
-    yield progress(counts, true);
+    yield progress(true);
     return;
   }
 
@@ -107,17 +133,17 @@ export async function* redrive(
     moves: readonly Move[],
   ): AsyncGenerator<AdminServiceRedriveResponse> {
     await pace(moves.length);
-    const errors = await mover.move(partition.ownership, moves);
-    for (const { letter } of moves) {
-      const error = errors.get(letter);
-      if (error === undefined) counts.moved++;
-      else {
+    for (const [index, moved] of (await mover.move(partition.ownership, moves)).entries()) {
+      const place = placeOf((moves[index] as Move).letter);
+      if ("error" in moved) {
         counts.failed++;
-        const place = { partition: letter.partition, offset: letter.record.offset };
-        yield response({ case: "failure", value: { place, error: errorToMessage(error) } });
+        yield response({ case: "failure", value: { place, error: errorToMessage(moved.error) } });
+      } else {
+        counts.moved++;
+        unnamed.movedLetters.push(moved.to === undefined ? { place } : { place, to: moved.to });
       }
     }
-    yield progress(counts, false);
+    yield progress(false);
   }
 
   try {
@@ -127,7 +153,11 @@ export async function* redrive(
       let bytes = 0;
       for await (const { baseOffset, recordCount, letters } of claimedLetters(engine, partition, selection)) {
         stop.throwIfAborted();
-        for (const letter of letters.filter(take)) {
+        for (const letter of letters) {
+          if (!take(letter)) {
+            if (unnamed.skippedLetters.length >= skippedTogetherMax) yield progress(false);
+            continue;
+          }
           moves.push({ letter, baseOffset, recordCount });
           bytes += letter.record.value.length;
           if (moves.length < together && bytes < movedBytesMax) continue;
@@ -138,7 +168,7 @@ export async function* redrive(
       }
       if (moves.length > 0) yield* move(partition, moves);
     }
-    yield progress(counts, true);
+    yield progress(true);
   } catch (error) {
     if (claim.lost.aborted) throw interrupted(claim.lost.reason);
     throw error;
@@ -205,11 +235,8 @@ function interrupted(cause: unknown): GmqError {
   });
 }
 
-function progress({ matched, moved, skipped, failed }: Counts, done: boolean): AdminServiceRedriveResponse {
-  return response({
-    case: "progress",
-    value: { matched: BigInt(matched), moved: BigInt(moved), skipped: BigInt(skipped), failed: BigInt(failed), done },
-  });
+function placeOf({ partition, record }: DeadLetter): MessageInitShape<typeof DeadLetterPlaceSchema> {
+  return { partition, offset: record.offset };
 }
 
 function response(

@@ -22,7 +22,7 @@ interface DataTableProps<Row> {
   readonly caption: string;
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
-  readonly rowKey: (row: Row) => string;
+  readonly rowKey: (row: Row, index: number) => string;
   readonly sort?: Sort;
   readonly onSort?: (sort: Sort) => void;
   readonly empty: ReactNode;
@@ -71,7 +71,7 @@ export function DataTable<Row>(props: DataTableProps<Row>): ReactNode {
             if (row === undefined) return null;
             return (
               <tr
-                key={rowKey(row)}
+                key={rowKey(row, index)}
                 aria-rowindex={index + 2}
                 aria-current={isCurrent?.(row) === true ? "true" : undefined}
                 className="border-b border-line last:border-0 hover:bg-raised aria-[current=true]:bg-accent-soft"

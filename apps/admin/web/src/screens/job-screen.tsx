@@ -104,7 +104,7 @@ export function JobScreen(): ReactNode {
               caption="Outcomes"
               columns={columns}
               rows={outcomes}
-              rowKey={({ item }) => item}
+              rowKey={(_outcome, index) => String(index)}
               tall={outcomes.length > 50}
               empty={<Empty title="Nothing to tell item by item">What was done is counted above.</Empty>}
             />
