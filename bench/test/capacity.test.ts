@@ -77,8 +77,8 @@ it("grows with what is asked for, and never below what a cluster needs", () => {
 
 it("costs by size what was measured at each size, and refuses to guess beyond", () => {
   expect(sizeFactor(512)).toBe(1);
-  expect(sizeFactor(100)).toBeCloseTo(397_098 / 652_776, 6);
-  expect(sizeFactor(4_096)).toBeCloseTo(397_098 / (372e6 / 4_096), 6);
+  expect(sizeFactor(100)).toBeCloseTo(488_592 / 868_392, 6);
+  expect(sizeFactor(4_096)).toBeCloseTo(488_592 / (374e6 / 4_096), 6);
   expect(sizeFactor(2_000)).toBeGreaterThan(sizeFactor(512));
   expect(() => sizeFactor(99)).toThrow(RangeError);
   expect(() => sizeFactor(1_048_577)).toThrow(RangeError);

@@ -7,18 +7,18 @@
 export const measured = {
   recordBytes: 512,
   /** W1 publish: CPU µs a record of each process. */
-  publishUs: { client: 2.0, broker: 0.7, storage: 1.1, redis: 0.6 },
+  publishUs: { client: 1.6, broker: 0.6, storage: 0.8, redis: 0.5 },
   /** W2 drain, one group. */
-  drainUs: { client: 2.0, broker: 0.7, storage: 1.3, redis: 0.4 },
+  drainUs: { client: 1.5, broker: 0.6, storage: 0.7, redis: 0.4 },
   /** W3, published and delivered to one group at once. */
-  throughUs: { client: 2.7, broker: 2.0, storage: 2.3, redis: 0.9 },
+  throughUs: { client: 2.9, broker: 1.7, storage: 1.7, redis: 0.8 },
   /** W6: deliveries to 10 groups, as a share of what W2 drains. */
-  fanOutShare: 1.04,
+  fanOutShare: 0.92,
   /** W1's rate at 512 B, and W7's at other sizes. */
-  publishPerS: 397_098,
-  smallRecord: { bytes: 100, perS: 652_776 },
-  largeRecord: { bytes: 4_096, mbPerS: 372 },
-  hugeRecord: { bytes: 1_048_576, mbPerS: 374 },
+  publishPerS: 488_592,
+  smallRecord: { bytes: 100, perS: 868_392 },
+  largeRecord: { bytes: 4_096, mbPerS: 374 },
+  hugeRecord: { bytes: 1_048_576, mbPerS: 393 },
   /** used_memory a record of 512 B at batches of 500. */
   redisBytesPerRecord: 540,
 } as const;
