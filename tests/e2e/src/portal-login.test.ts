@@ -161,7 +161,16 @@ describe("another site", () => {
 });
 
 describe("roles", () => {
-  const operatorActs = new Set(["PauseGroup", "ResumeGroup", "ResetGroup", "Produce", "SettlePending"]);
+  const operatorActs = new Set([
+    "PauseGroup",
+    "ResumeGroup",
+    "ResetGroup",
+    "Produce",
+    "SettlePending",
+    "SilenceAlert",
+    "EndSilence",
+    "TestAlertWebhook",
+  ]);
   const isRead = (name: string): boolean =>
     /^(List|Describe|Browse|Get|Explain|Search|Inspect|Read|Check|Sample)/.test(name);
   /** Calls that are refused for what they lack before anybody's role is asked. */

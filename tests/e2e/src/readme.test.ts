@@ -147,11 +147,14 @@ describe("snippets", () => {
 
 describe("pages", () => {
   it("name services and flags that there are", async () => {
-    const lines = shellCommands(readme).filter((line) => line.startsWith("node apps/"));
+    const lines = shellCommands(readme).filter((line) => /^node .*apps\//.test(line));
     expect(lines.length).toBeGreaterThanOrEqual(2);
     for (const line of lines) {
-      const [, entry = "", ...args] = line.split(" ");
-      const help = await runProcess({ name: line, command: process.execPath, args: [join(root, entry), "--help"] });
+      const words = line.split(" ").slice(1);
+      const at = words.findIndex((word) => word.startsWith("apps/"));
+      const [entry = "", ...args] = words.slice(at);
+      const command = [...words.slice(0, at), join(root, entry), "--help"];
+      const help = await runProcess({ name: line, command: process.execPath, args: command });
       expect(help.code).toBe(0);
       for (const flag of args.filter((arg) => arg.startsWith("--"))) expect(help.stdout).toContain(`${flag} `);
     }
