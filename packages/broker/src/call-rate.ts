@@ -1,4 +1,4 @@
-import { GmqError } from "@gmq/protocol";
+import { createPerSecond, GmqError } from "@gmq/protocol";
 
 /** Counts calls a second by who makes them. */
 export interface CallRate {
@@ -6,23 +6,12 @@ export interface CallRate {
   count(who: string): void;
 }
 
-/** Who may be counted at once; past it all begin anew, which lets through more and keeps no more. */
-const countedMax = 10_000;
-
 /** Makes the counter. */
-export function createCallRate(callsPerSecondMax: number, nowMs: () => number = () => performance.now()): CallRate {
-  let second = 0;
-  let calls = new Map<string, number>();
+export function createCallRate(callsPerSecondMax: number): CallRate {
+  const rate = createPerSecond(callsPerSecondMax);
   return {
     count(who) {
-      const now = Math.floor(nowMs() / 1_000);
-      if (now !== second || calls.size >= countedMax) {
-        second = now;
-        calls = new Map();
-      }
-      const count = (calls.get(who) ?? 0) + 1;
-      calls.set(who, count);
-      if (count <= callsPerSecondMax) return;
+      if (rate.takes(who)) return;
       throw new GmqError("resource_exhausted", "too many metadata calls in this second", {
         field: "metadata calls",
         limit: `${callsPerSecondMax} calls a second`,

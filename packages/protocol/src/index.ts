@@ -45,6 +45,7 @@ export { createInFlight, type InFlight } from "./in-flight.js";
 export { type LimitName, limits } from "./limits.js";
 export { checkName, isName, type NameField } from "./names.js";
 export { fnv1a32, partitionForKey } from "./partition-hash.js";
+export { createPerSecond, type PerSecond } from "./per-second.js";
 export { agreeOnVersion, checkAgreedVersion, ownVersions, type SpokenVersions } from "./protocol-version.js";
 export { hasSeededBug, type SeededBug } from "./seeded-bug.js";
 export { isTopicPattern, topicPattern } from "./topic-pattern.js";

@@ -1,6 +1,7 @@
 /** Which new connections a port takes, and how it turns the others away. */
 import type { Server, Socket } from "node:net";
 import type { Logger } from "@gmq/log";
+import { createPerSecond } from "@gmq/protocol";
 import { countedAddress } from "./counted-address.js";
 import { sniffHttp2 } from "./sniff-http2.js";
 
@@ -21,8 +22,6 @@ export interface ConnectionAdmission {
 /** What is turned away may take this long to say what it speaks, and again to hear why. */
 const farewellMs = 1_000;
 const logIntervalMs = 10_000;
-/** Addresses that are counted at once; past it all begin anew, which lets through more and keeps no more. */
-const addressesMax = 10_000;
 
 /** Counts what the server itself drops, too. */
 export function createConnectionAdmission(
@@ -32,8 +31,7 @@ export function createConnectionAdmission(
   nowMs: () => number = () => performance.now(),
 ): ConnectionAdmission {
   const refused = { total: 0, address: 0 };
-  let second = 0;
-  let counts = new Map<string, number>();
+  const rate = createPerSecond(perSecondAndAddressMax, nowMs);
   const loggedAtMs = { total: Number.NEGATIVE_INFINITY, address: Number.NEGATIVE_INFINITY };
 
   function refuse(limit: keyof RefusedConnections, text: string, facts: Readonly<Record<string, unknown>>): void {
@@ -50,14 +48,7 @@ export function createConnectionAdmission(
     refused,
     takes({ remoteAddress = "" }) {
       const address = countedAddress(remoteAddress);
-      const now = Math.floor(nowMs() / 1_000);
-      if (now !== second || counts.size >= addressesMax) {
-        second = now;
-        counts = new Map();
-      }
-      const count = (counts.get(address) ?? 0) + 1;
-      counts.set(address, count);
-      if (count <= perSecondAndAddressMax) return true;
+      if (rate.takes(address)) return true;
       refuse("address", "too many new connections of one address: one was refused", {
         address,
         connectionsPerSecondAndAddressMax: perSecondAndAddressMax,

@@ -1,9 +1,8 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { GmqError } from "@gmq/protocol";
 import { AdminService } from "@gmq/protocol/messages";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { startTestServer, type TestServer } from "../test/connect-server.js";
+import { type MuteServer, startMuteServer } from "../test/mute-server.js";
 import { errorInterceptor } from "./connect/error-interceptor.js";
 import { createServiceClient } from "./connect/service-client.js";
 import { createNodeTransport, type NodeTransport, type NodeTransportOptions } from "./node-transport.js";
@@ -19,20 +18,10 @@ function transportTo(options: NodeTransportOptions): NodeTransport {
   return node;
 }
 
-/** A port that accepts connections and never says a word. */
-async function startMute(): Promise<{ url: string; server: Server; sockets: Socket[] }> {
-  const sockets: Socket[] = [];
-  const server = createServer((socket) => {
-    socket.on("error", () => socket.destroy());
-    sockets.push(socket);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, sockets };
+async function startMute(): Promise<MuteServer> {
+  const server = await startMuteServer();
+  cleanups.push(server.close);
+  return server;
 }
 
 describe("createNodeTransport", () => {
@@ -73,9 +62,8 @@ describe("createNodeTransport", () => {
   });
 
   it("is unavailable where nobody listens", async () => {
-    const { url, server } = await startMute();
-    server.close();
-    await once(server, "close");
+    const { url, stopListening } = await startMute();
+    await stopListening();
     const admin = createServiceClient(AdminService, transportTo({ url }).transport);
     await expect(admin.listTopics({})).rejects.toMatchObject({ code: "unavailable", retryable: true });
   });

@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { createServer as createHttp2Server } from "node:http2";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { GmqError } from "@gmq/protocol";
 import { AdminService, AdminServiceListTopicsRequestSchema } from "@gmq/protocol/messages";
 import { afterEach, describe, expect, it } from "vitest";
 import { startTestServer, type TestServer } from "../../test/connect-server.js";
+import { type MuteServer, startMuteServer } from "../../test/mute-server.js";
 import { errorInterceptor } from "../connect/error-interceptor.js";
 import type { NodeTransportOptions } from "../node-transport.js";
 import { type CallClient, type CallConnection, createCallConnection } from "./call-connection.js";
@@ -31,20 +32,10 @@ async function serve(implementation: Partial<ServiceImpl<typeof AdminService>>):
   return server;
 }
 
-/** A port that accepts connections and never says a word. */
-async function startMute(): Promise<{ url: string; server: Server; sockets: Socket[] }> {
-  const sockets: Socket[] = [];
-  const server = createServer((socket) => {
-    socket.on("error", () => socket.destroy());
-    sockets.push(socket);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, sockets };
+async function startMute(): Promise<MuteServer> {
+  const server = await startMuteServer();
+  cleanups.push(server.close);
+  return server;
 }
 
 describe("createCallConnection", () => {
@@ -169,10 +160,10 @@ describe("createCallConnection", () => {
   });
 
   it("is unavailable where nobody listens, answers come from a web server, or the connection does not come about", async () => {
-    const { url, server } = await startMute();
+    const { url, stopListening } = await startMute();
     const mute = connectionTo({ url: url.replace("http:", "https:"), connectTimeoutMs: 100 });
     await expect(mute.admin.listTopics({})).rejects.toMatchObject({ code: "unavailable", limit: "100 ms" });
-    server.close();
+    void stopListening();
     const gone = connectionTo({ url }).admin;
     await expect(gone.listTopics({})).rejects.toMatchObject({ code: "unavailable", retryable: true });
 
