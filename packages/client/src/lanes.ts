@@ -3,6 +3,8 @@
  * are handled in order while other keys go on. Pure scheduling: knows nothing of messages.
  */
 
+import { createFifo } from "@gmq/protocol";
+
 /** Waits without a place among those that run; its lane waits with it. Afterwards it is among the first to get a place again. */
 export type Park = (wait: Promise<void>) => Promise<void>;
 
@@ -40,9 +42,8 @@ export function createLanes<Item>(
 ): Lanes<Item> {
   /** Lanes that are busy, and the items that wait for each, in order. */
   const blocked = new Map<string, Item[] | undefined>();
-  /** Items that may begin, in order; what has begun leaves its place empty. */
-  let ready: (Waiting<Item> | undefined)[] = [];
-  let readyHead = 0;
+  /** Items that may begin, in order. */
+  let ready = createFifo<Waiting<Item>>();
   let running = 0;
   let parked = 0;
   /** Parked items that want a place again. */
@@ -56,14 +57,9 @@ export function createLanes<Item>(
       parked--;
       resuming.shift()?.();
     }
-    while (running < concurrency && readyHead < ready.length) {
-      const { item, lane } = ready[readyHead] as Waiting<Item>;
-      ready[readyHead++] = undefined;
+    while (running < concurrency && ready.length > 0) {
+      const { item, lane } = ready.shift() as Waiting<Item>;
       start(item, lane);
-    }
-    if (readyHead > 1_024 && readyHead * 2 > ready.length) {
-      ready = ready.slice(readyHead);
-      readyHead = 0;
     }
     if (isIdle()) for (const resolve of idleWaiters.splice(0)) resolve();
   }
@@ -109,7 +105,7 @@ export function createLanes<Item>(
   }
 
   function waitingCount(): number {
-    return ready.length - readyHead + blockedCount;
+    return ready.length + blockedCount;
   }
 
   return {
@@ -123,7 +119,7 @@ export function createLanes<Item>(
       }
       // The lane is busy from now on, until it has nothing left.
       if (lane !== undefined) blocked.set(lane, undefined);
-      if (readyHead === ready.length && resuming.length === 0 && running < concurrency) start(item, lane);
+      if (ready.length === 0 && resuming.length === 0 && running < concurrency) start(item, lane);
       else ready.push(new Waiting(item, lane));
       pump();
     },
@@ -136,11 +132,9 @@ export function createLanes<Item>(
         blockedCount -= queue.length - kept.length;
         blocked.set(lane, kept);
       }
-      const candidates = ready.slice(readyHead);
-      ready = [];
-      readyHead = 0;
-      for (const waiting of candidates) {
-        if (waiting === undefined) continue;
+      const candidates = ready;
+      ready = createFifo();
+      for (let waiting = candidates.shift(); waiting !== undefined; waiting = candidates.shift()) {
         if (!test(waiting.item)) {
           ready.push(waiting);
           continue;

@@ -41,6 +41,7 @@ export {
   type GrpcStatusName,
   isErrorCode,
 } from "./errors.js";
+export { createFifo, type Fifo } from "./fifo.js";
 export { createInFlight, type InFlight } from "./in-flight.js";
 export { type LimitName, limits } from "./limits.js";
 export { checkName, isName, type NameField } from "./names.js";

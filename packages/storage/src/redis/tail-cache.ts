@@ -1,3 +1,4 @@
+import { createFifo } from "@gmq/protocol";
 import type { LogEntry } from "../engine.js";
 
 /**
@@ -43,25 +44,19 @@ const overheadBytes = 256;
 export function createTailCache({ bytesMax, ageMsMax, readMsMax, nowMs, generation }: TailCacheOptions): TailCache {
   /** Runs without a gap, oldest entry first, by log. */
   const runs = new Map<string, LogEntry[]>();
-  /** All of them in the order in which they came, from `head` on; may hold what a gap has taken out of `runs`. What has left leaves its place empty. */
-  let order: (Kept | undefined)[] = [];
+  /** All of them in the order in which they came; may hold what a gap has taken out of `runs`. */
+  let order = createFifo<Kept>();
   /** When somebody last asked for a log; as many as there are partitions that were read. */
   const askedMs = new Map<string, number>();
-  let head = 0;
   let bytes = 0;
   let known = generation();
 
   function dropOldest(): void {
-    const { log, entry, bytes: freed } = order[head] as Kept;
-    order[head++] = undefined;
+    const { log, entry, bytes: freed } = order.shift() as Kept;
     bytes -= freed;
     const run = runs.get(log);
     if (run?.[0] === entry) run.shift();
     if (run?.length === 0) runs.delete(log);
-    if (head > 1_024 && head * 2 > order.length) {
-      order = order.slice(head);
-      head = 0;
-    }
   }
 
   function wants(log: string): boolean {
@@ -75,8 +70,7 @@ export function createTailCache({ bytesMax, ageMsMax, readMsMax, nowMs, generati
   function clear(): void {
     runs.clear();
     askedMs.clear();
-    order = [];
-    head = 0;
+    order = createFifo();
     bytes = 0;
   }
 
@@ -87,7 +81,7 @@ export function createTailCache({ bytesMax, ageMsMax, readMsMax, nowMs, generati
       clear();
     }
     const untilMs = nowMs() - ageMsMax;
-    for (let oldest = order[head]; oldest !== undefined; oldest = order[head]) {
+    for (let oldest = order.peek(); oldest !== undefined; oldest = order.peek()) {
       if (oldest.addedMs >= untilMs) return;
       dropOldest();
     }

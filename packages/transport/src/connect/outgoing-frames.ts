@@ -1,4 +1,4 @@
-import { limits } from "@gmq/protocol";
+import { createFifo, limits } from "@gmq/protocol";
 
 /** How a push went: there is room for more, hold back until `drained`, or the peer is beyond what may wait. */
 export type PushOutcome = "room" | "full" | "over";
@@ -25,8 +25,7 @@ export function createOutgoingFrames<Outgoing>(
   drained: () => void,
 ): OutgoingFrames<Outgoing> {
   type Result = IteratorResult<Outgoing, undefined>;
-  let queue: ({ readonly frame: Outgoing; readonly bytes: number } | undefined)[] = [];
-  let head = 0;
+  let queue = createFifo<{ readonly frame: Outgoing; readonly bytes: number }>();
   let queuedBytes = 0;
   let wasFull = false;
   let finished: { error: Error | undefined } | undefined;
@@ -34,15 +33,9 @@ export function createOutgoingFrames<Outgoing>(
   let answer: ((result: Result | Promise<Result>) => void) | undefined;
 
   function take(): Outgoing | undefined {
-    const item = queue[head];
+    const item = queue.shift();
     if (item === undefined) return undefined;
-    queue[head++] = undefined;
     queuedBytes -= item.bytes;
-    // Cut off what was taken once it is the greater part: each frame moves at most once.
-    if (head === queue.length || head > 1_024 + queue.length / 2) {
-      queue = queue.slice(head);
-      head = 0;
-    }
     if (wasFull && queuedBytes <= limits.sendBufferBytesMax / 2) {
       wasFull = false;
       drained();
@@ -62,8 +55,7 @@ export function createOutgoingFrames<Outgoing>(
   }
 
   function discard(): void {
-    queue = [];
-    head = 0;
+    queue = createFifo();
     queuedBytes = 0;
     wasFull = false;
     finished = { error: undefined };
