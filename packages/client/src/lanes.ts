@@ -3,7 +3,7 @@
  * are handled in order while other keys go on. Pure scheduling: knows nothing of messages.
  */
 
-import { createFifo } from "@gmq/protocol";
+import { createFifo } from "@gmq/protocol/portable";
 
 /** Waits without a place among those that run; its lane waits with it. Afterwards it is among the first to get a place again. */
 export type Park = (wait: Promise<void>) => Promise<void>;
