@@ -3,6 +3,7 @@ import type { TlsClientOptions } from "@gmq/transport/frames";
 import { type Admin, createAdmin } from "./admin.js";
 import { checkObject, inRange } from "./checked-values.js";
 import type { ConsumerOptions } from "./consumer-options.js";
+import { createEncodeTurns } from "./encode-turns.js";
 import { type Instrumentation, instrumentHandler, instrumentProducer } from "./instrumentation.js";
 import { createLink } from "./link.js";
 import type { Message } from "./message.js";
@@ -61,6 +62,8 @@ export interface Gmq {
 
 /** Of batch buffers, kept for the next batches of all producers. */
 const spareBytesMax = 16 * 1024 * 1024;
+/** Half of a batch: who comes behind a batch waits until it has left. */
+const encodeTurnBytes = 128 * 1024;
 /** Version that brokers and operators see. */
 const clientVersion = "@gmq/client 0.1.0";
 
@@ -102,6 +105,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
   }
   const topics = createTopicDirectory(link);
   const spares = createSpareBuffers(spareBytesMax);
+  const turns = createEncodeTurns(encodeTurnBytes);
   /** What has to be drained before the session ends, last made first. */
   const open = new Set<() => Promise<void>>();
   let closing: Promise<void> | undefined;
@@ -119,7 +123,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     producer(producerOptions = {}) {
       assertOpen();
       const drain = (): Promise<void> => producer.close();
-      const producer = createProducer(link, topics, spares, producerOptions, () => open.delete(drain));
+      const producer = createProducer(link, topics, spares, turns, producerOptions, () => open.delete(drain));
       open.add(drain);
       return instrumentation === undefined ? producer : instrumentProducer(producer, instrumentation);
     },

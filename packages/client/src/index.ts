@@ -40,9 +40,10 @@ export type {
 export type { Instrumentation, SendEnd, SendStart, SendTrace, SettleStart } from "./instrumentation.js";
 export type { Message } from "./message.js";
 export type { Consumer, MessageBatch } from "./message-reader.js";
-export type { Producer, SendResult, StoredRecord } from "./producer.js";
+export type { Producer } from "./producer.js";
 export type { ProducerOptions } from "./producer-options.js";
 export type { ProducerRecord } from "./producer-record.js";
+export type { SendResult, StoredRecord } from "./record-waiters.js";
 export { Reject } from "./reject.js";
 export type { StallReason } from "./stall-watch.js";
 export type { SubscribeOptions } from "./subscribe-options.js";

@@ -16,15 +16,7 @@ import {
   type SpareBuffers,
 } from "@gmq/protocol";
 import type { RecordTags } from "./producer-record.js";
-
-/** Who waits for one record's fate. */
-export interface RecordWaiter {
-  /** `offset` is -1n for a record that is kept until its time comes. */
-  stored(offset: bigint, duplicate: boolean): void;
-  failed(error: GmqError): void;
-  /** By `performance.now()`; Infinity: no deadline. */
-  readonly deadlineMs: number;
-}
+import type { RecordWaiter } from "./record-waiters.js";
 
 /** A batch as it is sent: the fields of gmq.v1.Batch. */
 export interface OutgoingBatch {

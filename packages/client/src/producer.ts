@@ -7,26 +7,23 @@ import { type EncodableRecord, GmqError, limits, type SpareBuffers } from "@gmq/
 import { createByteBudget } from "./byte-budget.js";
 import { bounded, type CallOptions } from "./call-options.js";
 import { checkObject, checkTimeout } from "./checked-values.js";
+import type { EncodeTurns } from "./encode-turns.js";
 import type { Link } from "./link.js";
 import { createOutbox } from "./outbox.js";
-import { createPartitionAccumulator, type PartitionAccumulator, type RecordWaiter } from "./partition-accumulator.js";
+import { createPartitionAccumulator, type PartitionAccumulator } from "./partition-accumulator.js";
 import { createPartitioner } from "./partitioner.js";
 import { checkProducer, type ProducerOptions } from "./producer-options.js";
 import { checkedBytes, encodableOf, type ProducerRecord, tagsOf } from "./producer-record.js";
+import {
+  BatchResults,
+  BatchWaiter,
+  type PlacedWaiter,
+  type SendResult,
+  SendWaiter,
+  type StoredRecord,
+} from "./record-waiters.js";
 import { type TopicLike, topicOf } from "./topic.js";
 import type { TopicDirectory } from "./topic-directory.js";
-
-/** Where a record was stored. */
-export interface StoredRecord {
-  readonly partition: number;
-  /** -1n: the record is kept until its `deliverAt` comes, and gets its offset then. */
-  readonly offset: bigint;
-  /** It was stored by an earlier try, or by another record with its dedupe id. */
-  readonly duplicate: boolean;
-}
-
-/** One record's fate in `sendBatch`. */
-export type SendResult = ({ readonly ok: true } & StoredRecord) | { readonly ok: false; readonly error: GmqError };
 
 /** Sends records. Order: the records of one partition are stored in the order of their sends. */
 export interface Producer {
@@ -39,7 +36,9 @@ export interface Producer {
     record: ProducerRecord<NoInfer<In>>,
     options?: CallOptions,
   ): Promise<StoredRecord>;
-  /** Sends many records; one result each, in order. Does not throw for single records. */
+  /**
+   * Sends many records; one result each, in order. Does not throw for single records. The records are the client's until it resolves: a large batch is encoded in parts.
+   */
   sendBatch<In = Uint8Array | string>(
     topic: TopicLike<In, unknown>,
     records: readonly ProducerRecord<NoInfer<In>>[],
@@ -54,34 +53,15 @@ export interface Producer {
 
 const inFlightMax = 5;
 const expiryIntervalMs = 50;
-
-/**
- * A class for the hot path: after a burst, in which they live long, V8 makes the objects of a literal old from the start, and each then keeps its promise and its record until
- * the next collection of the whole heap. Those of a class begin young.
- */
-class Waiter implements RecordWaiter {
-  /** Known when the record is added. */
-  partition = -1;
-  readonly deadlineMs: number;
-  readonly answer: (partition: number, offset: bigint, duplicate: boolean) => void;
-  readonly failed: (error: GmqError) => void;
-
-  constructor(deadlineMs: number, answer: Waiter["answer"], failed: Waiter["failed"]) {
-    this.deadlineMs = deadlineMs;
-    this.answer = answer;
-    this.failed = failed;
-  }
-
-  stored(offset: bigint, duplicate: boolean): void {
-    this.answer(this.partition, offset, duplicate);
-  }
-}
+/** A batch of more than this is encoded in parts. */
+const partBytes = 1024 * 1024;
 
 /** Makes a producer over a link. */
 export function createProducer(
   link: Link,
   topics: TopicDirectory,
   spares: SpareBuffers,
+  turns: EncodeTurns,
   options: ProducerOptions,
   closed: () => void,
 ): Producer {
@@ -96,11 +76,13 @@ export function createProducer(
   let lingerTimer: NodeJS.Timeout | undefined;
   let expiryTimer: NodeJS.Timeout | undefined;
   let flushing = 0;
-  /** The last record that had to wait before it could be added. */
+  /** The last record or batch that had to wait before it could be added. */
   let waitingAdd: Promise<void> | undefined;
   /** Set: no new sends are taken; those that wait still go out until it is closed. */
   let closing: Promise<void> | undefined;
   let isClosed = false;
+  /** Of all records so far. */
+  let addedBytes = 0;
 
   function accumulatorOf(topicName: string, partition: number): PartitionAccumulator {
     const partitions = byTopic.get(topicName) ?? new Map<number, PartitionAccumulator>();
@@ -174,19 +156,20 @@ export function createProducer(
   }
 
   /**
-   * Encodes a record and adds it; the waiter hears of everything that happens after that. Nothing waits in the usual case. A record that has to wait (for the
-   * schema, the topic or the budget) makes all later ones wait behind it: sends keep their order.
+   * Encodes a record and adds it, behind `before`; the waiter hears of everything that happens after that. Nothing waits in the usual case; a record may have to for its
+   * schema, its topic or the budget.
    */
   function add<In>(
     like: TopicLike<In, unknown>,
     record: ProducerRecord<In>,
     callOptions: SendOptions,
-    waiter: Waiter,
+    waiter: PlacedWaiter,
+    before: Promise<void> | undefined,
   ): Promise<void> | undefined {
     const { name, codec } = topicOf(like);
     checkObject("record", record);
     const value = codec.encode(record.value);
-    if (waitingAdd === undefined && !(value instanceof Promise)) {
+    if (before === undefined && !(value instanceof Promise)) {
       const partitions = topics.peek(name);
       const encodable = encodableOf(record, value);
       const bytes = checkedBytes(encodable);
@@ -195,9 +178,8 @@ export function createProducer(
         return undefined;
       }
     }
-    const before = waitingAdd;
     if (value instanceof Promise) value.catch(nothing);
-    const own = (async () => {
+    return (async () => {
       if (before !== undefined) await bounded(before, left(callOptions), "the send");
       const encodable = encodableOf(
         record,
@@ -208,15 +190,66 @@ export function createProducer(
       if (!budget.take(bytes)) await budget.wait(bytes, left(callOptions));
       place(name, partitions, encodable, bytes, record, waiter);
     })();
+  }
+
+  /** What waits makes all later sends wait behind it: they keep their order. */
+  function hold(own: Promise<void>): void {
     // One that gave up does not let those behind it overtake those before it.
-    const turn = Promise.allSettled([before, own]).then(() => {
+    const turn = Promise.allSettled([waitingAdd, own]).then(() => {
       if (waitingAdd !== turn) return;
       waitingAdd = undefined;
       // Whoever flushes may have waited for this one.
       schedule();
     });
     waitingAdd = turn;
-    return own;
+  }
+
+  /** Adds the records of a batch in their order, those of a large one in parts. */
+  function addAll<In>(
+    like: TopicLike<In, unknown>,
+    records: readonly ProducerRecord<In>[],
+    callOptions: SendOptions,
+    batch: BatchResults,
+  ): void {
+    const added = Promise.withResolvers<void>();
+    let isAdded = false;
+    const addFrom = (first: number): void => {
+      const endBytes = addedBytes + partBytes;
+      for (let index = first; index < records.length; index++) {
+        if (batch.results[index] !== undefined) continue;
+        if (isClosed) {
+          batch.failFrom(index, closedError());
+          break;
+        }
+        if (addedBytes >= endBytes) {
+          turns.run(() => addFrom(index));
+          return;
+        }
+        const waiter = new BatchWaiter(callOptions.deadlineMs, batch, index);
+        try {
+          const waiting = add(like, records[index] as (typeof records)[number], callOptions, waiter, undefined);
+          if (waiting === undefined) continue;
+          const next = (): void => addFrom(index + 1);
+          waiting.then(next, (error: unknown) => {
+            waiter.failed(GmqError.from(error));
+            next();
+          });
+          return;
+        } catch (error) {
+          waiter.failed(GmqError.from(error));
+        }
+      }
+      isAdded = true;
+      added.resolve();
+    };
+    const begin = (): void => turns.run(() => addFrom(0));
+    if (waitingAdd === undefined) begin();
+    else
+      bounded(waitingAdd, left(callOptions), "the send").then(begin, (error: unknown) => {
+        batch.failFrom(0, GmqError.from(error));
+        begin();
+      });
+    if (!isAdded) hold(added.promise);
   }
 
   /** Adds a record whose bytes the budget holds already; gives them back when it cannot be added. */
@@ -226,13 +259,15 @@ export function createProducer(
     encodable: EncodableRecord,
     bytes: number,
     record: ProducerRecord<In>,
-    waiter: Waiter,
+    waiter: PlacedWaiter,
   ): void {
     try {
       if (isClosed) throw closedError();
       const partition = partitioner.choose(name, partitions, encodable.key, record.partition);
       waiter.partition = partition;
       accumulatorOf(name, partition).add(encodable, bytes, tagsOf(record), waiter);
+      addedBytes += bytes;
+      turns.count(bytes);
     } catch (error) {
       budget.give(bytes);
       // It may have grown since: the next send asks.
@@ -278,10 +313,18 @@ export function createProducer(
       if (closing !== undefined) return Promise.reject(closedError());
       const callOptions = callOptionsOf(given);
       const sent = new Promise<StoredRecord>((resolve, reject) => {
-        const stored: Waiter["answer"] = (partition, offset, duplicate) => resolve({ partition, offset, duplicate });
         try {
           checkTimeout(given?.timeoutMs);
-          add(like, record, callOptions, new Waiter(callOptions.deadlineMs, stored, reject))?.catch(reject);
+          const waiting = add(
+            like,
+            record,
+            callOptions,
+            new SendWaiter(callOptions.deadlineMs, resolve, reject),
+            waitingAdd,
+          );
+          if (waiting === undefined) return;
+          waiting.catch(reject);
+          hold(waiting);
         } catch (error) {
           reject(GmqError.from(error));
         }
@@ -291,47 +334,20 @@ export function createProducer(
 
     async sendBatch(like, records, given) {
       checkTimeout(given?.timeoutMs);
+      if (records.length === 0) return [];
       const callOptions = callOptionsOf(given);
-      const results = new Array<SendResult>(records.length);
-      const refused = closing !== undefined;
-      await new Promise<void>((resolve) => {
-        let open = records.length;
-        const settled = (index: number, result: SendResult): void => {
-          if (results[index] !== undefined) return;
-          results[index] = result;
-          if (--open > 0) return;
-          callOptions.signal?.removeEventListener("abort", abort);
-          resolve();
-        };
-        const abort = (): void => {
-          const error = new GmqError("cancelled", "the send was given up", { cause: callOptions.signal?.reason });
-          for (let index = 0; index < records.length; index++) settled(index, { ok: false, error });
-        };
-        callOptions.signal?.addEventListener("abort", abort, { once: true });
-        if (callOptions.signal?.aborted === true) abort();
-        if (open === 0) resolve();
-        void (async () => {
-          // One after the other, so that they keep their order when some have to wait.
-          for (let index = 0; index < records.length; index++) {
-            const fail = (error: GmqError): void => settled(index, { ok: false, error });
-            if (results[index] !== undefined) continue;
-            if (refused || isClosed) {
-              fail(closedError());
-              continue;
-            }
-            const stored: Waiter["answer"] = (partition, offset, duplicate) =>
-              settled(index, { ok: true, partition, offset, duplicate });
-            try {
-              const waiter = new Waiter(callOptions.deadlineMs, stored, fail);
-              const waiting = add(like, records[index] as (typeof records)[number], callOptions, waiter);
-              if (waiting !== undefined) await waiting;
-            } catch (error) {
-              fail(GmqError.from(error));
-            }
-          }
-        })();
-      });
-      return results;
+      const { signal } = callOptions;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const batch = new BatchResults(records.length, resolve);
+      const abort = (): void =>
+        batch.failFrom(0, new GmqError("cancelled", "the send was given up", { cause: signal?.reason }));
+      signal?.addEventListener("abort", abort, { once: true });
+      if (signal?.aborted === true) abort();
+      else if (closing !== undefined) batch.failFrom(0, closedError());
+      else addAll(like, records, callOptions, batch);
+      await promise;
+      signal?.removeEventListener("abort", abort);
+      return batch.results;
     },
 
     async flush(flushOptions = {}) {

@@ -165,6 +165,23 @@ describe("sendBatch", () => {
     expect(await producer.sendBatch("t", [])).toEqual([]);
   });
 
+  it.each([
+    ["larger than a part that is encoded at once", 16 * 1024 * 1024],
+    ["that waits for the budget", 700_000],
+  ])("keeps its place before what is sent after it: a batch %s", async (_, bufferedBytesMax) => {
+    const producer = gmq.producer({ bufferedBytesMax });
+    const large = Array.from({ length: 12 }, () => ({ value: Buffer.alloc(300_000), partition: 0 }));
+    const [batch, next, last] = await Promise.all([
+      producer.sendBatch("t", large),
+      producer.sendBatch("t", [{ value: "next", partition: 0 }]),
+      producer.send("t", { value: "last", partition: 0 }),
+    ]);
+    expect([...batch, ...next].map((result) => result.ok && Number(result.offset))).toEqual(
+      Array.from({ length: 13 }, (_, offset) => offset),
+    );
+    expect(last.offset).toBe(13n);
+  });
+
   it("has one deadline for all of it, and gives up when its signal fires", async () => {
     const producer = gmq.producer({ bufferedBytesMax: 1_000 });
     await producer.send("t", { value: "first", partition: 0 });
