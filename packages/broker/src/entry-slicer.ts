@@ -8,6 +8,7 @@ import {
   type EntryMeta,
   encodeEntryMeta,
   indexRecords,
+  timestampBefore,
 } from "@gmq/protocol";
 import type { LogEntry } from "@gmq/storage";
 
@@ -54,9 +55,29 @@ function slicerOf(entry: LogEntry, meta: EntryMeta, body: Uint8Array): EntrySlic
   return {
     slice(from, to) {
       if (from === 0 && to === entry.recordCount) return entry;
-      const bytes = body.subarray(borders[from], borders[to]);
-      const batch: BatchMeta = {
+      return {
+        baseOffset: entry.baseOffset + BigInt(from),
         recordCount: to - from,
+        meta: encodeEntryMeta({ ...meta, batches: batchesOf(meta, body, borders, from, to) }),
+        body: body.subarray(borders[from], borders[to]),
+      };
+    },
+    sliceBytes: (from, to) => (borders[to] as number) - (borders[from] as number),
+  };
+}
+
+/** What the records `from` to `to - 1` have of each batch: parts are batches without their producers' numbers. */
+function batchesOf(meta: EntryMeta, body: Uint8Array, borders: Uint32Array, from: number, to: number): BatchMeta[] {
+  const parts: BatchMeta[] = [];
+  let first = 0;
+  for (const { recordCount, timestampMs } of meta.batches) {
+    const start = Math.max(from, first);
+    const end = Math.min(to, first + recordCount);
+    if (start < end) {
+      const bytes = body.subarray(borders[start], borders[end]);
+      const before = body.subarray(borders[first], borders[start]);
+      parts.push({
+        recordCount: end - start,
         codec: codecNumbers.none,
         crc32: batchChecksum(bytes),
         producerId: 0n,
@@ -65,16 +86,12 @@ function slicerOf(entry: LogEntry, meta: EntryMeta, body: Uint8Array): EntrySlic
         uncompressedBytes: bytes.length,
         dedupeId: undefined,
         bodyBytes: bytes.length,
-      };
-      return {
-        baseOffset: entry.baseOffset + BigInt(from),
-        recordCount: to - from,
-        meta: encodeEntryMeta({ ...meta, batches: [batch] }),
-        body: bytes,
-      };
-    },
-    sliceBytes: (from, to) => (borders[to] as number) - (borders[from] as number),
-  };
+        timestampMs: timestampBefore(before, timestampMs),
+      });
+    }
+    first += recordCount;
+  }
+  return parts;
 }
 
 /** Where each record of the entry begins in the body, and the end. */

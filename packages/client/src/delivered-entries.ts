@@ -31,6 +31,8 @@ interface Part {
   readonly uncompressedBytes: number;
   readonly bytes: Uint8Array;
   readonly recordCount: number;
+  /** Of the records before the first that has one. */
+  readonly timestampMs: number;
   /** Failed attempts by index in the part. */
   readonly attempts: ReadonlyMap<number, number>;
   readonly takeOvers: number;
@@ -44,7 +46,8 @@ function partsOf({ entry, attempts, handBacks }: DeliveredEntry): Part[] {
     throw new GmqError("malformed_frame", "a delivered entry is missing", { field: "deliver.entries" });
   let position = 0;
   let index = 0;
-  return decodeEntryMeta(entry.meta).batches.map(({ bodyBytes, recordCount, codec, crc32, uncompressedBytes }) => {
+  return decodeEntryMeta(entry.meta).batches.map((batch) => {
+    const { bodyBytes, recordCount, codec, crc32, uncompressedBytes, timestampMs } = batch;
     const bytes = entry.body.subarray(position, position + bodyBytes);
     const firstIndex = index;
     position += bodyBytes;
@@ -64,6 +67,7 @@ function partsOf({ entry, attempts, handBacks }: DeliveredEntry): Part[] {
       uncompressedBytes,
       bytes,
       recordCount,
+      timestampMs,
       attempts: new Map(attempts.filter(isOwn).map((item) => [item.index - firstIndex, item.attempts])),
       takeOvers: handBacks?.takeOvers ?? 0,
       releases: new Map(
@@ -74,7 +78,7 @@ function partsOf({ entry, attempts, handBacks }: DeliveredEntry): Part[] {
 }
 
 function append(messages: RawMessage[], assignment: Assignment, part: Part, bytes: Uint8Array): void {
-  const records = decodeRecords(bytes);
+  const records = decodeRecords(bytes, part.timestampMs);
   if (records.length !== part.recordCount) {
     throw new GmqError(
       "batch_corrupt",

@@ -42,7 +42,7 @@ export interface SealedBatch {
 }
 
 export interface PartitionAccumulator {
-  /** Adds a record of `recordBytes` encoded bytes. */
+  /** Adds a record of at most `recordBytes` encoded bytes. */
   add(record: EncodableRecord, recordBytes: number, tags: RecordTags | undefined, waiter: RecordWaiter): void;
   /** Takes the next batch to send, undefined when none is ready or enough are in flight. `now`: seal what gathers, whatever the linger. */
   next(now: boolean): SealedBatch | undefined;
@@ -278,7 +278,8 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
       // A record with a dedupe id travels alone: the id names the whole batch.
       const full =
         gathering !== undefined &&
-        (gathering.bytes + recordBytes > options.batchBytesMax || gathering.waiters.length >= options.batchRecordsMax);
+        (encoder.byteLength + recordBytes > options.batchBytesMax ||
+          gathering.waiters.length >= options.batchRecordsMax);
       if (full || tags !== undefined) seal(undefined);
       encoder.add(record);
       gathering ??= { waiters: [], bytes: 0, dueMs: performance.now() + options.lingerMs };

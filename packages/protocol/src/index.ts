@@ -1,7 +1,14 @@
 /** @gmq/protocol: names, limits, errors, partition hash and batch codec. Generated messages are under `@gmq/protocol/messages`. */
 
 export { batchChecksum, compressBatch, decompressBatch } from "./batch/compression.js";
-export { countRecords, type DecodedHeader, type DecodedRecord, decodeRecords, indexRecords } from "./batch/decode.js";
+export {
+  countRecords,
+  type DecodedHeader,
+  type DecodedRecord,
+  decodeRecords,
+  indexRecords,
+  timestampBefore,
+} from "./batch/decode.js";
 export { decodeEntry, type PlacedRecord } from "./batch/decode-entry.js";
 export {
   type BatchEncoder,

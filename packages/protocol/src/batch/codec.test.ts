@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { GmqError } from "../errors.js";
 import { EntryMetaSchema, RecordBatchSchema } from "../gen/gmq/v1/record_pb.js";
 import { batchChecksum, compressBatch, decompressBatch } from "./compression.js";
-import { countRecords, decodeRecords, indexRecords } from "./decode.js";
+import { countRecords, decodeRecords, indexRecords, timestampBefore } from "./decode.js";
 import { createBatchEncoder, type EncodableRecord, encodedRecordBytes, encodeRecords } from "./encode.js";
 import { decodeEntryMeta, type EntryMeta, encodeEntryMeta } from "./entry-meta.js";
 
@@ -15,7 +15,7 @@ const samples: EncodableRecord[] = [
     timestampMs: 1_764_000_000_000,
     expiresAtMs: 1_764_000_060_000,
   },
-  { value: new Uint8Array(0), timestampMs: 0, expiresAtMs: 0 },
+  { value: new Uint8Array(0), timestampMs: 5, expiresAtMs: 0 },
   { key: new Uint8Array(0), value: new Uint8Array(300).fill(7), timestampMs: 127, expiresAtMs: 1 },
   {
     key: utf8.encode("ключ"),
@@ -70,8 +70,47 @@ describe("batch codec", () => {
     expect(tail.buffer).toBe(bytes.buffer);
   });
 
-  it("states the encoded size of a record exactly", () => {
-    for (const record of samples) expect(createBatchEncoder(16).add(record)).toBe(encodedRecordBytes(record));
+  it("leaves a timestamp out that the record before has, and writes a 0 after another", () => {
+    const times = [0, 7, 7, 1_764_000_000_000, 1_764_000_000_000, 0, 0, 7];
+    const records = times.map((timestampMs, index) => ({ value: utf8.encode(`v${index}`), timestampMs }));
+    const bytes = encodeRecords(records);
+    expect(decodeRecords(bytes).map(({ timestampMs }) => timestampMs)).toEqual(times);
+    // Tag and value of 7, of the long one, of 0 and of 7.
+    expect(bytes.length).toBe(times.length * 6 + 2 + 7 + 2 + 2);
+    const repeated = records.map((record, index) => (index === 2 ? { ...record, timestampMs: 0 } : record));
+    expect(Buffer.from(encodeRecords(records.slice(0, 3))).equals(generated(repeated.slice(0, 3)))).toBe(true);
+  });
+
+  it("begins each batch with a timestamp of its own", () => {
+    const encoder = createBatchEncoder();
+    const record = { value: utf8.encode("v"), timestampMs: 7 };
+    encoder.add(record);
+    const first = encoder.take();
+    encoder.add(record);
+    expect(Buffer.from(encoder.take()).equals(first)).toBe(true);
+  });
+
+  it("knows the timestamp before each record of a batch, which a part of it needs", () => {
+    const times = [0, 7, 7, 0, 9, 9];
+    const bytes = encodeRecords(times.map((timestampMs) => ({ ...(samples[3] as EncodableRecord), timestampMs })));
+    const borders = indexRecords(bytes, times.length);
+    for (let from = 0; from < times.length; from++) {
+      const timestampMs = timestampBefore(bytes.subarray(0, borders[from]), 3);
+      const part = decodeRecords(bytes.subarray(borders[from]), timestampMs);
+      // The first two have none, and nothing stands before them.
+      expect(part.map((record) => record.timestampMs)).toEqual(
+        times.slice(from).map((ms, index) => (from + index === 0 ? 3 : ms)),
+      );
+    }
+    expect(timestampBefore(utf8.encode("\n\u00ffgarbage"), 3)).toBe(3);
+  });
+
+  it("states the encoded size of a record, of one with the timestamp of the one before at most", () => {
+    for (const record of samples) {
+      const encoder = createBatchEncoder(16);
+      expect(encoder.add(record)).toBe(encodedRecordBytes(record));
+      expect(encoder.add(record)).toBeLessThan(encodedRecordBytes(record));
+    }
   });
 
   it("hands bytes over: a later batch does not touch them", () => {
@@ -129,6 +168,7 @@ describe("entry meta", () => {
         uncompressedBytes: 262_144,
         dedupeId: undefined,
         bodyBytes: 262_144,
+        timestampMs: 0,
       },
       {
         recordCount: 1,
@@ -140,6 +180,7 @@ describe("entry meta", () => {
         uncompressedBytes: 512,
         dedupeId: "заказ-1",
         bodyBytes: 80,
+        timestampMs: 1_764_000_000_000,
       },
     ],
   };
@@ -149,7 +190,11 @@ describe("entry meta", () => {
       appendTimeMs: BigInt(meta.appendTimeMs),
       appendId: meta.appendId,
       logBytes: BigInt(meta.logBytes),
-      batches: meta.batches.map((batch) => ({ ...batch, firstSequence: BigInt(batch.firstSequence) })),
+      batches: meta.batches.map((batch) => ({
+        ...batch,
+        firstSequence: BigInt(batch.firstSequence),
+        timestampMs: BigInt(batch.timestampMs),
+      })),
     });
     expect(Buffer.from(encodeEntryMeta(meta)).equals(toBinary(EntryMetaSchema, message))).toBe(true);
     expect(decodeEntryMeta(toBinary(EntryMetaSchema, message))).toEqual(meta);

@@ -23,7 +23,8 @@ export async function* decodeEntry(entry: {
   for (const batch of decodeEntryMeta(entry.meta).batches) {
     const bytes = entry.body.subarray(position, position + batch.bodyBytes);
     position += batch.bodyBytes;
-    for (const record of decodeRecords(await decompressBatch(batch.codec, bytes, batch.uncompressedBytes))) {
+    const plain = await decompressBatch(batch.codec, bytes, batch.uncompressedBytes);
+    for (const record of decodeRecords(plain, batch.timestampMs)) {
       yield { ...record, index, offset: entry.baseOffset + BigInt(index) };
       index++;
     }

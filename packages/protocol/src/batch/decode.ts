@@ -73,11 +73,12 @@ export function countRecords(bytes: Uint8Array): number {
 }
 
 /**
- * Decodes every record; the results are views of `bytes`.
+ * Decodes every record; the results are views of `bytes`. A record without a timestamp has that of the one before it, the first `timestampMs`.
  * @throws GmqError `batch_corrupt` when the bytes are not a RecordBatch
  */
-export function decodeRecords(bytes: Uint8Array): DecodedRecord[] {
+export function decodeRecords(bytes: Uint8Array, timestampMs = 0): DecodedRecord[] {
   const records: DecodedRecord[] = [];
+  let lastMs = timestampMs;
   const reader: Reader = { bytes, position: 0 };
   while (reader.position < bytes.length) {
     const tag = readVarint(reader);
@@ -89,16 +90,18 @@ export function decodeRecords(bytes: Uint8Array): DecodedRecord[] {
         field: "batch.records",
       });
     }
-    records.push(decodeRecord(reader, end));
+    const record = decodeRecord(reader, end, lastMs);
+    lastMs = record.timestampMs;
+    records.push(record);
   }
   return records;
 }
 
-function decodeRecord(reader: Reader, end: number): DecodedRecord {
+function decodeRecord(reader: Reader, end: number, lastMs: number): DecodedRecord {
   let key: Uint8Array | undefined;
   let value: Uint8Array = noBytes;
   let headers: DecodedHeader[] | undefined;
-  let timestampMs = 0;
+  let timestampMs = lastMs;
   let expiresAtMs = 0;
   while (reader.position < end) {
     const tag = readVarint(reader);
@@ -114,6 +117,31 @@ function decodeRecord(reader: Reader, end: number): DecodedRecord {
   if (reader.position !== end)
     throw new GmqError("batch_corrupt", "a field is longer than its record", { field: "batch.records" });
   return { key, value, headers: headers ?? noHeaders, timestampMs, expiresAtMs };
+}
+
+/**
+ * The timestamp of the last of these records, which is that of the next when it has none; `timestampMs` when none has one. What cannot be read has none: whoever decodes it
+ * says so.
+ */
+export function timestampBefore(records: Uint8Array, timestampMs: number): number {
+  const reader: Reader = { bytes: records, position: 0 };
+  let lastMs = timestampMs;
+  try {
+    while (reader.position < records.length) {
+      // Tag and length of the record; its fields follow.
+      readVarint(reader);
+      const end = readVarint(reader) + reader.position;
+      while (reader.position < end) {
+        const tag = readVarint(reader);
+        if (tag === 0x20) lastMs = readVarint(reader);
+        else skipField(reader, tag);
+      }
+      reader.position = end;
+    }
+  } catch (error) {
+    if (!GmqError.is(error, "batch_corrupt")) throw error;
+  }
+  return lastMs;
 }
 
 function decodeHeader(bytes: Uint8Array): DecodedHeader {

@@ -22,6 +22,8 @@ export interface BatchMeta {
   readonly uncompressedBytes: number;
   readonly dedupeId: string | undefined;
   readonly bodyBytes: number;
+  /** Of the records before the first that has one, in a batch that was cut out of another; 0: none. */
+  readonly timestampMs: number;
 }
 
 /** Everything about an entry but its payload. */
@@ -85,6 +87,7 @@ export function decodeEntryMeta(bytes: Uint8Array): EntryMeta {
 function batchMetaBytes(batch: BatchMeta, dedupeId: Uint8Array | undefined): number {
   let bytes = numberField(batch.recordCount) + numberField(batch.codec) + numberField(batch.firstSequence);
   bytes += numberField(batch.producerEpoch) + numberField(batch.uncompressedBytes) + numberField(batch.bodyBytes);
+  bytes += numberField(batch.timestampMs);
   if (batch.crc32 !== 0) bytes += 5;
   if (batch.producerId !== 0n) bytes += 9;
   if (dedupeId !== undefined) bytes += 1 + varintBytes(dedupeId.length) + dedupeId.length;
@@ -129,7 +132,8 @@ function writeBatchMeta(
     target.set(dedupeId, position);
     position += dedupeId.length;
   }
-  return writeNumber(target, position, 0x48, batch.bodyBytes);
+  position = writeNumber(target, position, 0x48, batch.bodyBytes);
+  return writeNumber(target, position, 0x50, batch.timestampMs);
 }
 
 function decodeBatchMeta(reader: Reader, view: DataView, end: number): BatchMeta {
@@ -143,6 +147,7 @@ function decodeBatchMeta(reader: Reader, view: DataView, end: number): BatchMeta
   let uncompressedBytes = 0;
   let dedupeId: string | undefined;
   let bodyBytes = 0;
+  let timestampMs = 0;
   while (reader.position < end) {
     const tag = readVarint(reader);
     if (tag === 0x08) recordCount = readVarint(reader);
@@ -154,6 +159,7 @@ function decodeBatchMeta(reader: Reader, view: DataView, end: number): BatchMeta
     else if (tag === 0x38) uncompressedBytes = readVarint(reader);
     else if (tag === 0x42) dedupeId = decoder.decode(readBytes(reader));
     else if (tag === 0x48) bodyBytes = readVarint(reader);
+    else if (tag === 0x50) timestampMs = readVarint(reader);
     else skipField(reader, tag);
   }
   return {
@@ -166,6 +172,7 @@ function decodeBatchMeta(reader: Reader, view: DataView, end: number): BatchMeta
     uncompressedBytes,
     dedupeId,
     bodyBytes,
+    timestampMs,
   };
 }
 

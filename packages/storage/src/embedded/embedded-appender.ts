@@ -231,7 +231,7 @@ function placeBatch(turn: PartitionTurn, batch: LogBatch, appendTimeMs: number):
   }
   const entry = growingEntry(turn, batch.records.length);
   const { codec, crc32, uncompressedBytes, records } = batch;
-  entry.metas.push({ ...identity, codec, crc32, uncompressedBytes, bodyBytes: records.length });
+  entry.metas.push({ ...identity, codec, crc32, uncompressedBytes, bodyBytes: records.length, timestampMs: 0 });
   entry.bodies.push(records);
   entry.records += recordCount;
   entry.bytes += records.length;

@@ -252,7 +252,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
       return true;
     }
     const firstOffset = turn.baseOffset + BigInt(turn.records);
-    turn.metas.push({ ...identity, codec, crc32, uncompressedBytes, bodyBytes: records.length });
+    turn.metas.push({ ...identity, codec, crc32, uncompressedBytes, bodyBytes: records.length, timestampMs: 0 });
     turn.bodies.push(records);
     turn.taken.push({ waiting, firstOffset });
     turn.records += recordCount;

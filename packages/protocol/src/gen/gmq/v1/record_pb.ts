@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gmq/v1/record.proto.
  */
 export const file_gmq_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("ChNnbXEvdjEvcmVjb3JkLnByb3RvEgZnbXEudjEiJAoGSGVhZGVyEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDCJ/CgZSZWNvcmQSEAoDa2V5GAEgASgMSACIAQESDQoFdmFsdWUYAiABKAwSHwoHaGVhZGVycxgDIAMoCzIOLmdtcS52MS5IZWFkZXISFAoMdGltZXN0YW1wX21zGAQgASgDEhUKDWV4cGlyZXNfYXRfbXMYBSABKANCBgoEX2tleSIuCgtSZWNvcmRCYXRjaBIfCgdyZWNvcmRzGAEgAygLMg4uZ21xLnYxLlJlY29yZCL5AQoFQmF0Y2gSFAoMcmVjb3JkX2NvdW50GAEgASgNEhwKBWNvZGVjGAIgASgOMg0uZ21xLnYxLkNvZGVjEg0KBWNyYzMyGAMgASgHEhMKC3Byb2R1Y2VyX2lkGAQgASgGEhYKDnByb2R1Y2VyX2Vwb2NoGAUgASgNEhYKDmZpcnN0X3NlcXVlbmNlGAYgASgEEhoKEnVuY29tcHJlc3NlZF9ieXRlcxgHIAEoDRIWCglkZWR1cGVfaWQYCCABKAlIAIgBARIPCgdyZWNvcmRzGAkgASgMEhUKDWRlbGl2ZXJfYXRfbXMYCiABKANCDAoKX2RlZHVwZV9pZCLpAQoJQmF0Y2hNZXRhEhQKDHJlY29yZF9jb3VudBgBIAEoDRIcCgVjb2RlYxgCIAEoDjINLmdtcS52MS5Db2RlYxINCgVjcmMzMhgDIAEoBxITCgtwcm9kdWNlcl9pZBgEIAEoBhIWCg5wcm9kdWNlcl9lcG9jaBgFIAEoDRIWCg5maXJzdF9zZXF1ZW5jZRgGIAEoBBIaChJ1bmNvbXByZXNzZWRfYnl0ZXMYByABKA0SFgoJZGVkdXBlX2lkGAggASgJSACIAQESEgoKYm9keV9ieXRlcxgJIAEoDUIMCgpfZGVkdXBlX2lkIm0KCUVudHJ5TWV0YRIWCg5hcHBlbmRfdGltZV9tcxgBIAEoAxIRCglhcHBlbmRfaWQYAiABKAYSIgoHYmF0Y2hlcxgDIAMoCzIRLmdtcS52MS5CYXRjaE1ldGESEQoJbG9nX2J5dGVzGAQgASgDIk4KBUVudHJ5EhMKC2Jhc2Vfb2Zmc2V0GAEgASgDEhQKDHJlY29yZF9jb3VudBgCIAEoDRIMCgRtZXRhGAMgASgMEgwKBGJvZHkYBCABKAwqTgoFQ29kZWMSFQoRQ09ERUNfVU5TUEVDSUZJRUQQABIOCgpDT0RFQ19OT05FEAESDgoKQ09ERUNfR1pJUBACEg4KCkNPREVDX1pTVEQQA2IGcHJvdG8z");
+  fileDesc("ChNnbXEvdjEvcmVjb3JkLnByb3RvEgZnbXEudjEiJAoGSGVhZGVyEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDCJ/CgZSZWNvcmQSEAoDa2V5GAEgASgMSACIAQESDQoFdmFsdWUYAiABKAwSHwoHaGVhZGVycxgDIAMoCzIOLmdtcS52MS5IZWFkZXISFAoMdGltZXN0YW1wX21zGAQgASgDEhUKDWV4cGlyZXNfYXRfbXMYBSABKANCBgoEX2tleSIuCgtSZWNvcmRCYXRjaBIfCgdyZWNvcmRzGAEgAygLMg4uZ21xLnYxLlJlY29yZCL5AQoFQmF0Y2gSFAoMcmVjb3JkX2NvdW50GAEgASgNEhwKBWNvZGVjGAIgASgOMg0uZ21xLnYxLkNvZGVjEg0KBWNyYzMyGAMgASgHEhMKC3Byb2R1Y2VyX2lkGAQgASgGEhYKDnByb2R1Y2VyX2Vwb2NoGAUgASgNEhYKDmZpcnN0X3NlcXVlbmNlGAYgASgEEhoKEnVuY29tcHJlc3NlZF9ieXRlcxgHIAEoDRIWCglkZWR1cGVfaWQYCCABKAlIAIgBARIPCgdyZWNvcmRzGAkgASgMEhUKDWRlbGl2ZXJfYXRfbXMYCiABKANCDAoKX2RlZHVwZV9pZCL/AQoJQmF0Y2hNZXRhEhQKDHJlY29yZF9jb3VudBgBIAEoDRIcCgVjb2RlYxgCIAEoDjINLmdtcS52MS5Db2RlYxINCgVjcmMzMhgDIAEoBxITCgtwcm9kdWNlcl9pZBgEIAEoBhIWCg5wcm9kdWNlcl9lcG9jaBgFIAEoDRIWCg5maXJzdF9zZXF1ZW5jZRgGIAEoBBIaChJ1bmNvbXByZXNzZWRfYnl0ZXMYByABKA0SFgoJZGVkdXBlX2lkGAggASgJSACIAQESEgoKYm9keV9ieXRlcxgJIAEoDRIUCgx0aW1lc3RhbXBfbXMYCiABKANCDAoKX2RlZHVwZV9pZCJtCglFbnRyeU1ldGESFgoOYXBwZW5kX3RpbWVfbXMYASABKAMSEQoJYXBwZW5kX2lkGAIgASgGEiIKB2JhdGNoZXMYAyADKAsyES5nbXEudjEuQmF0Y2hNZXRhEhEKCWxvZ19ieXRlcxgEIAEoAyJOCgVFbnRyeRITCgtiYXNlX29mZnNldBgBIAEoAxIUCgxyZWNvcmRfY291bnQYAiABKA0SDAoEbWV0YRgDIAEoDBIMCgRib2R5GAQgASgMKk4KBUNvZGVjEhUKEUNPREVDX1VOU1BFQ0lGSUVEEAASDgoKQ09ERUNfTk9ORRABEg4KCkNPREVDX0daSVAQAhIOCgpDT0RFQ19aU1REEANiBnByb3RvMw");
 
 /**
  * A name and a value beside a record; names may repeat, order is kept.
@@ -63,7 +63,8 @@ export type Record = Message<"gmq.v1.Record"> & {
   headers: Header[];
 
   /**
-   * Producer's clock, milliseconds since the epoch.
+   * Producer's clock, milliseconds since the epoch. Not on the wire: that of the record before it in its batch, of the first that of its BatchMeta; so a record that
+   * has none after one that has is written with a 0.
    *
    * @generated from field: int64 timestamp_ms = 4;
    */
@@ -231,6 +232,13 @@ export type BatchMeta = Message<"gmq.v1.BatchMeta"> & {
    * @generated from field: uint32 body_bytes = 9;
    */
   bodyBytes: number;
+
+  /**
+   * Timestamp of the records before the first that has one: of a batch that was cut out of another. Milliseconds since the epoch; 0: none.
+   *
+   * @generated from field: int64 timestamp_ms = 10;
+   */
+  timestampMs: bigint;
 };
 
 /**
