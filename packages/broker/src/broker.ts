@@ -23,7 +23,7 @@ import { createHeartbeats } from "./heartbeats.js";
 import { createMemberships } from "./membership.js";
 import { type BrokerLoad, createMeter, readMeter } from "./meter.js";
 import { createPublish } from "./publish.js";
-import { type Session, startSession } from "./session.js";
+import { type Session, type SessionContext, startSession } from "./session.js";
 import { sessionResponseBytes } from "./session-response.js";
 import { createDesks } from "./shared/desks.js";
 import type { SubscriptionContext } from "./subscription.js";
@@ -137,6 +137,20 @@ export function createBroker(options: BrokerOptions): Broker {
     load,
     uptimeMs: () => performance.now() - startedMs,
   };
+  const sessionContext: SessionContext = {
+    brokerId,
+    brokerVersion: version,
+    publish,
+    topics,
+    subscriptions,
+    meter,
+    logger,
+    limits: bounds,
+    metadataRate,
+    helloTimeoutMs: options.helloTimeoutMs ?? limits.helloTimeoutMsDefault,
+    heartbeats,
+  };
+  const forget = (session: Session): void => void sessions.delete(session);
   let draining = false;
 
   function acceptSession(stream: FrameStream<SessionRequest, SessionResponse>, peer: PeerContext): void {
@@ -145,31 +159,13 @@ export function createBroker(options: BrokerOptions): Broker {
       stream.close(new GmqError("unavailable", "the broker is going away: connect elsewhere"));
       return;
     }
-    const session = startSession(
-      `${brokerId}-${randomUUID()}`,
-      stream,
-      peer,
-      {
-        brokerId,
-        brokerVersion: version,
-        publish,
-        topics,
-        subscriptions,
-        meter,
-        logger,
-        limits: bounds,
-        metadataRate,
-        helloTimeoutMs: options.helloTimeoutMs ?? limits.helloTimeoutMsDefault,
-        heartbeats,
-      },
-      () => sessions.delete(session),
-    );
+    const session = startSession(`${brokerId}-${randomUUID()}`, stream, peer, sessionContext, forget);
     sessions.add(session);
   }
 
   async function drain(deadlineMs: number): Promise<void> {
     draining = true;
-    await Promise.allSettled(Array.from(sessions, (session) => session.drain(deadlineMs)));
+    await Promise.allSettled(Array.from(sessions, (session) => session.sendAway(deadlineMs)));
   }
 
   return {

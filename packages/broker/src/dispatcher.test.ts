@@ -18,13 +18,6 @@ async function delivered(answers: SettleOutcome[]): Promise<{ dispatcher: Dispat
   const dispatcher = createDispatcher(
     {
       ownership,
-      takers: onlyTaker({
-        credit,
-        deliver: (deliveries) => {
-          count += deliveries.length;
-        },
-        writable: () => true,
-      }),
       fetch: async () => ({ ok: true, entries: [entry], position: 3n, endOffset: 3n }),
       settle: async (request) => {
         asked.push(request);
@@ -33,6 +26,13 @@ async function delivered(answers: SettleOutcome[]): Promise<{ dispatcher: Dispat
       log: { read: () => Promise.reject(new GmqError("internal", "nothing is read")) },
       lost: () => undefined,
     },
+    onlyTaker({
+      credit,
+      deliver: (deliveries) => {
+        count += deliveries.length;
+      },
+      writable: () => true,
+    }),
     { position: 0n, endOffset: 3n, pending: [] },
   );
   dispatcher.pump();
@@ -81,11 +81,6 @@ test("what a follow tells goes out once and in order; a look ends it first, and 
   const dispatcher = createDispatcher(
     {
       ownership,
-      takers: onlyTaker({
-        credit,
-        deliver: (deliveries) => given.push(...deliveries.map((delivery) => delivery.entry.baseOffset)),
-        writable: () => true,
-      }),
       fetch: async (fetch) => {
         asked.push(fetch);
         return { ok: true, entries: [], position: fetch.position, endOffset: fetch.position };
@@ -101,6 +96,11 @@ test("what a follow tells goes out once and in order; a look ends it first, and 
       log: { read: () => Promise.reject(new GmqError("internal", "nothing is read")) },
       lost: () => undefined,
     },
+    onlyTaker({
+      credit,
+      deliver: (deliveries) => given.push(...deliveries.map((delivery) => delivery.entry.baseOffset)),
+      writable: () => true,
+    }),
     { position: 0n, endOffset: 0n, pending: [] },
   );
   dispatcher.pump();

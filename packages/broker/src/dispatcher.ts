@@ -9,6 +9,7 @@ import type {
   EntrySettle,
   Fetched,
   FetchOutcome,
+  FollowEvents,
   GroupStore,
   LogStore,
   Ownership,
@@ -21,28 +22,27 @@ import type {
 } from "@gmq/storage";
 import { type Delivery, deliveryOf } from "./delivery.js";
 import { createEntrySlicer } from "./entry-slicer.js";
-import { createFollowedLog } from "./followed-log.js";
-import { createLedger, type DelayedRun, type Run } from "./ledger.js";
-import { type OperatorSettle, settleForOperator } from "./operator-settle.js";
+import { createFollowedLog, type FollowedLog } from "./followed-log.js";
+import { createLedger, type DelayedRun } from "./ledger.js";
+import { type OperatorSettle, type OperatorSettleParts, settleForOperator } from "./operator-settle.js";
 import { readPending } from "./read-pending.js";
-import { type CutRun, createReadyRuns, type ReadyRun } from "./ready-runs.js";
-import { attemptsNotKnown, resend } from "./resend.js";
+import { createReadyRuns, type ReadyRun } from "./ready-runs.js";
+import { attemptsNotKnown, backoffMs, resend } from "./resend.js";
 import { without } from "./settle-ranges.js";
 import type { Taker, Takers } from "./takers.js";
 import type { Turn } from "./turn.js";
-import { createWaitingRuns } from "./waiting-runs.js";
+import { createWaitingRuns, type WaitingRuns } from "./waiting-runs.js";
 
 /** What a dispatcher needs of its surroundings. */
 export interface DispatcherContext {
   readonly ownership: Ownership;
-  readonly takers: Takers;
   readonly fetch: Turn<PartitionFetch, FetchOutcome>;
   /** Reads on without being asked, for an owner. Absent: by `fetch` alone. */
   readonly follow?: GroupStore["follow"] | undefined;
   readonly settle: Turn<PartitionSettle, SettleOutcome>;
   readonly log: Pick<LogStore, "read">;
   /** Claims once more under the same epoch. Undefined where nothing is owned: a broadcast. */
-  readonly reclaim?: (() => Promise<ClaimResult | undefined>) | undefined;
+  reclaim?(): Promise<ClaimResult | undefined>;
   /** The assignment is over: fenced, the topic is gone, or stored bytes cannot be read. Called once. */
   lost(error: GmqError): void;
 }
@@ -87,64 +87,79 @@ export interface Dispatcher {
 /** Why nothing goes out: the consumer gave no credit, its connection is full, the store is asked or does not answer, there is nothing, it is to stop. */
 export type DispatcherWait = "credit" | "room" | "store" | "store retry" | "records" | "end";
 
-const backoffMsMin = 50;
-const backoffMsMax = 2_000;
-
 /** Makes a dispatcher over a fresh claim; it starts with the first `pump`. */
-export function createDispatcher(context: DispatcherContext, claim: ClaimResult): Dispatcher {
-  const { ownership, takers, log } = context;
-  const ledger = createLedger();
-  const ready = createReadyRuns();
+export function createDispatcher(context: DispatcherContext, takers: Takers, claim: ClaimResult): Dispatcher {
+  return new PartitionDispatcher(context, takers, claim);
+}
+
+/** A class: there is one for each idle consumer, and closures and getters of a literal cost it more than its state. */
+class PartitionDispatcher implements Dispatcher, FollowEvents {
+  readonly #context: DispatcherContext;
+  readonly #takers: Takers;
+  readonly #ledger = createLedger();
+  readonly #ready = createReadyRuns();
+  readonly #waiting: WaitingRuns;
+  readonly #followed: FollowedLog;
   /** Until the store is asked again; nothing else is under way meanwhile. */
-  let retryTimer: NodeJS.Timeout | undefined;
-  const waiting = createWaitingRuns((run) => {
-    ready.insert(run);
-    pump();
-  });
-  const followed = createFollowedLog(context.follow, took, (error) => {
-    if (error !== undefined && !error.retryable) return fail(error);
-    if (error !== undefined) lookAgain = true;
-    pump();
-  });
-  let position = claim.position;
-  let endOffset = claim.endOffset;
-  let hintedEnd = claim.endOffset;
-  let state: "running" | "paused" | "stopped" = "running";
-  let busy = false;
-  let lookAgain = false;
-  let inherits = false;
-  let failures = 0;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #position: bigint;
+  #endOffset: bigint;
+  #hintedEnd: bigint;
+  #state: "running" | "paused" | "stopped" = "running";
+  #busy = false;
+  #lookAgain = false;
+  #inherits = false;
+  #failures = 0;
 
-  takeOver(claim.pending);
-
-  function takeOver(entries: readonly PendingEntry[]): void {
-    for (const pending of entries) {
-      const taken = ledger.addPending(pending);
-      for (const run of taken.ready) ready.insert(run);
-      for (const run of taken.delayed) later(run);
-    }
+  constructor(context: DispatcherContext, takers: Takers, claim: ClaimResult) {
+    this.#context = context;
+    this.#takers = takers;
+    this.#position = claim.position;
+    this.#endOffset = claim.endOffset;
+    this.#hintedEnd = claim.endOffset;
+    this.#waiting = createWaitingRuns((run) => {
+      this.#ready.insert(run);
+      this.pump();
+    });
+    this.#followed = createFollowedLog(context.follow, this);
+    this.#takeOver(claim.pending);
   }
 
-  function later(run: DelayedRun): void {
-    if (run.delayMs === 0) {
-      // Now, in its place: what is new stays behind it.
-      ready.insert(run);
-      return;
-    }
-    waiting.add(run);
+  get ownership(): Ownership {
+    return this.#context.ownership;
   }
 
-  /** Takes single records out of what is to be delivered, now or later, and gives them as they waited. */
-  function takeOut(isMeant: (offset: bigint) => boolean): DelayedRun[] {
-    return [...ready.takeOut(isMeant).map((run) => ({ ...run, delayMs: 0 })), ...waiting.takeOut(isMeant)];
+  get waitsFor(): DispatcherWait {
+    if (this.#state !== "running") return "end";
+    if (this.#failures > 0) return "store retry";
+    if (this.#ready.first === undefined && this.#position >= this.#hintedEnd) return "records";
+    return this.#takers.records > 0 ? "store" : this.#takers.lacks;
   }
 
-  function pump(): void {
-    if (state !== "running" || busy) return;
+  get noCreditSinceMs(): number | undefined {
+    return this.#takers.noCreditSinceMs;
+  }
+
+  get position(): bigint {
+    return this.#position;
+  }
+
+  get endOffset(): bigint {
+    return this.#endOffset > this.#hintedEnd ? this.#endOffset : this.#hintedEnd;
+  }
+
+  get heldRecords(): number {
+    return this.#ledger.heldRecords;
+  }
+
+  pump(): void {
+    if (this.#state !== "running" || this.#busy) return;
+    const ready = this.#ready;
+    const takers = this.#takers;
     // Both begin where all that was read is known.
-    if (followed.isOpen && (inherits || lookAgain)) return followed.stop();
-    if (inherits) {
-      void work(inherit);
+    if (this.#followed.isOpen && (this.#inherits || this.#lookAgain)) return this.#followed.stop();
+    if (this.#inherits) {
+      void this.#work(this.#reclaim());
       return;
     }
     let deliveries: Delivery[] = [];
@@ -153,239 +168,233 @@ export function createDispatcher(context: DispatcherContext, claim: ClaimResult)
       const taker = takers.next(run.to - run.from);
       if (taker === undefined) break;
       if (taker !== current) {
-        if (deliveries.length > 0) current?.deliver(deliveries, endOffset);
+        if (deliveries.length > 0) current?.deliver(deliveries, this.#endOffset);
         deliveries = [];
         current = taker;
       }
       const cut = ready.take(run, taker.records, taker.bytes);
       if (cut === undefined) {
-        void work(() => prepare(run));
+        void this.#work(this.#prepare(run));
         break;
       }
-      deliveries.push(hand(cut, taker));
+      taker.spend(cut.bytes.recordCount, cut.bytes.body.length);
+      this.#ledger.delivered(cut);
+      deliveries.push(deliveryOf(this.#ledger, cut));
     }
-    if (deliveries.length > 0) current?.deliver(deliveries, endOffset);
-    if (followed.isOpen) {
+    if (deliveries.length > 0) current?.deliver(deliveries, this.#endOffset);
+    if (this.#followed.isOpen) {
       // More than the consumer takes: it is read when it does.
-      if (ready.first !== undefined) followed.stop();
-    } else if (!busy && ready.first === undefined && takers.records > 0) {
-      if (position < hintedEnd || lookAgain) void work(fetchOn);
-      else followed.start(next());
+      if (ready.first !== undefined) this.#followed.stop();
+    } else if (!this.#busy && ready.first === undefined && takers.records > 0) {
+      if (this.#position < this.#hintedEnd || this.#lookAgain) void this.#work(this.#fetchOn());
+      else this.#followed.start(this.#next());
     }
   }
 
-  function next(): PartitionFetch {
-    const bytesMax = Math.min(takers.bytes, limits.fetchBytesDefault);
-    return { ownership, position, bytesMax, recordsMax: takers.records };
+  signal(end: bigint): void {
+    if (end <= this.#hintedEnd) return;
+    this.#hintedEnd = end;
+    this.pump();
   }
 
-  function hand(run: CutRun, taker: Taker): Delivery {
-    const { bytes: entry } = run;
-    taker.spend(entry.recordCount, entry.body.length);
-    ledger.delivered(run);
-    return deliveryOf(ledger, run);
+  look(): boolean {
+    this.#lookAgain = true;
+    this.pump();
+    return this.#state === "running" && this.#takers.records > 0;
   }
 
-  /** Reads what the first runs need, several entries at a time; a run that has its entry and still does not fit the credit is indexed for cutting. */
-  async function prepare(run: ReadyRun): Promise<void> {
-    if (run.entry === undefined) {
-      await readEntries(run);
+  async settle(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
+    const plan = this.#ledger.plan(ranges);
+    if (plan.entries.length === 0) return plan.refusals;
+    let sendings = 0;
+    const send = (sent: PartitionSettle): Promise<SettleOutcome> => {
+      sendings++;
+      return this.#context.settle(sent);
+    };
+    const settlement = { ownership: this.ownership, entries: plan.entries };
+    const outcome = await resend(settlement, send, () => this.#state === "stopped");
+    if (!outcome.ok) {
+      if (outcome.error.code === "fenced") this.#fail(outcome.error);
+      else if (outcome.error.retryable) this.#giveUp(outcome.error);
+      throw outcome.error;
+    }
+    const refused = new Set(outcome.refusals.map(({ firstOffset }) => firstOffset));
+    this.#ledger.settled(refused.size === 0 ? plan.entries : without(plan.entries, refused));
+    for (const run of plan.released) if (!refused.has(run.baseOffset + BigInt(run.from))) this.#ready.insert(run);
+    for (const run of plan.delayed) if (!refused.has(run.baseOffset + BigInt(run.from))) this.#later(run);
+    this.pump();
+    return [...plan.refusals, ...outcome.refusals, ...(sendings > 1 ? attemptsNotKnown(plan.entries) : [])];
+  }
+
+  settleFor(ranges: readonly SettleRange[], how: OperatorSettle = {}): Promise<readonly SettleRefusal[]> {
+    const parts: OperatorSettleParts = {
+      ledger: this.#ledger,
+      takeBack: this.#takers.takeBack,
+      position: this.#position,
+      takeOut: (isMeant) => [
+        ...this.#ready.takeOut(isMeant).map((run) => ({ ...run, delayMs: 0 })),
+        ...this.#waiting.takeOut(isMeant),
+      ],
+      bringBack: (runs) => {
+        for (const run of runs) this.#later(run);
+        this.pump();
+      },
+      settle: (entries) => this.#settleNow(entries),
+    };
+    return settleForOperator(parts, ranges, how);
+  }
+
+  holderOf(offset: bigint): string | undefined {
+    return this.#takers.holderOf?.(offset);
+  }
+
+  inherit(): void {
+    this.#inherits = this.#context.reclaim !== undefined;
+    this.pump();
+  }
+
+  fetched(fetched: Fetched): void {
+    if (this.#state === "stopped") return;
+    this.#keep(fetched);
+    this.pump();
+  }
+
+  ended(error: GmqError | undefined): void {
+    if (error?.retryable === false) return this.#fail(error);
+    if (error !== undefined) this.#lookAgain = true;
+    this.pump();
+  }
+
+  pause(): void {
+    if (this.#state === "running") this.#state = "paused";
+    this.#followed.stop();
+  }
+
+  stop(): void {
+    this.#state = "stopped";
+    clearTimeout(this.#retryTimer);
+    this.#waiting.clear();
+    this.#ready.clear();
+    this.#followed.stop();
+  }
+
+  #takeOver(entries: readonly PendingEntry[]): void {
+    for (const pending of entries) {
+      const taken = this.#ledger.addPending(pending);
+      for (const run of taken.ready) this.#ready.insert(run);
+      for (const run of taken.delayed) this.#later(run);
+    }
+  }
+
+  #later(run: DelayedRun): void {
+    // Without a delay it is now, in its place: what is new stays behind it.
+    if (run.delayMs === 0) this.#ready.insert(run);
+    else this.#waiting.add(run);
+  }
+
+  #next(): PartitionFetch {
+    const { records, bytes } = this.#takers;
+    const bytesMax = Math.min(bytes, limits.fetchBytesDefault);
+    return { ownership: this.ownership, position: this.#position, bytesMax, recordsMax: records };
+  }
+
+  /** Reads what the first runs need, several entries at a time; a run that has its entry and does not fit the credit is indexed for cutting. */
+  async #prepare(run: ReadyRun): Promise<void> {
+    if (run.entry !== undefined) {
+      this.#ready.index(run.baseOffset, await createEntrySlicer(run.entry));
       return;
     }
-    ready.index(run.baseOffset, await createEntrySlicer(run.entry));
+    const found = await readPending(this.#context.log, this.ownership, run.baseOffset);
+    if ("startOffset" in found) {
+      // Retention or a purge was faster: the store has settled these away and counts them as lost.
+      this.#ready.dropBelow(found.startOffset);
+      this.#ledger.dropBelow(found.startOffset);
+    } else this.#ready.attach(found);
   }
 
-  async function readEntries({ baseOffset }: Run): Promise<void> {
-    const found = await readPending(log, ownership, baseOffset);
-    if ("startOffset" in found) dropTrimmed(found.startOffset);
-    else ready.attach(found);
-  }
-
-  /** Retention or a purge was faster: the store has settled these away and counts them as lost. */
-  function dropTrimmed(startOffset: bigint): void {
-    ready.dropBelow(startOffset);
-    ledger.dropBelow(startOffset);
-  }
-
-  async function fetchOn(): Promise<void> {
-    lookAgain = false;
-    const before = hintedEnd;
-    const outcome = await context.fetch(next());
+  async #fetchOn(): Promise<void> {
+    this.#lookAgain = false;
+    const before = this.#hintedEnd;
+    const outcome = await this.#context.fetch(this.#next());
     if (!outcome.ok) throw outcome.error;
     // A hint may have been ahead of the log (an append that was refused): what the fetch saw is the truth, unless a later hint came meanwhile.
-    if (hintedEnd === before) hintedEnd = outcome.endOffset;
-    keep(outcome);
-    if (outcome.entries.length > 0) followed.mayStart();
+    if (this.#hintedEnd === before) this.#hintedEnd = outcome.endOffset;
+    this.#keep(outcome);
+    if (outcome.entries.length > 0) this.#followed.mayStart();
   }
 
-  function took(fetched: Fetched): void {
-    if (state === "stopped") return;
-    keep(fetched);
-    pump();
-  }
-
-  function keep(fetched: Fetched): void {
-    position = fetched.position;
-    endOffset = fetched.endOffset;
-    if (endOffset > hintedEnd) hintedEnd = endOffset;
+  #keep(fetched: Fetched): void {
+    this.#position = fetched.position;
+    this.#endOffset = fetched.endOffset;
+    if (this.#endOffset > this.#hintedEnd) this.#hintedEnd = this.#endOffset;
     for (const entry of fetched.entries) {
-      ledger.add(entry.baseOffset, entry.recordCount);
-      ready.append(entry);
+      this.#ledger.add(entry.baseOffset, entry.recordCount);
+      this.#ready.append(entry);
     }
   }
 
   /** What is settled while the store is asked was known before, so that nothing of it comes again. */
-  async function inherit(): Promise<void> {
-    const before = ledger.settledIndexes();
-    const found = await context.reclaim?.();
-    inherits = false;
+  async #reclaim(): Promise<void> {
+    const before = this.#ledger.settledIndexes();
+    const found = await this.#context.reclaim?.();
+    this.#inherits = false;
     if (found === undefined) return;
-    if (found.position < position) {
-      const place = `${ownership.topic}/${ownership.partition}`;
+    if (found.position < this.#position) {
+      const place = `${this.ownership.topic}/${this.ownership.partition}`;
       throw new GmqError("fenced", `the store has lost what it had handed out of ${place}`, { field: "position" });
     }
-    position = found.position;
-    if (found.endOffset > endOffset) endOffset = found.endOffset;
-    takeOver(found.pending.filter(({ baseOffset }) => !before.has(baseOffset)));
+    this.#position = found.position;
+    if (found.endOffset > this.#endOffset) this.#endOffset = found.endOffset;
+    this.#takeOver(found.pending.filter(({ baseOffset }) => !before.has(baseOffset)));
     for (const pending of found.pending) {
       const settled = before.get(pending.baseOffset);
-      if (settled !== undefined) for (const run of ledger.reopen(pending, settled)) ready.insert(run);
+      if (settled !== undefined) for (const run of this.#ledger.reopen(pending, settled)) this.#ready.insert(run);
     }
   }
 
   /** One piece of asynchronous work at a time; afterwards the pump decides again. */
-  async function work(piece: () => Promise<void>): Promise<void> {
-    busy = true;
+  async #work(piece: Promise<void>): Promise<void> {
+    this.#busy = true;
     try {
-      await piece();
-      failures = 0;
+      await piece;
+      this.#failures = 0;
     } catch (error) {
-      fail(GmqError.from(error));
+      this.#fail(GmqError.from(error));
       return;
     }
-    busy = false;
-    pump();
+    this.#busy = false;
+    this.pump();
   }
 
-  function fail(error: GmqError): void {
-    if (state === "stopped") return;
+  #fail(error: GmqError): void {
     if (!error.retryable) {
-      stop();
-      context.lost(error);
+      this.#giveUp(error);
       return;
     }
-    lookAgain = true;
+    if (this.#state === "stopped") return;
+    this.#lookAgain = true;
     // A desk that asks again is not told what it was given with a lost answer; an owner is.
-    if (ownership.shared === true) inherits = true;
-    const delayMs = Math.min(backoffMsMax, backoffMsMin * 2 ** failures++) * (0.5 + Math.random() / 2);
-    clearTimeout(retryTimer);
-    retryTimer = setTimeout(() => {
-      busy = false;
-      pump();
-    }, delayMs);
+    if (this.ownership.shared === true) this.#inherits = true;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(
+      () => {
+        this.#busy = false;
+        this.pump();
+      },
+      backoffMs(this.#failures++),
+    );
   }
 
-  async function settle(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
-    const plan = ledger.plan(ranges);
-    if (plan.entries.length === 0) return plan.refusals;
-    let sendings = 0;
-    const send = (settlement: PartitionSettle): Promise<SettleOutcome> => {
-      sendings++;
-      return context.settle(settlement);
-    };
-    const outcome = await resend({ ownership, entries: plan.entries }, send, isStopped);
-    if (!outcome.ok) {
-      if (outcome.error.code === "fenced") fail(outcome.error);
-      else if (outcome.error.retryable) giveUp(outcome.error);
-      throw outcome.error;
-    }
-    const refused = new Set(outcome.refusals.map(({ firstOffset }) => firstOffset));
-    ledger.settled(refused.size === 0 ? plan.entries : without(plan.entries, refused));
-    for (const run of plan.released) if (!refused.has(run.baseOffset + BigInt(run.from))) ready.insert(run);
-    for (const run of plan.delayed) if (!refused.has(run.baseOffset + BigInt(run.from))) later(run);
-    pump();
-    return [...plan.refusals, ...outcome.refusals, ...(sendings > 1 ? attemptsNotKnown(plan.entries) : [])];
+  #giveUp(error: GmqError): void {
+    if (this.#state === "stopped") return;
+    this.stop();
+    this.#context.lost(error);
   }
 
-  /** Brings runs back to be delivered: what waited goes on waiting, what has no delay goes out now. */
-  function bringBack(runs: readonly DelayedRun[]): void {
-    for (const run of runs) later(run);
-    pump();
-  }
-
-  /** Settles once, as an operator asks for it. @throws GmqError what the store refused it with */
-  async function settleNow(entries: readonly EntrySettle[]): Promise<readonly SettleRefusal[]> {
-    const outcome = await context.settle({ ownership, entries });
+  async #settleNow(entries: readonly EntrySettle[]): Promise<readonly SettleRefusal[]> {
+    const outcome = await this.#context.settle({ ownership: this.ownership, entries });
     if (outcome.ok) return outcome.refusals;
-    if (outcome.error.code === "fenced") fail(outcome.error);
+    if (outcome.error.code === "fenced") this.#fail(outcome.error);
     throw outcome.error;
   }
-
-  function isStopped(): boolean {
-    return state === "stopped";
-  }
-
-  function giveUp(error: GmqError): void {
-    if (state === "stopped") return;
-    stop();
-    context.lost(error);
-  }
-
-  function stop(): void {
-    state = "stopped";
-    clearTimeout(retryTimer);
-    waiting.clear();
-    ready.clear();
-    followed.stop();
-  }
-
-  return {
-    ownership,
-    get waitsFor() {
-      if (state !== "running") return "end";
-      if (failures > 0) return "store retry";
-      if (ready.first === undefined && position >= hintedEnd) return "records";
-      return takers.records > 0 ? "store" : takers.lacks;
-    },
-    get noCreditSinceMs() {
-      return takers.noCreditSinceMs;
-    },
-    pump,
-    signal(end) {
-      if (end <= hintedEnd) return;
-      hintedEnd = end;
-      pump();
-    },
-    look() {
-      lookAgain = true;
-      pump();
-      return state === "running" && takers.records > 0;
-    },
-    settle,
-    settleFor: (ranges, how = {}) =>
-      settleForOperator(
-        { ledger, takeBack: takers.takeBack, position, takeOut, bringBack, settle: settleNow },
-        ranges,
-        how,
-      ),
-    holderOf: (offset) => takers.holderOf?.(offset),
-    inherit() {
-      inherits = context.reclaim !== undefined;
-      pump();
-    },
-    pause() {
-      if (state === "running") state = "paused";
-      followed.stop();
-    },
-    stop,
-    get position() {
-      return position;
-    },
-    get endOffset() {
-      return endOffset > hintedEnd ? endOffset : hintedEnd;
-    },
-    get heldRecords() {
-      return ledger.heldRecords;
-    },
-  };
 }

@@ -1,52 +1,66 @@
 import type { GmqError } from "@gmq/protocol";
-import type { Fetched, GroupStore, PartitionFetch } from "@gmq/storage";
+import type { Fetched, FollowEvents, GroupStore, PartitionFetch } from "@gmq/storage";
 
 /** The follow of one dispatcher: at most one at a time. */
 export interface FollowedLog {
   /** Entries may come. While it is so nothing else reads on. */
   readonly isOpen: boolean;
-  /** Begins one unless the engine has none to give now. */
+  /** Begins one unless the engine has none to give now, or one has failed and nothing was read since. */
   start(fetch: PartitionFetch): void;
   /** Asks for its end; what is on its way still comes. */
   stop(): void;
+  /** Who follows has read: one that failed may be begun again. */
+  mayStart(): void;
 }
 
-/** Makes it, closed. `ended` is called when it is closed again; a follow that failed is not begun again before `mayStart` is called: who follows has to have read. */
-export function createFollowedLog(
-  follow: GroupStore["follow"],
-  fetched: (fetched: Fetched) => void,
-  ended: (error: GmqError | undefined) => void,
-): FollowedLog & { mayStart(): void } {
-  let isOpen = false;
-  let isStopping = false;
-  let hasFailed = false;
-  let end: (() => void) | undefined;
+/** Makes it, closed; the owner is told when it is closed again. */
+export function createFollowedLog(follow: GroupStore["follow"], owner: FollowEvents): FollowedLog {
+  return new OneFollow(follow, owner);
+}
 
-  return {
-    get isOpen() {
-      return isOpen;
-    },
-    start(fetch) {
-      if (hasFailed || follow === undefined) return;
-      isOpen = true;
-      isStopping = false;
-      end = follow(fetch, {
-        fetched,
-        ended(error) {
-          isOpen = false;
-          hasFailed = error !== undefined;
-          ended(error);
-        },
-      });
-      if (end === undefined) isOpen = false;
-    },
-    stop() {
-      if (!isOpen || isStopping) return;
-      isStopping = true;
-      end?.();
-    },
-    mayStart() {
-      hasFailed = false;
-    },
-  };
+/** A class, as a dispatcher is one. */
+class OneFollow implements FollowedLog, FollowEvents {
+  readonly #follow: GroupStore["follow"];
+  readonly #owner: FollowEvents;
+  #isOpen = false;
+  #isStopping = false;
+  #hasFailed = false;
+  #end: (() => void) | undefined;
+
+  constructor(follow: GroupStore["follow"], owner: FollowEvents) {
+    this.#follow = follow;
+    this.#owner = owner;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  start(fetch: PartitionFetch): void {
+    if (this.#hasFailed || this.#follow === undefined) return;
+    this.#isOpen = true;
+    this.#isStopping = false;
+    this.#end = this.#follow(fetch, this);
+    if (this.#end === undefined) this.#isOpen = false;
+  }
+
+  stop(): void {
+    if (!this.#isOpen || this.#isStopping) return;
+    this.#isStopping = true;
+    this.#end?.();
+  }
+
+  mayStart(): void {
+    this.#hasFailed = false;
+  }
+
+  fetched(fetched: Fetched): void {
+    this.#owner.fetched(fetched);
+  }
+
+  ended(error: GmqError | undefined): void {
+    this.#isOpen = false;
+    this.#hasFailed = error !== undefined;
+    this.#owner.ended(error);
+  }
 }

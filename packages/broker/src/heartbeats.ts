@@ -35,9 +35,19 @@ export interface Heartbeats {
   close(): void;
 }
 
-interface Beating extends WheelItem {
+/** What the sessions' pulses share. */
+interface Beats {
+  readonly plain: SessionResponse;
+  changed(beating: Beating): void;
+  stop(beating: Beating): void;
+}
+
+/** A class: there is one for each idle session, and closures cost it more than its state. */
+class Beating implements Pulse, WheelItem {
   readonly peer: HeartbeatPeer;
   readonly answers: boolean;
+  readonly #beats: Beats;
+  slot = -1;
   lastHeardMs: number;
   /** As the client was told, and as it was told before that. */
   intervalMs: number;
@@ -45,6 +55,34 @@ interface Beating extends WheelItem {
   /** The peer's, as of the last change. */
   timeoutMs: number;
   beatAtMs: number;
+
+  constructor(beats: Beats, peer: HeartbeatPeer, answers: boolean, intervalMs: number) {
+    const nowMs = performance.now();
+    this.#beats = beats;
+    this.peer = peer;
+    this.answers = answers;
+    this.lastHeardMs = nowMs;
+    this.intervalMs = intervalMs;
+    this.earlierMs = intervalMs;
+    this.timeoutMs = peer.sessionTimeoutMsMin();
+    this.beatAtMs = nowMs + intervalMs * (answers ? Math.random() : 1);
+  }
+
+  heard(atMs: number): void {
+    this.lastHeardMs = atMs;
+  }
+
+  answer(): void {
+    this.peer.beat(this.#beats.plain);
+  }
+
+  changed(): void {
+    this.#beats.changed(this);
+  }
+
+  stop(): void {
+    this.#beats.stop(this);
+  }
 }
 
 /** Of all sessions together, as far as their timeouts allow it: an exchange costs some 80 µs of a core. */
@@ -119,39 +157,28 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
     } else wait(beating);
   }
 
+  const beats: Beats = {
+    plain,
+    changed(beating) {
+      if (!beatings.has(beating)) return;
+      beating.timeoutMs = beating.peer.sessionTimeoutMsMin();
+      beating.beatAtMs = Math.min(beating.beatAtMs, performance.now() + intervalOf(beating));
+      wait(beating);
+    },
+    stop(beating) {
+      beatings.delete(beating);
+      wheel.take(beating);
+    },
+  };
+
   return {
     intervalMs,
     silenceMsMax,
     start(peer, answers) {
-      const nowMs = performance.now();
-      const beating: Beating = {
-        slot: -1,
-        peer,
-        answers,
-        lastHeardMs: nowMs,
-        intervalMs,
-        earlierMs: intervalMs,
-        timeoutMs: peer.sessionTimeoutMsMin(),
-        beatAtMs: nowMs + intervalMs * (answers ? Math.random() : 1),
-      };
+      const beating = new Beating(beats, peer, answers, intervalMs);
       beatings.add(beating);
       wait(beating);
-      return {
-        heard(atMs) {
-          beating.lastHeardMs = atMs;
-        },
-        answer: () => peer.beat(plain),
-        changed() {
-          if (!beatings.has(beating)) return;
-          beating.timeoutMs = peer.sessionTimeoutMsMin();
-          beating.beatAtMs = Math.min(beating.beatAtMs, performance.now() + intervalOf(beating));
-          wait(beating);
-        },
-        stop() {
-          beatings.delete(beating);
-          wheel.take(beating);
-        },
-      };
+      return beating;
     },
     close: wheel.close,
   };

@@ -81,257 +81,263 @@ export interface Ledger {
 
 /** Makes an empty ledger. */
 export function createLedger(): Ledger {
-  /** By base offset, ascending. */
-  const entries: Entry[] = [];
-  /** Above every offset that was ever with the consumer. */
-  let deliveredEnd = -1n;
+  return new EntryLedger();
+}
 
-  function insert(entry: Entry): void {
-    const at = firstAfter(entries, entry.baseOffset);
-    if (entries[at - 1]?.baseOffset === entry.baseOffset) return;
-    entries.splice(at, 0, entry);
+/** A class, as a dispatcher is one. */
+class EntryLedger implements Ledger {
+  /** By base offset, ascending. */
+  readonly #entries: Entry[] = [];
+  /** Above every offset that was ever with the consumer. */
+  #deliveredEnd = -1n;
+
+  add(baseOffset: bigint, recordCount: number): void {
+    this.#insert({
+      baseOffset,
+      recordCount,
+      unsettled: recordCount,
+      states: undefined,
+      shared: waiting,
+      attempts: undefined,
+      takeOvers: 0,
+      releases: undefined,
+    });
   }
 
-  function find(baseOffset: bigint): Entry | undefined {
-    const entry = entries[firstAfter(entries, baseOffset) - 1];
+  addPending({ baseOffset, recordCount, states: text, attempts, due, handBacks }: PendingEntry) {
+    const states = new Uint8Array(recordCount);
+    let unsettled = recordCount;
+    for (let index = 0; index < text.length; index++) {
+      if (text[index] === ".") continue;
+      states[index] = done;
+      unsettled--;
+    }
+    this.#insert({
+      baseOffset,
+      recordCount,
+      unsettled,
+      states: text === "" ? undefined : states,
+      shared: waiting,
+      attempts: attempts.length === 0 ? undefined : new Map(attempts.map((item) => [item.index, item.attempts])),
+      takeOvers: handBacks.takeOvers,
+      releases:
+        handBacks.releases.length === 0
+          ? undefined
+          : new Map(handBacks.releases.map((item) => [item.index, item.releases])),
+    });
+    const dueAt = new Map(due.filter(({ inMs }) => inMs > 0).map(({ index, inMs }) => [index, inMs]));
+    const delayed = Array.from(dueAt, ([index, delayMs]) => ({
+      baseOffset,
+      recordCount,
+      from: index,
+      to: index + 1,
+      delayMs,
+    }));
+    const ready = runsWhere(recordCount, (index) => states[index] !== done && !dueAt.has(index)).map(([from, to]) => ({
+      baseOffset,
+      recordCount,
+      from,
+      to,
+    }));
+    return { ready, delayed };
+  }
+
+  delivered({ baseOffset, from, to }: Run): void {
+    const entry = this.#find(baseOffset);
+    if (entry === undefined) return;
+    const end = baseOffset + BigInt(to);
+    if (end > this.#deliveredEnd) this.#deliveredEnd = end;
+    if (from === 0 && to === entry.recordCount && entry.states === undefined) {
+      entry.shared = withConsumer;
+      return;
+    }
+    const states = statesOf(entry);
+    for (let index = from; index < to; index++) if (states[index] === waiting) states[index] = withConsumer;
+  }
+
+  attempts({ baseOffset, from, to }: Run): AttemptsAt[] {
+    const known = this.#find(baseOffset)?.attempts;
+    if (known === undefined) return [];
+    return Array.from(known, ([index, attempts]) => ({ index, attempts })).filter(
+      ({ index }) => index >= from && index < to,
+    );
+  }
+
+  handBacks({ baseOffset, from, to }: Run): HandBacks | undefined {
+    const entry = this.#find(baseOffset);
+    if (entry === undefined || (entry.takeOvers === 0 && entry.releases === undefined)) return undefined;
+    const releases = Array.from(entry.releases ?? [], ([index, times]) => ({ index, releases: times }));
+    return { takeOvers: entry.takeOvers, releases: releases.filter(({ index }) => index >= from && index < to) };
+  }
+
+  plan(ranges: readonly SettleRange[]): LedgerSettle {
+    const byEntry = new Map<Entry, SettleRange[]>();
+    const refusals: SettleRefusal[] = [];
+    const released: Run[] = [];
+    const delayed: DelayedRun[] = [];
+    const conflicting = conflictsOf(ranges);
+    const refuse = createRefuse();
+    for (const range of ranges) {
+      if (conflicting.has(range)) {
+        refusals.push(refuse(range, "invalid_argument"));
+        continue;
+      }
+      const parts = range.lastOffset < this.#deliveredEnd ? cut(this.#entries, range) : undefined;
+      if (parts === undefined) {
+        refusals.push(refuse(range, "not_delivered"));
+        continue;
+      }
+      // What is settled is never delivered again: a retry of it is refused, a release passes over it. To end it again changes nothing.
+      const own = range.verb === "release" ? parts.flatMap(unsettledParts) : parts;
+      if (!isIdempotent(range) && (own.length === 0 || (range.verb === "retry" && own.some(hasSettled)))) {
+        refusals.push(refuse(range, "already_settled"));
+        continue;
+      }
+      for (const { entry, from, to } of own) {
+        const { baseOffset, recordCount } = entry;
+        if (range.verb === "release") released.push({ baseOffset, recordCount, from, to });
+        else if (range.verb === "retry" && range.inPlace !== true)
+          delayed.push({ baseOffset, recordCount, from, to, delayMs: range.delayMs ?? 0 });
+        const list = byEntry.get(entry) ?? [];
+        list.push({ ...range, firstOffset: baseOffset + BigInt(from), lastOffset: baseOffset + BigInt(to - 1) });
+        byEntry.set(entry, list);
+      }
+    }
+    const settles = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({
+      baseOffset,
+      recordCount,
+      ranges: own,
+    }));
+    return { entries: settles, refusals, released, delayed };
+  }
+
+  planFor(ranges: readonly SettleRange[], takenBack: boolean): LedgerSettle {
+    const byEntry = new Map<Entry, SettleRange[]>();
+    const refusals: SettleRefusal[] = [];
+    const released: Run[] = [];
+    const refuse = createRefuse();
+    for (const range of ranges) {
+      const { entry, index, state } = this.#look(range.firstOffset);
+      if (entry === undefined || state === done) {
+        refusals.push(refuse(range, "already_settled"));
+      } else if (range.verb === "release" && state === withConsumer && !takenBack) {
+        refusals.push(refuse(range, "with_consumer"));
+      } else {
+        const { baseOffset, recordCount } = entry;
+        if (range.verb === "release") released.push({ baseOffset, recordCount, from: index, to: index + 1 });
+        byEntry.set(entry, [...(byEntry.get(entry) ?? []), range]);
+      }
+    }
+    const settles = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({
+      baseOffset,
+      recordCount,
+      ranges: own,
+    }));
+    return { entries: settles, refusals, released, delayed: [] };
+  }
+
+  settled(settles: readonly EntrySettle[]): void {
+    for (const { baseOffset, ranges } of settles) {
+      const entry = this.#find(baseOffset);
+      if (entry === undefined) continue;
+      for (const range of ranges) {
+        const from = Number(range.firstOffset - baseOffset);
+        const to = Number(range.lastOffset - baseOffset) + 1;
+        if (!isIdempotent(range)) takeBack(entry, from, to, range);
+        else if (from === 0 && to === entry.recordCount) entry.unsettled = 0;
+        else settleRange(entry, from, to);
+      }
+      if (entry.unsettled === 0) this.#remove(entry);
+    }
+  }
+
+  stateOf(offset: bigint): "waiting" | "with consumer" | "settled" {
+    const { state } = this.#look(offset);
+    return state === done ? "settled" : state === waiting ? "waiting" : "with consumer";
+  }
+
+  settledIndexes(): Map<bigint, Set<number>> {
+    return new Map(
+      this.#entries.map(({ baseOffset, states }) => {
+        const indexes = new Set<number>();
+        states?.forEach((state, index) => {
+          if (state === done) indexes.add(index);
+        });
+        return [baseOffset, indexes];
+      }),
+    );
+  }
+
+  reopen({ baseOffset, recordCount, states: text, handBacks }: PendingEntry, settled: ReadonlySet<number>): Run[] {
+    const isLost = (index: number): boolean => settled.has(index) && (text[index] ?? ".") === ".";
+    const runs = runsWhere(recordCount, isLost).map(([from, to]) => ({ baseOffset, recordCount, from, to }));
+    if (runs.length === 0) return [];
+    const { takeOvers } = handBacks;
+    const states = new Uint8Array(recordCount).fill(done);
+    // Gone when the rest of it was settled meanwhile.
+    this.#insert({
+      baseOffset,
+      recordCount,
+      unsettled: 0,
+      states,
+      shared: waiting,
+      attempts: undefined,
+      takeOvers,
+      releases: undefined,
+    });
+    const entry = this.#find(baseOffset) as Entry;
+    for (const { from, to } of runs) {
+      statesOf(entry).fill(waiting, from, to);
+      entry.unsettled += to - from;
+    }
+    return runs;
+  }
+
+  dropBelow(offset: bigint): void {
+    this.#entries.splice(0, firstAfter(this.#entries, offset - 1n));
+  }
+
+  get heldRecords(): number {
+    let held = 0;
+    for (const { states, shared, recordCount } of this.#entries) {
+      if (states === undefined) held += shared === withConsumer ? recordCount : 0;
+      else for (const state of states) if (state === withConsumer) held++;
+    }
+    return held;
+  }
+
+  #insert(entry: Entry): void {
+    const at = firstAfter(this.#entries, entry.baseOffset);
+    if (this.#entries[at - 1]?.baseOffset === entry.baseOffset) return;
+    this.#entries.splice(at, 0, entry);
+  }
+
+  #find(baseOffset: bigint): Entry | undefined {
+    const entry = this.#entries[firstAfter(this.#entries, baseOffset) - 1];
     return entry?.baseOffset === baseOffset ? entry : undefined;
   }
 
   /** A record's entry, its index there and its state; what no entry holds is done. */
-  function look(offset: bigint) {
-    const entry = entries[firstAfter(entries, offset) - 1];
+  #look(offset: bigint) {
+    const entry = this.#entries[firstAfter(this.#entries, offset) - 1];
     const index = entry === undefined ? 0 : Number(offset - entry.baseOffset);
     const isHeld = entry !== undefined && index < entry.recordCount;
     return { entry, index, state: isHeld ? (entry.states?.[index] ?? entry.shared) : done };
   }
 
-  function settleRange(entry: Entry, from: number, to: number): void {
-    const states = statesOf(entry);
-    for (let index = from; index < to; index++) {
-      if (states[index] === done) continue;
-      states[index] = done;
-      entry.unsettled--;
-      entry.attempts?.delete(index);
-      entry.releases?.delete(index);
-    }
+  #remove(entry: Entry): void {
+    const at = this.#entries.indexOf(entry);
+    if (at >= 0) this.#entries.splice(at, 1);
   }
+}
 
-  function remove(entry: Entry): void {
-    const at = entries.indexOf(entry);
-    if (at >= 0) entries.splice(at, 1);
+function settleRange(entry: Entry, from: number, to: number): void {
+  const states = statesOf(entry);
+  for (let index = from; index < to; index++) {
+    if (states[index] === done) continue;
+    states[index] = done;
+    entry.unsettled--;
+    entry.attempts?.delete(index);
+    entry.releases?.delete(index);
   }
-
-  return {
-    add(baseOffset, recordCount) {
-      insert({
-        baseOffset,
-        recordCount,
-        unsettled: recordCount,
-        states: undefined,
-        shared: waiting,
-        attempts: undefined,
-        takeOvers: 0,
-        releases: undefined,
-      });
-    },
-
-    addPending({ baseOffset, recordCount, states: text, attempts, due, handBacks }) {
-      const states = new Uint8Array(recordCount);
-      let unsettled = recordCount;
-      for (let index = 0; index < text.length; index++) {
-        if (text[index] === ".") continue;
-        states[index] = done;
-        unsettled--;
-      }
-      insert({
-        baseOffset,
-        recordCount,
-        unsettled,
-        states: text === "" ? undefined : states,
-        shared: waiting,
-        attempts: attempts.length === 0 ? undefined : new Map(attempts.map((item) => [item.index, item.attempts])),
-        takeOvers: handBacks.takeOvers,
-        releases:
-          handBacks.releases.length === 0
-            ? undefined
-            : new Map(handBacks.releases.map((item) => [item.index, item.releases])),
-      });
-      const dueAt = new Map(due.filter(({ inMs }) => inMs > 0).map(({ index, inMs }) => [index, inMs]));
-      const delayed = Array.from(dueAt, ([index, delayMs]) => ({
-        baseOffset,
-        recordCount,
-        from: index,
-        to: index + 1,
-        delayMs,
-      }));
-      const ready = runsWhere(recordCount, (index) => states[index] !== done && !dueAt.has(index)).map(
-        ([from, to]) => ({ baseOffset, recordCount, from, to }),
-      );
-      return { ready, delayed };
-    },
-
-    delivered({ baseOffset, from, to }) {
-      const entry = find(baseOffset);
-      if (entry === undefined) return;
-      const end = baseOffset + BigInt(to);
-      if (end > deliveredEnd) deliveredEnd = end;
-      if (from === 0 && to === entry.recordCount && entry.states === undefined) {
-        entry.shared = withConsumer;
-        return;
-      }
-      const states = statesOf(entry);
-      for (let index = from; index < to; index++) if (states[index] === waiting) states[index] = withConsumer;
-    },
-
-    attempts({ baseOffset, from, to }) {
-      const known = find(baseOffset)?.attempts;
-      if (known === undefined) return [];
-      return Array.from(known, ([index, attempts]) => ({ index, attempts })).filter(
-        ({ index }) => index >= from && index < to,
-      );
-    },
-
-    handBacks({ baseOffset, from, to }) {
-      const entry = find(baseOffset);
-      if (entry === undefined || (entry.takeOvers === 0 && entry.releases === undefined)) return undefined;
-      const releases = Array.from(entry.releases ?? [], ([index, times]) => ({ index, releases: times }));
-      return { takeOvers: entry.takeOvers, releases: releases.filter(({ index }) => index >= from && index < to) };
-    },
-
-    plan(ranges) {
-      const byEntry = new Map<Entry, SettleRange[]>();
-      const refusals: SettleRefusal[] = [];
-      const released: Run[] = [];
-      const delayed: DelayedRun[] = [];
-      const conflicting = conflictsOf(ranges);
-      const refuse = createRefuse();
-      for (const range of ranges) {
-        if (conflicting.has(range)) {
-          refusals.push(refuse(range, "invalid_argument"));
-          continue;
-        }
-        const parts = range.lastOffset < deliveredEnd ? cut(entries, range) : undefined;
-        if (parts === undefined) {
-          refusals.push(refuse(range, "not_delivered"));
-          continue;
-        }
-        // What is settled is never delivered again: a retry of it is refused, a release passes over it. To end it again changes nothing.
-        const own = range.verb === "release" ? parts.flatMap(unsettledParts) : parts;
-        if (!isIdempotent(range) && (own.length === 0 || (range.verb === "retry" && own.some(hasSettled)))) {
-          refusals.push(refuse(range, "already_settled"));
-          continue;
-        }
-        for (const { entry, from, to } of own) {
-          const { baseOffset, recordCount } = entry;
-          if (range.verb === "release") released.push({ baseOffset, recordCount, from, to });
-          else if (range.verb === "retry" && range.inPlace !== true)
-            delayed.push({ baseOffset, recordCount, from, to, delayMs: range.delayMs ?? 0 });
-          const list = byEntry.get(entry) ?? [];
-          list.push({ ...range, firstOffset: baseOffset + BigInt(from), lastOffset: baseOffset + BigInt(to - 1) });
-          byEntry.set(entry, list);
-        }
-      }
-      const settles = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({
-        baseOffset,
-        recordCount,
-        ranges: own,
-      }));
-      return { entries: settles, refusals, released, delayed };
-    },
-
-    planFor(ranges, takenBack) {
-      const byEntry = new Map<Entry, SettleRange[]>();
-      const refusals: SettleRefusal[] = [];
-      const released: Run[] = [];
-      const refuse = createRefuse();
-      for (const range of ranges) {
-        const { entry, index, state } = look(range.firstOffset);
-        if (entry === undefined || state === done) {
-          refusals.push(refuse(range, "already_settled"));
-        } else if (range.verb === "release" && state === withConsumer && !takenBack) {
-          refusals.push(refuse(range, "with_consumer"));
-        } else {
-          const { baseOffset, recordCount } = entry;
-          if (range.verb === "release") released.push({ baseOffset, recordCount, from: index, to: index + 1 });
-          byEntry.set(entry, [...(byEntry.get(entry) ?? []), range]);
-        }
-      }
-      const settles = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({
-        baseOffset,
-        recordCount,
-        ranges: own,
-      }));
-      return { entries: settles, refusals, released, delayed: [] };
-    },
-
-    settled(settles) {
-      for (const { baseOffset, ranges } of settles) {
-        const entry = find(baseOffset);
-        if (entry === undefined) continue;
-        for (const range of ranges) {
-          const from = Number(range.firstOffset - baseOffset);
-          const to = Number(range.lastOffset - baseOffset) + 1;
-          if (!isIdempotent(range)) takeBack(entry, from, to, range);
-          else if (from === 0 && to === entry.recordCount) entry.unsettled = 0;
-          else settleRange(entry, from, to);
-        }
-        if (entry.unsettled === 0) remove(entry);
-      }
-    },
-
-    stateOf(offset) {
-      const { state } = look(offset);
-      return state === done ? "settled" : state === waiting ? "waiting" : "with consumer";
-    },
-
-    settledIndexes() {
-      return new Map(
-        entries.map(({ baseOffset, states }) => {
-          const indexes = new Set<number>();
-          states?.forEach((state, index) => {
-            if (state === done) indexes.add(index);
-          });
-          return [baseOffset, indexes];
-        }),
-      );
-    },
-
-    reopen({ baseOffset, recordCount, states: text, handBacks }, settled) {
-      const isLost = (index: number): boolean => settled.has(index) && (text[index] ?? ".") === ".";
-      const runs = runsWhere(recordCount, isLost).map(([from, to]) => ({ baseOffset, recordCount, from, to }));
-      if (runs.length === 0) return [];
-      const { takeOvers } = handBacks;
-      const states = new Uint8Array(recordCount).fill(done);
-      // Gone when the rest of it was settled meanwhile.
-      insert({
-        baseOffset,
-        recordCount,
-        unsettled: 0,
-        states,
-        shared: waiting,
-        attempts: undefined,
-        takeOvers,
-        releases: undefined,
-      });
-      const entry = find(baseOffset) as Entry;
-      for (const { from, to } of runs) {
-        statesOf(entry).fill(waiting, from, to);
-        entry.unsettled += to - from;
-      }
-      return runs;
-    },
-
-    dropBelow(offset) {
-      entries.splice(0, firstAfter(entries, offset - 1n));
-    },
-
-    get heldRecords() {
-      let held = 0;
-      for (const { states, shared, recordCount } of entries) {
-        if (states === undefined) held += shared === withConsumer ? recordCount : 0;
-        else for (const state of states) if (state === withConsumer) held++;
-      }
-      return held;
-    },
-  };
 }

@@ -1,6 +1,14 @@
 /** One member of a group that this broker speaks for: what it holds, and what a new view of the group changes about that. */
 import { GmqError } from "@gmq/protocol";
-import type { ClaimResult, DeskPeers, GroupStore, Ownership, PartitionOwnership, TopicPartition } from "@gmq/storage";
+import type {
+  ClaimResult,
+  DeskPeers,
+  GroupMemberSpec,
+  GroupStore,
+  Ownership,
+  PartitionOwnership,
+  TopicPartition,
+} from "@gmq/storage";
 
 /** What happens to a member's partitions; called by membership, in order for each partition. */
 export interface MemberEvents {
@@ -48,8 +56,7 @@ export interface LocalMember {
 
 /** How a member speaks to the group. */
 export interface LocalMemberContext {
-  readonly group: string;
-  readonly memberId: string;
+  readonly spec: GroupMemberSpec;
   readonly events: MemberEvents;
   readonly groups: Pick<GroupStore, "claim">;
   /** Gives partitions back that were never read. */
@@ -61,78 +68,129 @@ export interface LocalMemberContext {
 const claimRetryMs = 200;
 
 /** Makes a member that holds nothing yet. */
-export function createLocalMember({
-  group,
-  memberId,
-  events,
-  groups,
-  giveBack,
-  refresh,
-}: LocalMemberContext): LocalMember {
-  const holdings = new Map<string, Holding>();
-  const timers = new Set<NodeJS.Timeout>();
-  let stopped = false;
+export function createLocalMember(context: LocalMemberContext): LocalMember {
+  return new PartitionHolder(context);
+}
 
-  function later(run: () => void): void {
+/** A class: there is one for each idle consumer, and closures cost it more than its state. */
+class PartitionHolder implements LocalMember {
+  readonly #context: LocalMemberContext;
+  readonly #holdings = new Map<string, Holding>();
+  /** Made with the first one. */
+  #timers: Set<NodeJS.Timeout> | undefined;
+  #stopped = false;
+
+  constructor(context: LocalMemberContext) {
+    this.#context = context;
+  }
+
+  apply(own: readonly MemberPartition[]): void {
+    const mine = new Set(own.map(placeOf));
+    for (const [place, holding] of [...this.#holdings])
+      if (!mine.has(place)) this.#drop(place, holding, replaced(holding.partition));
+    for (const ownership of own) this.#take(placeOf(ownership), ownership);
+  }
+
+  async reclaim(partition: TopicPartition): Promise<ClaimResult> {
+    const holding = this.#holdings.get(placeOf(partition));
+    if (holding === undefined) throw replaced(partition);
+    return this.#context.groups.claim(this.#ownershipOf(holding), holding.peers);
+  }
+
+  releasing(partitions: readonly TopicPartition[]): TopicPartition[] {
+    return partitions.filter((partition) => {
+      const holding = this.#holdings.get(placeOf(partition));
+      if (holding === undefined) return false;
+      holding.state = "releasing";
+      return true;
+    });
+  }
+
+  refused(partition: TopicPartition, epoch: number): void {
+    const place = placeOf(partition);
+    if (this.#holdings.get(place)?.epoch === epoch) this.#holdings.delete(place);
+    this.#context.refresh();
+  }
+
+  dropAll(error: GmqError): void {
+    for (const [place, holding] of [...this.#holdings]) this.#drop(place, holding, error);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers ?? []) clearTimeout(timer);
+    this.#timers = undefined;
+    this.#holdings.clear();
+  }
+
+  #later(run: () => void): void {
+    this.#timers ??= new Set();
     const timer = setTimeout(
       () => {
-        timers.delete(timer);
+        this.#timers?.delete(timer);
         run();
       },
       claimRetryMs * (0.5 + Math.random()),
     );
-    timers.add(timer);
+    this.#timers.add(timer);
   }
 
-  async function claim(place: string, holding: Holding): Promise<void> {
-    const ownership = ownershipOf(holding);
+  #isGone(place: string, holding: Holding): boolean {
+    return this.#stopped || this.#holdings.get(place) !== holding;
+  }
+
+  async #claim(place: string, holding: Holding): Promise<void> {
+    const { events, groups } = this.#context;
+    const ownership = this.#ownershipOf(holding);
     const { peers } = holding;
     try {
       const result = await groups.claim(ownership, peers);
-      if (stopped || holdings.get(place) !== holding) return;
+      if (this.#isGone(place, holding)) return;
       if (holding.state === "revoking") {
         holding.state = "releasing";
-        giveBack([holding.partition]);
+        this.#context.giveBack([holding.partition]);
         return;
       }
       holding.state = "owned";
       events.assigned(ownership, result);
       if (lacks(holding.peers, peers)) events.inherit?.(holding.partition);
     } catch (cause) {
-      if (stopped || holdings.get(place) !== holding) return;
+      if (this.#isGone(place, holding)) return;
       const error = GmqError.from(cause);
       if (error.retryable) {
-        later(() => void claim(place, holding));
+        this.#later(() => void this.#claim(place, holding));
         return;
       }
-      holdings.delete(place);
+      this.#holdings.delete(place);
       // As a rule the group's signal brings the newer view before that.
-      if (error.code === "fenced") later(refresh);
+      if (error.code === "fenced") this.#later(() => this.#context.refresh());
       else events.ended(error);
     }
   }
 
-  function ownershipOf({ partition, epoch, peers }: Holding): Ownership {
+  #ownershipOf({ partition, epoch, peers }: Holding): Ownership {
+    const { group, memberId } = this.#context.spec;
     return { ...partition, group, memberId, epoch, ...(peers === undefined ? {} : { shared: true }) };
   }
 
-  function drop(place: string, holding: Holding, error: GmqError): void {
-    holdings.delete(place);
-    if (holding.state === "owned" || holding.state === "revoking") events.lost(holding.partition, error);
+  #drop(place: string, holding: Holding, error: GmqError): void {
+    this.#holdings.delete(place);
+    if (holding.state === "owned" || holding.state === "revoking") this.#context.events.lost(holding.partition, error);
   }
 
-  function take(place: string, { topic, partition, epoch, nextMemberId, peers }: MemberPartition): void {
-    const held = holdings.get(place);
-    if (held !== undefined && held.epoch !== epoch) drop(place, held, replaced(held.partition));
-    const current = holdings.get(place);
+  #take(place: string, { topic, partition, epoch, nextMemberId, peers }: MemberPartition): void {
+    const { events } = this.#context;
+    const held = this.#holdings.get(place);
+    if (held !== undefined && held.epoch !== epoch) this.#drop(place, held, replaced(held.partition));
+    const current = this.#holdings.get(place);
     if (current === undefined) {
       if (nextMemberId !== undefined) {
-        giveBack([{ topic, partition }]);
+        this.#context.giveBack([{ topic, partition }]);
         return;
       }
       const holding: Holding = { partition: { topic, partition }, epoch, state: "claiming", peers };
-      holdings.set(place, holding);
-      void claim(place, holding);
+      this.#holdings.set(place, holding);
+      void this.#claim(place, holding);
       return;
     }
     const before = current.peers;
@@ -142,49 +200,13 @@ export function createLocalMember({
       // Given back, but the group did not hear it, and now wants it to stay: claim it again under the same epoch.
       if (current.state !== "releasing") return;
       current.state = "claiming";
-      void claim(place, current);
+      void this.#claim(place, current);
     } else if (current.state === "owned") {
       current.state = "revoking";
       events.revoke(current.partition);
     } else if (current.state === "claiming") current.state = "revoking";
-    else if (current.state === "releasing") giveBack([current.partition]);
+    else if (current.state === "releasing") this.#context.giveBack([current.partition]);
   }
-
-  return {
-    apply(own) {
-      const mine = new Set(own.map(placeOf));
-      for (const [place, holding] of [...holdings])
-        if (!mine.has(place)) drop(place, holding, replaced(holding.partition));
-      for (const ownership of own) take(placeOf(ownership), ownership);
-    },
-    async reclaim(partition) {
-      const holding = holdings.get(placeOf(partition));
-      if (holding === undefined) throw replaced(partition);
-      return groups.claim(ownershipOf(holding), holding.peers);
-    },
-    releasing(partitions) {
-      return partitions.filter((partition) => {
-        const holding = holdings.get(placeOf(partition));
-        if (holding === undefined) return false;
-        holding.state = "releasing";
-        return true;
-      });
-    },
-    refused(partition, epoch) {
-      const place = placeOf(partition);
-      if (holdings.get(place)?.epoch === epoch) holdings.delete(place);
-      refresh();
-    },
-    dropAll(error) {
-      for (const [place, holding] of [...holdings]) drop(place, holding, error);
-    },
-    stop() {
-      stopped = true;
-      for (const timer of timers) clearTimeout(timer);
-      timers.clear();
-      holdings.clear();
-    },
-  };
 }
 
 /** Somebody who was there is there no more. */

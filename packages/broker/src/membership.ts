@@ -17,7 +17,13 @@ import type {
   TopicPartition,
 } from "@gmq/storage";
 import { deskOwnerships } from "@gmq/storage";
-import { createLocalMember, type LocalMember, type MemberEvents, type MemberPartition } from "./local-member.js";
+import {
+  createLocalMember,
+  type LocalMember,
+  type LocalMemberContext,
+  type MemberEvents,
+  type MemberPartition,
+} from "./local-member.js";
 import { createWheel, type WheelItem } from "./wheel.js";
 
 /** A member that has joined. */
@@ -45,25 +51,122 @@ export interface Memberships {
   close(): void;
 }
 
-/** In the wheel: until its session is renewed. */
-interface Entry extends WheelItem {
+/** What the members of a broker share. */
+interface Home {
+  readonly groups: GroupStore;
+  readonly logger: Logger;
+  apply(watch: Watch, view: GroupView): void;
+  look(watch: Watch): Promise<void>;
+  remove(entry: Entry): void;
+}
+
+/** A member. In the wheel: until its session is renewed. A class, as its LocalMember is one. */
+class Entry implements StoreMembership, LocalMemberContext, WheelItem {
   spec: GroupMemberSpec;
   readonly start: StartPosition;
-  readonly member: LocalMember;
   readonly events: MemberEvents;
   /** Of its group. */
   readonly watch: Watch;
-  rejoining: boolean;
-  hasLeft: boolean;
+  readonly member: LocalMember;
+  readonly #home: Home;
+  slot = -1;
+  rejoining = false;
+  hasLeft = false;
+  /** Given back and not sent yet: each call changes the whole group, so what comes while one is under way goes together. */
+  #gathered: Map<string, TopicPartition> | undefined;
+  #sent: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(home: Home, watch: Watch, spec: GroupMemberSpec, start: StartPosition, events: MemberEvents) {
+    this.#home = home;
+    this.watch = watch;
+    this.spec = spec;
+    this.start = start;
+    this.events = events;
+    this.member = createLocalMember(this);
+  }
+
+  get groups(): GroupStore {
+    return this.#home.groups;
+  }
+
+  giveBack(partitions: readonly TopicPartition[]): void {
+    void this.release(partitions);
+  }
+
+  refresh(): void {
+    void this.#home.look(this.watch);
+  }
+
+  release(partitions: readonly TopicPartition[]): Promise<void> {
+    this.member.releasing(partitions);
+    // Nobody waits for what a desk lets go: the others read it all the time.
+    if (this.spec.kind === "desk") return Promise.resolve();
+    this.#gathered ??= new Map();
+    for (const place of partitions) this.#gathered.set(`${place.topic}/${place.partition}`, place);
+    this.#next ??= this.#sendReleases();
+    return this.#next;
+  }
+
+  async #sendReleases(): Promise<void> {
+    await this.#sent;
+    await nextTurn();
+    const partitions = [...(this.#gathered?.values() ?? [])];
+    this.#gathered = undefined;
+    this.#next = undefined;
+    this.#sent = this.#releaseNow(partitions);
+    await this.#sent;
+  }
+
+  async #releaseNow(partitions: readonly TopicPartition[]): Promise<void> {
+    const { groups, logger } = this.#home;
+    try {
+      const after = await groups.release(this.spec, partitions);
+      if (this.watch.entries.has(this)) this.#home.apply(this.watch, after);
+    } catch (error) {
+      // The group still counts them as ours and asks again with the next look; a dead session gives them up.
+      logger.warn("partitions could not be given back", {
+        group: this.spec.group,
+        partitions: partitions.length,
+        error,
+      });
+    }
+  }
+
+  reclaim(partition: TopicPartition): Promise<ClaimResult> {
+    return this.member.reclaim(partition);
+  }
+
+  async setTopics(topics: readonly string[], sessionTimeoutMs = this.spec.sessionTimeoutMs): Promise<void> {
+    const { groups, logger } = this.#home;
+    if (!this.watch.entries.has(this)) return;
+    this.spec = { ...this.spec, topics, sessionTimeoutMs };
+    try {
+      const after = await groups.join(this.spec, "earliest");
+      if (this.watch.entries.has(this)) this.#home.apply(this.watch, after);
+      else await groups.leave(this.spec);
+    } catch (error) {
+      const { group } = this.spec;
+      logger.warn("a member's topics could not be changed", { group, topics: topics.length, error });
+    }
+  }
+
+  refused(partition: TopicPartition, epoch: number): void {
+    this.member.refused(partition, epoch);
+  }
+
+  async end({ leave }: { readonly leave: boolean }): Promise<void> {
+    if (!this.watch.entries.has(this)) return;
+    this.#home.remove(this);
+    if (leave) await this.#home.groups.leave(this.spec);
+  }
 }
 
-/** One group with members here. */
-interface Watch {
+/** One group with members here. In the wheel of expiries: looks when a session of the group runs out unless it is renewed before. */
+interface Watch extends WheelItem {
   readonly group: string;
   readonly entries: Set<Entry>;
   version: number;
-  /** Looks when a session of the group runs out unless it is renewed before. */
-  expiryTimer: NodeJS.Timeout | undefined;
   /** A look is under way; `again` when something happened meanwhile. */
   looking: boolean;
   again: boolean;
@@ -81,6 +184,10 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
   const watches = new Map<string, Watch>();
   const timers = new Set<NodeJS.Timeout>();
   const wheel = createWheel<Entry>((due) => void renew(due));
+  const expiries = createWheel<Watch>((due) => {
+    for (const watch of due) void look(watch);
+  });
+  const home: Home = { groups, logger, apply, look, remove };
   /** Due while a renewal is under way. */
   let late: Entry[] = [];
   let renewing = false;
@@ -93,7 +200,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       group,
       entries: new Set(),
       version: 0,
-      expiryTimer: undefined,
+      slot: -1,
       looking: false,
       again: false,
     };
@@ -108,7 +215,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
     wheel.take(entry);
     watch.entries.delete(entry);
     if (watch.entries.size > 0) return;
-    clearTimeout(watch.expiryTimer);
+    expiries.take(watch);
     watches.delete(watch.group);
   }
 
@@ -227,87 +334,20 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
 
   /** A member that fell silent passes its partitions on as soon as its time is up, not with the next heartbeat of somebody else. */
   function watchExpiry(watch: Watch, nextExpiryInMs: number | undefined): void {
-    clearTimeout(watch.expiryTimer);
-    watch.expiryTimer = undefined;
-    if (nextExpiryInMs === undefined) return;
-    watch.expiryTimer = setTimeout(() => void look(watch), nextExpiryInMs + expiryGraceMs);
+    if (nextExpiryInMs === undefined) expiries.take(watch);
+    else expiries.put(watch, performance.now() + nextExpiryInMs + expiryGraceMs);
   }
 
   return {
     async join(spec, start, events) {
       const view = await groups.join(spec, start);
-      /** Given back and not sent yet: each call changes the whole group, so what comes while one is under way goes together. */
-      let gathered = new Map<string, TopicPartition>();
-      let sent: Promise<void> = Promise.resolve();
-      let next: Promise<void> | undefined;
       const watch = watchOf(spec.group);
-      const giveBack = (partitions: readonly TopicPartition[]): void => void release(partitions);
-      const member = createLocalMember({
-        group: spec.group,
-        memberId: spec.memberId,
-        events,
-        groups,
-        giveBack,
-        refresh: () => void look(watch),
-      });
-      // The first renewal at any time within the interval: members that join together do not stay together.
-      const entry: Entry = { slot: -1, spec, start, member, events, watch, rejoining: false, hasLeft: false };
+      const entry = new Entry(home, watch, spec, start, events);
       watch.entries.add(entry);
+      // The first renewal at any time within the interval: members that join together do not stay together.
       renewIn(entry, Math.random() * heartbeatIntervalMs(spec));
       apply(watch, view);
-
-      function release(partitions: readonly TopicPartition[]): Promise<void> {
-        member.releasing(partitions);
-        // Nobody waits for what a desk lets go: the others read it all the time.
-        if (spec.kind === "desk") return Promise.resolve();
-        for (const place of partitions) gathered.set(`${place.topic}/${place.partition}`, place);
-        next ??= sent.then(() => nextTurn()).then(sendReleases);
-        return next;
-      }
-
-      function sendReleases(): Promise<void> {
-        const partitions = [...gathered.values()];
-        gathered = new Map();
-        next = undefined;
-        sent = releaseNow(partitions);
-        return sent;
-      }
-
-      async function releaseNow(partitions: readonly TopicPartition[]): Promise<void> {
-        try {
-          const after = await groups.release(spec, partitions);
-          if (watch.entries.has(entry)) apply(watch, after);
-        } catch (error) {
-          // The group still counts them as ours and asks again with the next look; a dead session gives them up.
-          logger.warn("partitions could not be given back", {
-            group: spec.group,
-            partitions: partitions.length,
-            error,
-          });
-        }
-      }
-
-      return {
-        release,
-        reclaim: member.reclaim,
-        async setTopics(topics, sessionTimeoutMs = entry.spec.sessionTimeoutMs) {
-          if (!watch.entries.has(entry)) return;
-          entry.spec = { ...entry.spec, topics, sessionTimeoutMs };
-          try {
-            const after = await groups.join(entry.spec, "earliest");
-            if (watch.entries.has(entry)) apply(watch, after);
-            else await groups.leave(entry.spec);
-          } catch (error) {
-            logger.warn("a member's topics could not be changed", { group: spec.group, topics: topics.length, error });
-          }
-        },
-        refused: member.refused,
-        async end({ leave }) {
-          if (!watch.entries.has(entry)) return;
-          remove(entry);
-          if (leave) await groups.leave(spec);
-        },
-      };
+      return entry;
     },
     signal(signal) {
       if (signal.kind === "resync") for (const watch of watches.values()) void look(watch);
@@ -323,7 +363,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       closed = true;
       wheel.close();
       for (const timer of timers) clearTimeout(timer);
-      for (const { expiryTimer } of watches.values()) clearTimeout(expiryTimer);
+      expiries.close();
       for (const entry of allEntries()) entry.member.stop();
       watches.clear();
     },

@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { checkName, type DecodedRecord, GmqError, limits, redriveGroup } from "@gmq/protocol";
 import {
+  type PublishBatches,
   type PublishResult,
   PublishResultSchema,
   type SettleRange as RangeMessage,
@@ -79,5 +80,24 @@ export function recordMessage({ key, value, headers, timestampMs, expiresAtMs }:
     headers: headers.map((header) => ({ ...header })),
     timestampMs: BigInt(timestampMs),
     expiresAtMs: BigInt(expiresAtMs),
+  });
+}
+
+/** @throws GmqError `invalid_argument` */
+export function checkClientText(field: string, text: string): void {
+  if (text.length <= limits.clientTextBytesMax) return;
+  const limit = `${limits.clientTextBytesMax} characters`;
+  throw new GmqError("invalid_argument", `${field} is too long`, { field, limit });
+}
+
+/** The batches of a frame, of which none is missing. @throws GmqError `malformed_frame`, `invalid_argument` */
+export function wholeBatches(batches: PublishBatches["batches"]) {
+  if (batches.length === 0) {
+    const limit = "1 batch or more";
+    throw new GmqError("invalid_argument", "nothing to publish", { field: "publish.batches", limit });
+  }
+  return batches.map(({ partition, batch }) => {
+    if (batch !== undefined) return { partition, batch };
+    throw new GmqError("malformed_frame", "a batch is missing", { field: "publish.batches.batch" });
   });
 }

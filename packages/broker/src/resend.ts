@@ -22,13 +22,18 @@ export async function resend(
   if (!mayRepeat(outcome)) return outcome;
   const entries = withoutAttempts(settlement.entries);
   for (let failures = 0; mayRepeat(outcome); failures++) {
-    const delayMs = Math.min(delayMsMax, delayMsMin * 2 ** Math.min(failures, 8)) * (0.5 + Math.random() / 2);
+    const delayMs = backoffMs(failures);
     if (isOver() || performance.now() + delayMs - startedMs > untilMs) return outcome;
     await sleep(delayMs);
     if (isOver()) return outcome;
     outcome = await answerOf(send({ ...settlement, entries }));
   }
   return outcome;
+}
+
+/** How long to wait after so many failures, the first one being 0: twice as long each time, and never all at once. */
+export function backoffMs(failures: number): number {
+  return Math.min(delayMsMax, delayMsMin * 2 ** Math.min(failures, 8)) * (0.5 + Math.random() / 2);
 }
 
 /** The failed attempts of a settlement that had to be sent again: whether the store has counted them is not known, and their consumer is told so. */

@@ -13,9 +13,11 @@ import { type Caller, errorToMessage } from "@gmq/transport";
 import { type AllowedPatterns, allowedPatterns } from "./access/allowed-patterns.js";
 import { denied, requireGroup, requireTopic } from "./access/require.js";
 import { createBroadcast } from "./broadcast.js";
+import type { Delivery } from "./delivery.js";
 import { checkGroup, settleRange } from "./messages.js";
 import type { ServerFrame } from "./session-response.js";
 import {
+  type AssignedPartition,
   openSubscription,
   type Subscription,
   type SubscriptionContext,
@@ -55,35 +57,222 @@ export interface SessionConsumers {
   close(options: { readonly clean: boolean }): Promise<void>;
 }
 
-interface Consumer {
-  readonly staticMember: boolean;
-  readonly sessionTimeoutMs: number;
-  readonly request: Subscribe;
-  readonly patterns: AllowedPatterns;
-  /** Undefined while it joins. */
-  subscription: Subscription | undefined;
-  /** Credit that came while it joined. */
-  readonly early: Credit[];
-}
-
 const earlyGrantsMax = 16;
 
 /** Makes the consuming half of a session. */
 export function createSessionConsumers(context: ConsumersContext): SessionConsumers {
-  const consumers = new Map<number, Consumer>();
-  let lastAssignmentId = 0;
-  let closed = false;
+  return new NumberedConsumers(context);
+}
 
-  function find(subscriptionId: number): Consumer {
-    const consumer = consumers.get(subscriptionId);
+/** One subscription of the session, as its client knows it. A class, as a dispatcher is one. */
+class Consumer implements SubscriptionSink {
+  readonly subscriptionId: number;
+  readonly request: Subscribe;
+  /** Undefined: it names all its topics. */
+  readonly patterns: AllowedPatterns | undefined;
+  readonly #context: ConsumersContext;
+  readonly #all: Map<number, Consumer>;
+  /** Undefined while it joins. */
+  subscription: Subscription | undefined;
+  /** Credit that came while it joined. */
+  early: Credit[] | undefined;
+
+  constructor(context: ConsumersContext, all: Map<number, Consumer>, request: Subscribe) {
+    this.#context = context;
+    this.#all = all;
+    this.subscriptionId = request.subscriptionId;
+    this.request = request;
+    if (request.topicPatterns.length > 0)
+      this.patterns = allowedPatterns(context.subscriptions.patterns, context.caller);
+  }
+
+  assigned({ epoch, ...assignment }: AssignedPartition): void {
+    const { subscriptionId } = this;
+    const assignments = [{ ...assignment, epoch: BigInt(epoch) }];
+    this.#context.push({ case: "assigned", value: { subscriptionId, assignments } });
+  }
+
+  revoked(assignmentId: number, deadlineMs: number): void {
+    const { subscriptionId } = this;
+    this.#context.push({ case: "revoked", value: { subscriptionId, assignmentIds: [assignmentId], deadlineMs } });
+  }
+
+  deliver(assignmentId: number, deliveries: readonly Delivery[], endOffset: bigint): void {
+    const entries = deliveries.map(({ entry, attempts, handBacks }) => ({
+      entry,
+      attempts: [...attempts],
+      ...(handBacks === undefined
+        ? {}
+        : { handBacks: { takeOvers: handBacks.takeOvers, releases: [...handBacks.releases] } }),
+    }));
+    this.#context.push({ case: "deliver", value: { assignmentId, endOffset, entries } });
+  }
+
+  writable(): boolean {
+    return this.#context.writable();
+  }
+
+  ended(error: GmqError): void {
+    const { subscriptionId } = this;
+    this.#all.delete(subscriptionId);
+    this.#context.push({ case: "subscriptionEnded", value: { subscriptionId, error: errorToMessage(error) } });
+  }
+
+  grant(credit: Credit): void {
+    if (this.subscription !== undefined) {
+      this.subscription.grant(credit.records, credit.bytes);
+      return;
+    }
+    this.early ??= [];
+    if (this.early.length < earlyGrantsMax) this.early.push(credit);
+    else
+      throw new GmqError("resource_exhausted", "too many grants before the subscription was answered", {
+        field: "credit",
+        limit: `${earlyGrantsMax} grants`,
+      });
+  }
+
+  /** The caller's rights changed: ends it when it may not go on. */
+  recheck(): void {
+    try {
+      requireConsume(this.#context.caller, this.request);
+      if (this.patterns?.recheck() !== false) return;
+      throw denied(this.#context.caller, "consume", "topic", this.request.topicPatterns.join(", "));
+    } catch (error) {
+      this.ended(GmqError.from(error));
+      const { logger } = this.#context.subscriptions;
+      this.subscription
+        ?.close({ leave: true })
+        .catch((cause: unknown) => logger.warn("a member could not leave", { error: cause }));
+    }
+  }
+}
+
+class NumberedConsumers implements SessionConsumers {
+  readonly #context: ConsumersContext;
+  readonly #all = new Map<number, Consumer>();
+  #lastAssignmentId = 0;
+  #closed = false;
+
+  constructor(context: ConsumersContext) {
+    this.#context = context;
+  }
+
+  async subscribe(request: Subscribe): Promise<ServerFrame> {
+    const context = this.#context;
+    const { subscriptions } = context;
+    const { subscriptionId, staticMember } = request;
+    check(request);
+    requireConsume(context.caller, request);
+    if (this.#all.has(subscriptionId)) {
+      throw new GmqError("already_subscribed", `the session has a subscription ${subscriptionId}`, {
+        field: "subscription_id",
+      });
+    }
+    if (this.#all.size >= limits.subscriptionsPerSessionMax) {
+      throw new GmqError("resource_exhausted", "the session has too many subscriptions", {
+        field: "subscription_id",
+        limit: `${limits.subscriptionsPerSessionMax} subscriptions`,
+      });
+    }
+    const consumer = new Consumer(context, this.#all, request);
+    this.#all.set(subscriptionId, consumer);
+    try {
+      const spec = memberSpec(request, context);
+      const { patterns } = consumer;
+      const subscription = await openSubscription(
+        patterns === undefined ? contextOf(request, subscriptions) : { ...contextOf(request, subscriptions), patterns },
+        spec,
+        startFromMessage(request.start),
+        () => ++this.#lastAssignmentId,
+        consumer,
+        request.topicPatterns,
+      );
+      consumer.subscription = subscription;
+      if (this.#closed) await subscription.close({ leave: !staticMember });
+      else if (this.#all.get(subscriptionId) !== consumer) {
+        await subscription.close({ leave: true });
+        throw new GmqError("cancelled", "the subscription was ended before it had joined");
+      }
+      for (const { records, bytes } of consumer.early ?? []) subscription.grant(records, bytes);
+      consumer.early = undefined;
+      return { case: "subscribed", value: { subscriptionId, memberId: spec.memberId } };
+    } catch (error) {
+      if (this.#all.get(subscriptionId) === consumer) this.#all.delete(subscriptionId);
+      throw error;
+    }
+  }
+
+  async unsubscribe(subscriptionId: number): Promise<ServerFrame> {
+    const consumer = this.#find(subscriptionId);
+    this.#all.delete(subscriptionId);
+    await consumer.subscription?.close({ leave: true });
+    return { case: "unsubscribed", value: { subscriptionId } };
+  }
+
+  grant(credit: Credit): void {
+    this.#find(credit.subscriptionId).grant(credit);
+  }
+
+  async settle({ assignmentId, ranges }: Settlement): Promise<ServerFrame> {
+    if (ranges.length === 0 || ranges.length > limits.settleRangesPerFrameMax) {
+      throw new GmqError("invalid_argument", `a settlement of ${ranges.length} ranges`, {
+        field: "ranges",
+        limit: `1 to ${limits.settleRangesPerFrameMax} ranges`,
+      });
+    }
+    const refusals = await this.#owner(assignmentId).settle(assignmentId, ranges.map(settleRange));
+    return { case: "settled", value: { assignmentId, refusals: refusals.map(refusalToMessage) } };
+  }
+
+  async release({ subscriptionId, assignmentIds }: ReleasePartitions): Promise<ServerFrame> {
+    await this.#find(subscriptionId).subscription?.release(assignmentIds);
+    return { case: "released", value: { subscriptionId } };
+  }
+
+  sessionTimeoutMsMin(): number {
+    let shortest = Number.POSITIVE_INFINITY;
+    for (const { request } of this.#all.values()) shortest = Math.min(shortest, timeoutOf(request));
+    return shortest;
+  }
+
+  heldRecords(): number {
+    let held = 0;
+    for (const { subscription } of this.#all.values()) held += subscription?.heldRecords() ?? 0;
+    return held;
+  }
+
+  pump(): void {
+    for (const { subscription } of this.#all.values()) subscription?.pump();
+  }
+
+  pause(): void {
+    for (const { subscription } of this.#all.values()) subscription?.pause();
+  }
+
+  recheck(): void {
+    for (const consumer of [...this.#all.values()]) consumer.recheck();
+  }
+
+  async close({ clean }: { readonly clean: boolean }): Promise<void> {
+    this.#closed = true;
+    const all = [...this.#all.values()];
+    this.#all.clear();
+    await Promise.allSettled(
+      all.map(async ({ subscription, request }) => subscription?.close({ leave: clean || !request.staticMember })),
+    );
+  }
+
+  #find(subscriptionId: number): Consumer {
+    const consumer = this.#all.get(subscriptionId);
     if (consumer !== undefined) return consumer;
     throw new GmqError("subscription_not_found", `there is no subscription ${subscriptionId}`, {
       field: "subscription_id",
     });
   }
 
-  function owner(assignmentId: number): Subscription {
-    for (const { subscription } of consumers.values())
+  #owner(assignmentId: number): Subscription {
+    for (const { subscription } of this.#all.values())
       if (subscription?.owns(assignmentId) === true) return subscription;
     throw new GmqError(
       "assignment_not_found",
@@ -91,173 +280,12 @@ export function createSessionConsumers(context: ConsumersContext): SessionConsum
       { field: "assignment_id" },
     );
   }
+}
 
-  function sinkOf(subscriptionId: number): SubscriptionSink {
-    return {
-      assigned: ({ epoch, ...assignment }) =>
-        context.push({
-          case: "assigned",
-          value: { subscriptionId, assignments: [{ ...assignment, epoch: BigInt(epoch) }] },
-        }),
-      revoked: (assignmentId, deadlineMs) =>
-        context.push({ case: "revoked", value: { subscriptionId, assignmentIds: [assignmentId], deadlineMs } }),
-      deliver: (assignmentId, deliveries, endOffset) =>
-        context.push({
-          case: "deliver",
-          value: {
-            assignmentId,
-            endOffset,
-            entries: deliveries.map(({ entry, attempts, handBacks }) => ({
-              entry,
-              attempts: [...attempts],
-              ...(handBacks === undefined
-                ? {}
-                : { handBacks: { takeOvers: handBacks.takeOvers, releases: [...handBacks.releases] } }),
-            })),
-          },
-        }),
-      writable: context.writable,
-      ended(error) {
-        consumers.delete(subscriptionId);
-        context.push({ case: "subscriptionEnded", value: { subscriptionId, error: errorToMessage(error) } });
-      },
-    };
-  }
-
-  /** @throws GmqError `permission_denied` */
-  function requireConsume({ group, topics }: Subscribe): void {
-    requireGroup(context.caller, "consume", group);
-    for (const topic of topics) requireTopic(context.caller, "consume", topic);
-  }
-
-  function recheck(subscriptionId: number, { request, patterns, subscription }: Consumer): void {
-    try {
-      requireConsume(request);
-      if (patterns.recheck()) return;
-      throw denied(context.caller, "consume", "topic", request.topicPatterns.join(", "));
-    } catch (error) {
-      sinkOf(subscriptionId).ended(GmqError.from(error));
-      subscription
-        ?.close({ leave: true })
-        .catch((cause: unknown) => context.subscriptions.logger.warn("a member could not leave", { error: cause }));
-    }
-  }
-
-  return {
-    async subscribe(request) {
-      const { subscriptionId, staticMember } = request;
-      check(request);
-      requireConsume(request);
-      if (consumers.has(subscriptionId)) {
-        throw new GmqError("already_subscribed", `the session has a subscription ${subscriptionId}`, {
-          field: "subscription_id",
-        });
-      }
-      if (consumers.size >= limits.subscriptionsPerSessionMax) {
-        throw new GmqError("resource_exhausted", "the session has too many subscriptions", {
-          field: "subscription_id",
-          limit: `${limits.subscriptionsPerSessionMax} subscriptions`,
-        });
-      }
-      const sessionTimeoutMs = timeoutOf(request);
-      const patterns = allowedPatterns(context.subscriptions.patterns, context.caller);
-      const consumer: Consumer = {
-        staticMember,
-        sessionTimeoutMs,
-        request,
-        patterns,
-        subscription: undefined,
-        early: [],
-      };
-      consumers.set(subscriptionId, consumer);
-      try {
-        const spec = memberSpec(request, context);
-        const { subscriptions } = context;
-        const subscription = await openSubscription(
-          { ...subscriptions, ...partsOf(request, subscriptions), patterns },
-          spec,
-          startFromMessage(request.start),
-          () => ++lastAssignmentId,
-          sinkOf(subscriptionId),
-          request.topicPatterns,
-        );
-        consumer.subscription = subscription;
-        if (closed) await subscription.close({ leave: !staticMember });
-        else if (consumers.get(subscriptionId) !== consumer) {
-          await subscription.close({ leave: true });
-          throw new GmqError("cancelled", "the subscription was ended before it had joined");
-        }
-        for (const { records, bytes } of consumer.early.splice(0)) subscription.grant(records, bytes);
-        return { case: "subscribed", value: { subscriptionId, memberId: spec.memberId } };
-      } catch (error) {
-        if (consumers.get(subscriptionId) === consumer) consumers.delete(subscriptionId);
-        throw error;
-      }
-    },
-
-    async unsubscribe(subscriptionId) {
-      const consumer = find(subscriptionId);
-      consumers.delete(subscriptionId);
-      await consumer.subscription?.close({ leave: true });
-      return { case: "unsubscribed", value: { subscriptionId } };
-    },
-
-    grant(credit) {
-      const { subscription, early } = find(credit.subscriptionId);
-      if (subscription !== undefined) subscription.grant(credit.records, credit.bytes);
-      else if (early.length < earlyGrantsMax) early.push(credit);
-      else
-        throw new GmqError("resource_exhausted", "too many grants before the subscription was answered", {
-          field: "credit",
-          limit: `${earlyGrantsMax} grants`,
-        });
-    },
-
-    async settle({ assignmentId, ranges }) {
-      if (ranges.length === 0 || ranges.length > limits.settleRangesPerFrameMax) {
-        throw new GmqError("invalid_argument", `a settlement of ${ranges.length} ranges`, {
-          field: "ranges",
-          limit: `1 to ${limits.settleRangesPerFrameMax} ranges`,
-        });
-      }
-      const refusals = await owner(assignmentId).settle(assignmentId, ranges.map(settleRange));
-      return { case: "settled", value: { assignmentId, refusals: refusals.map(refusalToMessage) } };
-    },
-
-    async release({ subscriptionId, assignmentIds }) {
-      await find(subscriptionId).subscription?.release(assignmentIds);
-      return { case: "released", value: { subscriptionId } };
-    },
-
-    sessionTimeoutMsMin() {
-      let shortest = Number.POSITIVE_INFINITY;
-      for (const { sessionTimeoutMs } of consumers.values()) shortest = Math.min(shortest, sessionTimeoutMs);
-      return shortest;
-    },
-    heldRecords() {
-      let held = 0;
-      for (const { subscription } of consumers.values()) held += subscription?.heldRecords() ?? 0;
-      return held;
-    },
-
-    pump() {
-      for (const { subscription } of consumers.values()) subscription?.pump();
-    },
-    pause() {
-      for (const { subscription } of consumers.values()) subscription?.pause();
-    },
-    recheck() {
-      for (const [subscriptionId, consumer] of [...consumers]) recheck(subscriptionId, consumer);
-    },
-    async close({ clean }) {
-      closed = true;
-      const all = [...consumers.values()];
-      consumers.clear();
-      await Promise.allSettled(
-        all.map(async ({ subscription, staticMember }) => subscription?.close({ leave: clean || !staticMember })),
-      );
-    },
-  };
+/** @throws GmqError `permission_denied` */
+function requireConsume(caller: Caller, { group, topics }: Subscribe): void {
+  requireGroup(caller, "consume", group);
+  for (const topic of topics) requireTopic(caller, "consume", topic);
 }
 
 function check({ subscriptionId, mode, topics }: Subscribe): void {
@@ -283,11 +311,12 @@ const modes: ReadonlySet<SubscriptionMode> = new Set([
   SubscriptionMode.BROADCAST,
 ]);
 
-/** What the mode changes of a subscription. @throws GmqError `invalid_argument` */
-function partsOf(request: Subscribe, subscriptions: SubscriptionContext): Partial<SubscriptionContext> {
-  if (request.mode === SubscriptionMode.SHARED) return subscriptions.desks;
-  if (request.mode === SubscriptionMode.BROADCAST) return createBroadcast(subscriptions, positionsOf(request));
-  return {};
+/** What a subscription of this mode has to do with; the broker's own where nothing is different. @throws GmqError `invalid_argument` */
+function contextOf(request: Subscribe, subscriptions: SubscriptionContext): SubscriptionContext {
+  if (request.mode === SubscriptionMode.SHARED) return { ...subscriptions, ...subscriptions.desks };
+  if (request.mode === SubscriptionMode.BROADCAST)
+    return { ...subscriptions, ...createBroadcast(subscriptions, positionsOf(request)) };
+  return subscriptions;
 }
 
 /** @throws GmqError `invalid_argument` for a negative offset */
@@ -307,10 +336,11 @@ function memberSpec(
   { sessionId, brokerId, clientId, clientVersion }: ConsumersContext,
 ): GroupMemberSpec {
   const { subscriptionId, group, topics, memberId, staticMember } = request;
+  const incarnation = `${sessionId}-${subscriptionId}`;
   return {
     group: checkGroup(group),
-    memberId: memberId === "" ? `${sessionId}-${subscriptionId}` : checkMemberId(memberId),
-    incarnation: `${sessionId}-${subscriptionId}`,
+    memberId: memberId === "" ? incarnation : checkMemberId(memberId),
+    incarnation,
     clientId,
     clientVersion,
     brokerId,

@@ -14,56 +14,76 @@ export interface SessionIntake {
   close(): void;
 }
 
+interface Paused {
+  pause(): void;
+  resume(): void;
+}
+
 /** Makes it over the stream that is paused and resumed. */
-export function createSessionIntake(
-  stream: { pause(): void; resume(): void },
-  { framesPerSecondMax, publishBytesInFlightMax }: BrokerLimits,
-): SessionIntake {
+export function createSessionIntake(stream: Paused, limits: BrokerLimits): SessionIntake {
+  return new RatedIntake(stream, limits);
+}
+
+/** A class, as a dispatcher is one. */
+class RatedIntake implements SessionIntake {
+  readonly #stream: Paused;
+  readonly #limits: BrokerLimits;
   /** Frames that the rate has not made up for yet. What comes in one piece is taken whole, and waited for afterwards. */
-  let owed = 0;
-  let lastMs = 0;
-  let bytesInFlight = 0;
-  let waiting: NodeJS.Timeout | undefined;
-  let isPaused = false;
+  #owed = 0;
+  #lastMs = 0;
+  #bytesInFlight = 0;
+  #waiting: NodeJS.Timeout | undefined;
+  #isPaused = false;
 
-  function decide(): void {
-    const wanted = waiting !== undefined || bytesInFlight > publishBytesInFlightMax;
-    if (wanted === isPaused) return;
-    isPaused = wanted;
-    if (wanted) stream.pause();
-    else stream.resume();
+  constructor(stream: Paused, limits: BrokerLimits) {
+    this.#stream = stream;
+    this.#limits = limits;
   }
 
-  /** Until a second's worth is left. */
-  function waitMs(): number {
-    return ((owed - framesPerSecondMax) * 1_000) / framesPerSecondMax + 1;
+  frame(nowMs: number): void {
+    this.#makeUp(nowMs);
+    this.#owed++;
+    if (this.#owed <= this.#limits.framesPerSecondMax || this.#waiting !== undefined) return;
+    this.#wait();
+    this.#decide();
   }
 
-  /** More may have come in the piece that went over. */
-  function over(): void {
-    const nowMs = performance.now();
-    owed = Math.max(0, owed - ((nowMs - lastMs) * framesPerSecondMax) / 1_000);
-    lastMs = nowMs;
-    waiting = owed > framesPerSecondMax ? setTimeout(over, waitMs()) : undefined;
-    decide();
+  took(bytes: number): void {
+    this.#bytesInFlight += bytes;
+    this.#decide();
   }
 
-  return {
-    frame(nowMs) {
-      owed = Math.max(0, owed - ((nowMs - lastMs) * framesPerSecondMax) / 1_000) + 1;
-      lastMs = nowMs;
-      if (owed <= framesPerSecondMax || waiting !== undefined) return;
-      waiting = setTimeout(over, waitMs());
-      decide();
-    },
-    took(bytes) {
-      bytesInFlight += bytes;
-      decide();
-    },
-    stored(bytes) {
-      bytesInFlight -= bytes;
-      decide();
-    },
-    close: () => clearTimeout(waiting),
-  };
+  stored(bytes: number): void {
+    this.#bytesInFlight -= bytes;
+    this.#decide();
+  }
+
+  close(): void {
+    clearTimeout(this.#waiting);
+  }
+
+  #makeUp(nowMs: number): void {
+    this.#owed = Math.max(0, this.#owed - ((nowMs - this.#lastMs) * this.#limits.framesPerSecondMax) / 1_000);
+    this.#lastMs = nowMs;
+  }
+
+  /** Until a second's worth is left; more may have come in the piece that went over. */
+  #wait(): void {
+    const { framesPerSecondMax } = this.#limits;
+    const ms = ((this.#owed - framesPerSecondMax) * 1_000) / framesPerSecondMax + 1;
+    this.#waiting = setTimeout(() => {
+      this.#waiting = undefined;
+      this.#makeUp(performance.now());
+      if (this.#owed > framesPerSecondMax) this.#wait();
+      this.#decide();
+    }, ms);
+  }
+
+  #decide(): void {
+    const wanted = this.#waiting !== undefined || this.#bytesInFlight > this.#limits.publishBytesInFlightMax;
+    if (wanted === this.#isPaused) return;
+    this.#isPaused = wanted;
+    if (wanted) this.#stream.pause();
+    else this.#stream.resume();
+  }
 }

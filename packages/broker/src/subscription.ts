@@ -21,14 +21,14 @@ import type {
   TopicInfo,
   TopicPartition,
 } from "@gmq/storage";
+import { Assignment, type AssignmentHome, type ReaderContext } from "./assignment.js";
 import { createCredit } from "./credit.js";
 import type { Delivery } from "./delivery.js";
-import { createDispatcher, type Dispatcher, type DispatcherContext } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher.js";
 import type { Dispatchers } from "./dispatchers.js";
 import type { MemberEvents } from "./local-member.js";
 import type { Membership } from "./membership.js";
 import type { Meter } from "./meter.js";
-import { type ConsumerSide, onlyTaker } from "./takers.js";
 import type { TopicPatterns } from "./topic-patterns.js";
 import type { Turn } from "./turn.js";
 
@@ -80,15 +80,6 @@ export interface SubscriptionContext extends SubscriptionParts {
   readonly desks: SubscriptionParts;
 }
 
-/** What the reader of an assignment needs of its surroundings. */
-export interface ReaderContext extends Omit<DispatcherContext, "takers"> {
-  readonly consumer: ConsumerSide;
-}
-
-function readAlone({ consumer, ...context }: ReaderContext, claim: ClaimResult): Dispatcher {
-  return createDispatcher({ ...context, takers: onlyTaker(consumer) }, claim);
-}
-
 export interface Subscription {
   /** @throws GmqError `invalid_argument` */
   grant(records: number, bytes: number): void;
@@ -110,14 +101,6 @@ export interface Subscription {
   close(options: { readonly leave: boolean }): Promise<void>;
 }
 
-interface Assigned {
-  readonly assignmentId: number;
-  readonly partition: TopicPartition;
-  readonly dispatcher: Dispatcher;
-  readonly forget: () => void;
-  deadline: NodeJS.Timeout | undefined;
-}
-
 /**
  * Joins the group and starts. Delivery begins with the first credit.
  * @throws GmqError what `Memberships.join` does
@@ -130,185 +113,204 @@ export async function openSubscription(
   sink: SubscriptionSink,
   patterns: readonly string[] = [],
 ): Promise<Subscription> {
-  const credit = createCredit();
-  const byId = new Map<number, Assigned>();
-  let membership: Membership | undefined;
-  let turn = 0;
-  let over = false;
-  let unwatch = (): void => undefined;
-  const named = spec.topics;
-  let topics = named;
+  const subscription = new GroupSubscription(context, spec, nextAssignmentId, sink, patterns);
+  await subscription.join(start);
+  return subscription;
+}
 
-  function assigned(ownership: Ownership, claim: ClaimResult): void {
-    const assignmentId = nextAssignmentId();
+/** A class, as a dispatcher is one. */
+class GroupSubscription implements Subscription, MemberEvents, AssignmentHome {
+  readonly context: SubscriptionContext;
+  readonly sink: SubscriptionSink;
+  readonly credit = createCredit();
+  readonly #spec: GroupMemberSpec;
+  readonly #nextAssignmentId: () => number;
+  readonly #patterns: readonly string[];
+  readonly #byId = new Map<number, Assignment>();
+  #topics: readonly string[];
+  #membership: Membership | undefined;
+  #turn = 0;
+  #over = false;
+  #unwatch: (() => void) | undefined;
+
+  constructor(
+    context: SubscriptionContext,
+    spec: GroupMemberSpec,
+    nextAssignmentId: () => number,
+    sink: SubscriptionSink,
+    patterns: readonly string[],
+  ) {
+    this.context = context;
+    this.sink = sink;
+    this.#spec = spec;
+    this.#nextAssignmentId = nextAssignmentId;
+    this.#patterns = patterns;
+    this.#topics = spec.topics;
+  }
+
+  get memberId(): string {
+    return this.#spec.memberId;
+  }
+
+  get creditRecords(): number {
+    return this.credit.records;
+  }
+
+  get creditBytes(): number {
+    return this.credit.bytes;
+  }
+
+  async join(start: StartPosition): Promise<void> {
+    const { context } = this;
+    const patterns = this.#patterns;
+    const named = this.#spec.topics;
+    await Promise.all(named.map(context.resolveTopic));
+    if (patterns.length > 0) this.#topics = union(named, await context.patterns.resolve(patterns));
+    const spec = patterns.length === 0 ? this.#spec : { ...this.#spec, topics: this.#topics };
+    this.#membership = await context.memberships.join(spec, start, this);
+    if (this.#over) return;
+    if (patterns.length > 0) {
+      this.#unwatch = context.patterns.watch(patterns, (matching) => {
+        const next = union(named, matching);
+        // Without any topic left the member stays as it is: the group drops what is gone by itself.
+        if (this.#over || next.length === 0 || next.join() === this.#topics.join()) return;
+        this.#topics = next;
+        void this.#membership?.setTopics(next);
+      });
+    }
+    context.meter.subscriptions.add(this);
+  }
+
+  assigned(ownership: Ownership, claim: ClaimResult): void {
+    const item = new Assignment(this, this.#nextAssignmentId(), ownership, claim);
+    const { assignmentId } = item;
     const { topic, partition, epoch } = ownership;
-    const dispatcher = (context.read ?? readAlone)(
-      {
-        ownership,
-        consumer: {
-          memberId: spec.memberId,
-          credit,
-          deliver(deliveries, endOffset) {
-            countDelivered(context.meter, deliveries);
-            sink.deliver(assignmentId, deliveries, endOffset);
-          },
-          writable: () => sink.writable(),
-        },
-        log: context.log,
-        fetch: context.fetch,
-        follow: context.follow,
-        settle: context.settle,
-        reclaim: async () => membership?.reclaim?.({ topic, partition }),
-        lost: (error) => {
-          drop(assignmentId);
-          // One of several topics may go; the others stay.
-          const isOneOfMany = error.code === "topic_not_found" && (topics.length > 1 || patterns.length > 0);
-          if (error.code === "fenced") membership?.refused({ topic, partition }, epoch);
-          else if (!isOneOfMany) finish(error);
-        },
-      },
-      claim,
-    );
-    const forget = context.dispatchers.add({ topic, partition }, dispatcher);
-    byId.set(assignmentId, { assignmentId, partition: { topic, partition }, dispatcher, forget, deadline: undefined });
-    sink.assigned({ assignmentId, topic, partition, epoch, position: claim.position, endOffset: claim.endOffset });
-    dispatcher.pump();
+    this.#byId.set(assignmentId, item);
+    this.sink.assigned({ assignmentId, topic, partition, epoch, position: claim.position, endOffset: claim.endOffset });
+    item.dispatcher.pump();
   }
 
-  /** Takes an assignment away and tells the consumer, unless it knows. */
-  function drop(assignmentId: number, tell = true): void {
-    const item = byId.get(assignmentId);
-    if (item === undefined) return;
-    byId.delete(assignmentId);
-    clearTimeout(item.deadline);
-    item.forget();
-    item.dispatcher.stop();
-    if (tell) sink.revoked(assignmentId, 0);
-  }
-
-  function find({ topic, partition }: TopicPartition): Assigned | undefined {
-    for (const item of byId.values())
-      if (item.partition.partition === partition && item.partition.topic === topic) return item;
-    return undefined;
-  }
-
-  function revoke(partition: TopicPartition): void {
-    const item = find(partition);
+  revoke(partition: TopicPartition): void {
+    const item = this.#find(partition);
     if (item === undefined) {
-      void membership?.release([partition]);
+      void this.#membership?.release([partition]);
       return;
     }
     item.dispatcher.pause();
     // What was fetched and not handed over yet goes to the next owner with the rest.
     if (item.dispatcher.heldRecords === 0) {
-      void giveBack([item], true);
+      void this.#giveBack([item], true);
       return;
     }
-    item.deadline = setTimeout(() => void giveBack([item], true), context.revokeTimeoutMs);
-    sink.revoked(item.assignmentId, context.revokeTimeoutMs);
+    const { revokeTimeoutMs } = this.context;
+    item.deadline = setTimeout(() => void this.#giveBack([item], true), revokeTimeoutMs);
+    this.sink.revoked(item.assignmentId, revokeTimeoutMs);
   }
 
-  function giveBack(items: readonly Assigned[], tell: boolean): Promise<void> {
-    for (const { assignmentId } of items) drop(assignmentId, tell);
-    return membership?.release(items.map(({ partition }) => partition)) ?? Promise.resolve();
+  lost(partition: TopicPartition): void {
+    const item = this.#find(partition);
+    if (item !== undefined) this.#drop(item.assignmentId);
   }
 
-  function finish(error: GmqError): void {
-    if (over) return;
-    over = true;
-    unwatch();
-    context.meter.subscriptions.delete(subscription);
-    for (const assignmentId of [...byId.keys()]) drop(assignmentId, false);
-    sink.ended(error);
+  ended(error: GmqError): void {
+    if (this.#over) return;
+    this.#end();
+    this.sink.ended(error);
     // Best effort: a session that cannot leave runs out by itself.
-    membership
+    const { group } = this.#spec;
+    this.#membership
       ?.end({ leave: true })
-      .catch((cause: unknown) => context.logger.warn("a member could not leave", { group: spec.group, error: cause }));
+      .catch((cause: unknown) => this.context.logger.warn("a member could not leave", { group, error: cause }));
   }
 
-  function pump(): void {
+  readerLost({ assignmentId, ownership: { topic, partition, epoch } }: Assignment, error: GmqError): void {
+    this.#drop(assignmentId);
+    // One of several topics may go; the others stay.
+    const isOneOfMany = error.code === "topic_not_found" && (this.#topics.length > 1 || this.#patterns.length > 0);
+    if (error.code === "fenced") this.#membership?.refused({ topic, partition }, epoch);
+    else if (!isOneOfMany) this.ended(error);
+  }
+
+  async reclaim(partition: TopicPartition): Promise<ClaimResult | undefined> {
+    return this.#membership?.reclaim?.(partition);
+  }
+
+  grant(records: number, bytes: number): void {
+    this.credit.grant(records, bytes);
+    this.pump();
+  }
+
+  async settle(assignmentId: number, ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
+    const item = this.#byId.get(assignmentId);
+    if (item === undefined) {
+      throw new GmqError(
+        "assignment_not_found",
+        `there is no assignment ${assignmentId}: it was given back or never made`,
+        { field: "assignment_id" },
+      );
+    }
+    return item.dispatcher.settle(ranges);
+  }
+
+  async release(assignmentIds: readonly number[]): Promise<void> {
+    const items = assignmentIds.flatMap((id) => this.#byId.get(id) ?? []);
+    if (items.length > 0) await this.#giveBack(items, false);
+  }
+
+  owns(assignmentId: number): boolean {
+    return this.#byId.has(assignmentId);
+  }
+
+  heldRecords(assignmentId?: number): number {
+    if (assignmentId !== undefined) return this.#byId.get(assignmentId)?.dispatcher.heldRecords ?? 0;
+    let held = 0;
+    for (const { dispatcher } of this.#byId.values()) held += dispatcher.heldRecords;
+    return held;
+  }
+
+  pump(): void {
     // Another dispatcher is first each time, so that a busy partition does not use up the credit of the others.
-    const items = [...byId.values()];
-    turn = items.length === 0 ? 0 : (turn + 1) % items.length;
-    for (let index = 0; index < items.length; index++) items[(turn + index) % items.length]?.dispatcher.pump();
+    const items = [...this.#byId.values()];
+    this.#turn = items.length === 0 ? 0 : (this.#turn + 1) % items.length;
+    for (let index = 0; index < items.length; index++) items[(this.#turn + index) % items.length]?.dispatcher.pump();
   }
 
-  const subscription: Subscription = {
-    grant(records, bytes) {
-      credit.grant(records, bytes);
-      pump();
-    },
-    async settle(assignmentId, ranges) {
-      const item = byId.get(assignmentId);
-      if (item === undefined) {
-        throw new GmqError(
-          "assignment_not_found",
-          `there is no assignment ${assignmentId}: it was given back or never made`,
-          { field: "assignment_id" },
-        );
-      }
-      return item.dispatcher.settle(ranges);
-    },
-    async release(assignmentIds) {
-      const items = assignmentIds.flatMap((id) => byId.get(id) ?? []);
-      if (items.length > 0) await giveBack(items, false);
-    },
-    owns: (assignmentId) => byId.has(assignmentId),
-    heldRecords(assignmentId) {
-      if (assignmentId !== undefined) return byId.get(assignmentId)?.dispatcher.heldRecords ?? 0;
-      let held = 0;
-      for (const { dispatcher } of byId.values()) held += dispatcher.heldRecords;
-      return held;
-    },
-    get creditRecords() {
-      return credit.records;
-    },
-    get creditBytes() {
-      return credit.bytes;
-    },
-    pump,
-    pause() {
-      for (const { dispatcher } of byId.values()) dispatcher.pause();
-    },
-    async close({ leave }) {
-      over = true;
-      unwatch();
-      context.meter.subscriptions.delete(subscription);
-      for (const assignmentId of [...byId.keys()]) drop(assignmentId, false);
-      await membership?.end({ leave });
-    },
-  };
-
-  await Promise.all(named.map(context.resolveTopic));
-  topics = patterns.length === 0 ? named : union(named, await context.patterns.resolve(patterns));
-  membership = await context.memberships.join({ ...spec, topics }, start, {
-    assigned,
-    revoke,
-    lost: (partition) => {
-      const item = find(partition);
-      if (item !== undefined) drop(item.assignmentId);
-    },
-    ended: finish,
-  });
-
-  if (patterns.length > 0 && !over) {
-    unwatch = context.patterns.watch(patterns, (matching) => {
-      const next = union(named, matching);
-      // Without any topic left the member stays as it is: the group drops what is gone by itself.
-      if (over || next.length === 0 || next.join() === topics.join()) return;
-      topics = next;
-      void membership?.setTopics(topics);
-    });
+  pause(): void {
+    for (const { dispatcher } of this.#byId.values()) dispatcher.pause();
   }
 
-  if (!over) context.meter.subscriptions.add(subscription);
-  return subscription;
-}
+  async close({ leave }: { readonly leave: boolean }): Promise<void> {
+    this.#end();
+    await this.#membership?.end({ leave });
+  }
 
-function countDelivered(meter: Meter, deliveries: readonly Delivery[]): void {
-  for (const { entry } of deliveries) {
-    meter.deliveredRecords += entry.recordCount;
-    meter.deliveredBytes += entry.body.length;
+  /** Nothing is delivered any more, and nobody is told. */
+  #end(): void {
+    this.#over = true;
+    this.#unwatch?.();
+    this.context.meter.subscriptions.delete(this);
+    for (const assignmentId of [...this.#byId.keys()]) this.#drop(assignmentId, false);
+  }
+
+  /** Takes an assignment away and tells the consumer, unless it knows. */
+  #drop(assignmentId: number, tell = true): void {
+    const item = this.#byId.get(assignmentId);
+    if (item === undefined) return;
+    this.#byId.delete(assignmentId);
+    item.end();
+    if (tell) this.sink.revoked(assignmentId, 0);
+  }
+
+  #find({ topic, partition }: TopicPartition): Assignment | undefined {
+    for (const item of this.#byId.values())
+      if (item.ownership.partition === partition && item.ownership.topic === topic) return item;
+    return undefined;
+  }
+
+  #giveBack(items: readonly Assignment[], tell: boolean): Promise<void> {
+    for (const { assignmentId } of items) this.#drop(assignmentId, tell);
+    const partitions = items.map(({ ownership: { topic, partition } }) => ({ topic, partition }));
+    return this.#membership?.release(partitions) ?? Promise.resolve();
   }
 }
 

@@ -49,10 +49,8 @@ export function onlyTaker(consumer: Omit<ConsumerSide, "memberId">): Takers {
 }
 
 /** A class, as credit is one. */
-class OnlyTaker implements Takers {
+class OnlyTaker implements Takers, Taker {
   readonly #consumer: Omit<ConsumerSide, "memberId">;
-  /** Made when something is taken first. */
-  #taker: Taker | undefined;
 
   constructor(consumer: Omit<ConsumerSide, "memberId">) {
     this.#consumer = consumer;
@@ -63,9 +61,7 @@ class OnlyTaker implements Takers {
   }
 
   next(): Taker | undefined {
-    if (!this.#takes) return undefined;
-    this.#taker ??= takerOf(this.#consumer);
-    return this.#taker;
+    return this.#takes ? this : undefined;
   }
 
   get records(): number {
@@ -76,6 +72,14 @@ class OnlyTaker implements Takers {
     return this.#takes ? this.#consumer.credit.bytes : 0;
   }
 
+  spend(records: number, bytes: number): void {
+    this.#consumer.credit.spend(records, bytes);
+  }
+
+  deliver(deliveries: readonly Delivery[], endOffset: bigint): void {
+    this.#consumer.deliver(deliveries, endOffset);
+  }
+
   get lacks(): "credit" | "room" {
     return this.#consumer.credit.open ? "room" : "credit";
   }
@@ -83,17 +87,4 @@ class OnlyTaker implements Takers {
   get noCreditSinceMs(): number | undefined {
     return this.#consumer.credit.closedSinceMs;
   }
-}
-
-function takerOf({ credit, deliver }: Omit<ConsumerSide, "memberId">): Taker {
-  return {
-    get records() {
-      return credit.records;
-    },
-    get bytes() {
-      return credit.bytes;
-    },
-    spend: (records, bytes) => credit.spend(records, bytes),
-    deliver,
-  };
 }

@@ -71,16 +71,16 @@ it("drops what is gone, delivers the rest, and stays exact", async () => {
   const dispatcher = createDispatcher(
     {
       ownership,
-      takers: onlyTaker({
-        credit,
-        deliver: (deliveries) => delivered.push(...deliveries.map(({ entry }) => entry.baseOffset)),
-        writable: () => true,
-      }),
       fetch: async (fetch: PartitionFetch) => (await engine.groups.fetch([fetch]))[0] as never,
       settle: async (settle: PartitionSettle) => (await engine.groups.settle([settle]))[0] as never,
       log: engine.log,
       lost: (error) => losses.push(error),
     },
+    onlyTaker({
+      credit,
+      deliver: (deliveries) => delivered.push(...deliveries.map(({ entry }) => entry.baseOffset)),
+      writable: () => true,
+    }),
     claim,
   );
   dispatchers.push(dispatcher);

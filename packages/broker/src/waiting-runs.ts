@@ -15,39 +15,51 @@ const timerMsMax = 2_147_483_647;
 
 /** Makes an empty one; `isDue` is called with each run whose time has come. */
 export function createWaitingRuns(isDue: (run: Run) => void): WaitingRuns {
-  const waiting = new Map<NodeJS.Timeout, { readonly run: Run; readonly dueMs: number }>();
+  return new TimedRuns(isDue);
+}
 
-  function add(run: DelayedRun): void {
+/** A class, as a dispatcher is one. */
+class TimedRuns implements WaitingRuns {
+  readonly #isDue: (run: Run) => void;
+  /** Made with the first run. */
+  #waiting: Map<NodeJS.Timeout, { readonly run: Run; readonly dueMs: number }> | undefined;
+
+  constructor(isDue: (run: Run) => void) {
+    this.#isDue = isDue;
+  }
+
+  add(run: DelayedRun): void {
+    this.#waiting ??= new Map();
+    const waiting = this.#waiting;
     const timer = setTimeout(
       () => {
         waiting.delete(timer);
-        isDue(run);
+        this.#isDue(run);
       },
       Math.min(run.delayMs, timerMsMax),
     );
     waiting.set(timer, { run, dueMs: performance.now() + run.delayMs });
   }
 
-  return {
-    add,
-    takeOut(isMeant) {
-      const taken: DelayedRun[] = [];
-      for (const [timer, { run, dueMs }] of [...waiting]) {
-        const cuts = cutRun(run, isMeant);
-        if (!cuts.some(({ isOut }) => isOut)) continue;
-        clearTimeout(timer);
-        waiting.delete(timer);
-        const delayMs = Math.max(1, dueMs - performance.now());
-        for (const { from, to, isOut } of cuts) {
-          if (isOut) taken.push({ ...run, from, to, delayMs });
-          else add({ ...run, from, to, delayMs });
-        }
+  takeOut(isMeant: (offset: bigint) => boolean): DelayedRun[] {
+    const taken: DelayedRun[] = [];
+    for (const [timer, { run, dueMs }] of [...(this.#waiting ?? [])]) {
+      const cuts = cutRun(run, isMeant);
+      if (!cuts.some(({ isOut }) => isOut)) continue;
+      clearTimeout(timer);
+      this.#waiting?.delete(timer);
+      const delayMs = Math.max(1, dueMs - performance.now());
+      for (const { from, to, isOut } of cuts) {
+        if (isOut) taken.push({ ...run, from, to, delayMs });
+        else this.add({ ...run, from, to, delayMs });
       }
-      return taken;
-    },
-    clear() {
-      for (const timer of waiting.keys()) clearTimeout(timer);
-      waiting.clear();
-    },
-  };
+    }
+    return taken;
+  }
+
+  clear(): void {
+    if (this.#waiting === undefined) return;
+    for (const timer of this.#waiting.keys()) clearTimeout(timer);
+    this.#waiting.clear();
+  }
 }

@@ -49,16 +49,52 @@ function checkLevel(level: string): LogLevel {
 }
 
 function wrap(target: PinoLogger): Logger {
-  const write = (level: "debug" | "info" | "warn" | "error") => (message: string, fields?: LogFields) => {
-    if (!target.isLevelEnabled(level)) return;
+  return new PinoBacked(target, undefined);
+}
+
+/** A class that makes its own pino logger with the first line: there is one for each idle session. */
+class PinoBacked implements Logger {
+  #target: PinoLogger;
+  /** Undefined: they are the target's already. */
+  #fields: LogFields | undefined;
+
+  constructor(target: PinoLogger, fields: LogFields | undefined) {
+    this.#target = target;
+    this.#fields = fields;
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#write("debug", message, fields);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#write("info", message, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#write("warn", message, fields);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#write("error", message, fields);
+  }
+
+  child(fields: LogFields): Logger {
+    return new PinoBacked(this.#own(), fields);
+  }
+
+  #write(level: "debug" | "info" | "warn" | "error", message: string, fields: LogFields | undefined): void {
+    if (!this.#target.isLevelEnabled(level)) return;
+    const target = this.#own();
     if (fields === undefined) target[level](redactText(message));
     else target[level](redactFields(fields), redactText(message));
-  };
-  return {
-    debug: write("debug"),
-    info: write("info"),
-    warn: write("warn"),
-    error: write("error"),
-    child: (fields) => wrap(target.child(redactFields(fields))),
-  };
+  }
+
+  #own(): PinoLogger {
+    if (this.#fields !== undefined) {
+      this.#target = this.#target.child(redactFields(this.#fields));
+      this.#fields = undefined;
+    }
+    return this.#target;
+  }
 }

@@ -93,13 +93,20 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const answer = createAnswer(options, shutdown.signal);
+  // One function for all: it stays with each connection while that is open.
+  function forgetSocket(this: Socket): void {
+    sockets.delete(this);
+  }
+  function forgetSession(this: ServerHttp2Session): void {
+    sessions.delete(this);
+  }
 
   const http2 = createHttp2Server(limits, answer);
   takeFrameStreams(http2, options);
   http2.on("session", (session) => {
     widenSession(session);
     sessions.add(session);
-    session.once("close", () => sessions.delete(session));
+    session.on("close", forgetSession);
     // A session that came in while the port closed.
     if (!front.listening) session.close();
   });
@@ -115,7 +122,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   // Under TLS also those that have not finished their handshake. First of all: a handshake is what a flood of connections costs.
   front.prependListener("connection", (socket: Socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    socket.on("close", forgetSocket);
     if (admission.takes(socket)) return;
     if (options.tls === undefined) turnedAway.add(socket);
     else socket.destroy();
@@ -260,7 +267,7 @@ function countSessions(sessionsMax: number): (stream: ServerHttp2Stream) => bool
       return false;
     }
     open.set(session, count);
-    stream.once("close", () => open.set(session, (open.get(session) ?? 1) - 1));
+    stream.on("close", () => open.set(session, (open.get(session) ?? 1) - 1));
     return true;
   };
 }

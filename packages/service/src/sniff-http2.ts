@@ -36,5 +36,10 @@ export function sniffHttp2(socket: Socket, timeoutMs: number, decided: (isHttp2:
   socket.on("end", look);
   socket.on("close", stop);
   // Until a server takes over, nobody else listens; afterwards it does no harm: the server hears of it too.
-  socket.on("error", () => socket.destroy());
+  socket.on("error", destroySelf);
+}
+
+/** Keeps nothing of what it is called for: it stays with its connection. */
+function destroySelf(this: Socket): void {
+  this.destroy();
 }

@@ -5,10 +5,11 @@
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
 import type { GroupMemberSpec, StartPosition } from "@gmq/storage";
+import type { ReaderContext } from "../assignment.js";
 import type { Dispatchers } from "../dispatchers.js";
 import type { MemberEvents } from "../local-member.js";
 import type { Membership, Memberships } from "../membership.js";
-import type { ReaderContext, SubscriptionParts } from "../subscription.js";
+import type { SubscriptionParts } from "../subscription.js";
 import { type Desk, type DeskConsumer, openDesk } from "./desk.js";
 
 /** What desks need of their broker. */
@@ -61,7 +62,9 @@ export function createDesks(context: DesksContext): SubscriptionParts {
   async function join(spec: GroupMemberSpec, start: StartPosition, events: MemberEvents): Promise<Membership> {
     let desk: Desk | undefined;
     const own = await memberships.join({ ...spec, kind: "shared" }, start, {
-      ...events,
+      assigned: (ownership, claim) => events.assigned(ownership, claim),
+      revoke: (partition) => events.revoke(partition),
+      lost: (partition, error) => events.lost(partition, error),
       ended(error) {
         void desk?.remove(consumer).catch(couldNotLeave);
         events.ended(error);

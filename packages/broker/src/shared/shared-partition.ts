@@ -6,8 +6,8 @@
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
 import type { ClaimResult, SettleRange, SettleRefusal } from "@gmq/storage";
+import type { ReaderContext } from "../assignment.js";
 import { createDispatcher, type Dispatcher, type DispatcherContext } from "../dispatcher.js";
-import type { ReaderContext } from "../subscription.js";
 import type { ConsumerSide, Taker, Takers } from "../takers.js";
 import { createHeldRanges, type HeldRanges } from "./held-ranges.js";
 
@@ -41,7 +41,7 @@ export function createSharedPartition(context: SharedPartitionContext, claim: Cl
   /** An operator took something back from them: they get nothing while others take, until they settle something. */
   const passedOver = new Set<Place>();
   const takers = turnsOf(places, passedOver, leave);
-  const dispatcher = createDispatcher({ ...context, takers }, claim);
+  const dispatcher = createDispatcher(context, takers, claim);
   let stopped = false;
 
   async function settle(place: Place, ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
@@ -117,13 +117,13 @@ export function createSharedPartition(context: SharedPartitionContext, claim: Cl
         get noCreditSinceMs() {
           return consumer.credit.closedSinceMs;
         },
-        pump: dispatcher.pump,
-        signal: dispatcher.signal,
-        look: dispatcher.look,
+        pump: () => dispatcher.pump(),
+        signal: (endOffset) => dispatcher.signal(endOffset),
+        look: () => dispatcher.look(),
         settle: (ranges) => settle(place, ranges),
-        settleFor: dispatcher.settleFor,
-        holderOf: dispatcher.holderOf,
-        inherit: dispatcher.inherit,
+        settleFor: (ranges, how) => dispatcher.settleFor(ranges, how),
+        holderOf: (offset) => dispatcher.holderOf(offset),
+        inherit: () => dispatcher.inherit(),
         pause() {
           place.paused = true;
         },

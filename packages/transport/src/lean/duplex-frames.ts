@@ -2,7 +2,7 @@
 import type { Http2Stream } from "node:http2";
 import { GmqError, limits } from "@gmq/protocol";
 import type { FrameHandlers, FrameStream } from "../frame-stream.js";
-import { createMessageParser, messagePrefix, prefixBytes } from "./message-framing.js";
+import { createMessageParser, type MessageParser, messagePrefix, prefixBytes } from "./message-framing.js";
 
 /** Turns frames into bytes and back. */
 export interface FrameCodec<Incoming, Outgoing> {
@@ -19,8 +19,7 @@ export interface CallEnd {
 }
 
 /** A FrameStream and the ways in which its transport tells it of the end. */
-export interface DuplexFrames<Incoming, Outgoing> {
-  readonly frames: FrameStream<Incoming, Outgoing>;
+export interface DuplexFrames<Incoming, Outgoing> extends FrameStream<Incoming, Outgoing> {
   /** The peer has nothing more to say: its owner may still send answers, then closes. */
   halfEnded(): void;
   /** The stream is gone, with an error when it broke. */
@@ -36,114 +35,133 @@ export function createDuplexFrames<Incoming, Outgoing>(
   codec: FrameCodec<Incoming, Outgoing>,
   end: CallEnd,
 ): DuplexFrames<Incoming, Outgoing> {
-  let handlers: FrameHandlers<Incoming> | undefined;
-  let closed = false;
-  let told = false;
-  let waitsForDrain = false;
-  let unsent: Uint8Array[] = [];
-  let unsentBytes = 0;
+  return new StreamFrames(stream, codec, end);
+}
 
-  const parser = createMessageParser(limits.frameBytesMax, (bytes) => {
-    if (closed) return;
-    handlers?.frame(decode(bytes));
-  });
+/** A class, as the parser is one. */
+class StreamFrames<Incoming, Outgoing> implements DuplexFrames<Incoming, Outgoing> {
+  readonly #stream: Http2Stream;
+  readonly #codec: FrameCodec<Incoming, Outgoing>;
+  readonly #end: CallEnd;
+  readonly #parser: MessageParser;
+  #handlers: FrameHandlers<Incoming> | undefined;
+  #closed = false;
+  #told = false;
+  #waitsForDrain = false;
+  #unsent: Uint8Array[] | undefined;
+  #unsentBytes = 0;
 
-  function decode(bytes: Uint8Array): Incoming {
+  constructor(stream: Http2Stream, codec: FrameCodec<Incoming, Outgoing>, end: CallEnd) {
+    this.#stream = stream;
+    this.#codec = codec;
+    this.#end = end;
+    this.#parser = createMessageParser(limits.frameBytesMax, (bytes) => {
+      if (!this.#closed) this.#handlers?.frame(this.#decode(bytes));
+    });
+    stream.on("data", (chunk: Buffer) => {
+      try {
+        this.#parser.push(chunk);
+      } catch (error) {
+        this.close(GmqError.from(error));
+      }
+    });
+    stream.on("drain", () => this.#drained());
+    stream.pause();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  start(handlers: FrameHandlers<Incoming>): void {
+    this.#handlers = handlers;
+    this.#stream.resume();
+  }
+
+  send(frame: Outgoing): boolean {
+    if (this.#closed || this.#stream.destroyed) return true;
+    const chunks = this.#codec.encode(frame);
+    let bytes = 0;
+    for (const { length } of chunks) bytes += length;
+    if (this.#unsent === undefined) {
+      this.#unsent = [messagePrefix(bytes), ...chunks];
+      // Behind every promise of this turn: what they send goes into the same write.
+      queueMicrotask(() => process.nextTick(() => this.#flush()));
+    } else this.#unsent.push(messagePrefix(bytes), ...chunks);
+    this.#unsentBytes += bytes + prefixBytes;
+    const waiting = this.#unsentBytes + this.#stream.writableLength;
+    if (waiting > limits.sendBufferBytesFatal) {
+      this.close(
+        new GmqError("resource_exhausted", "the peer does not read", {
+          field: "send buffer",
+          limit: `${limits.sendBufferBytesFatal} bytes`,
+        }),
+      );
+      return false;
+    }
+    if (waiting <= limits.sendBufferBytesMax) return true;
+    this.#waitsForDrain = true;
+    return false;
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  close(error?: GmqError): void {
+    if (this.#closed) return;
+    this.#flush();
+    this.#closed = true;
+    if (!this.#stream.destroyed) this.#end.finish(this.#stream, error);
+    this.#tell(error);
+  }
+
+  halfEnded(): void {
+    if (this.#parser.atBoundary) this.#tell(undefined);
+    else this.close(new GmqError("malformed_frame", "the stream ended inside a frame", { field: "frame" }));
+  }
+
+  ended(error: GmqError | undefined): void {
+    this.#closed = true;
+    this.#tell(error);
+  }
+
+  #decode(bytes: Uint8Array): Incoming {
     try {
-      return codec.decode(bytes);
+      return this.#codec.decode(bytes);
     } catch (cause) {
       throw new GmqError("malformed_frame", "a frame could not be parsed", { field: "frame", cause });
     }
   }
 
-  function flush(): void {
-    if (unsentBytes === 0 || stream.destroyed) return;
-    const chunks = unsent;
-    unsent = [];
-    if (unsentBytes <= joinBytesMax) stream.write(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, unsentBytes));
+  #flush(): void {
+    const chunks = this.#unsent;
+    const stream = this.#stream;
+    if (chunks === undefined || stream.destroyed) return;
+    this.#unsent = undefined;
+    if (this.#unsentBytes <= joinBytesMax)
+      stream.write(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, this.#unsentBytes));
     else {
       stream.cork();
       for (const chunk of chunks) stream.write(chunk);
       stream.uncork();
     }
-    unsentBytes = 0;
+    this.#unsentBytes = 0;
   }
 
-  /** Behind every promise of this turn: what they send goes into the same write. */
-  function flushLater(): void {
-    process.nextTick(flush);
+  #drained(): void {
+    if (!this.#waitsForDrain || this.#stream.writableLength > limits.sendBufferBytesMax / 2) return;
+    this.#waitsForDrain = false;
+    if (!this.#closed) this.#handlers?.drain();
   }
 
-  function tell(error: GmqError | undefined): void {
-    if (told) return;
-    told = true;
-    handlers?.end(error);
+  #tell(error: GmqError | undefined): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#handlers?.end(error);
   }
-
-  function close(error?: GmqError): void {
-    if (closed) return;
-    flush();
-    closed = true;
-    if (!stream.destroyed) end.finish(stream, error);
-    tell(error);
-  }
-
-  stream.on("data", (chunk: Buffer) => {
-    try {
-      parser.push(chunk);
-    } catch (error) {
-      close(GmqError.from(error));
-    }
-  });
-  stream.on("drain", () => {
-    if (!waitsForDrain || stream.writableLength > limits.sendBufferBytesMax / 2) return;
-    waitsForDrain = false;
-    if (!closed) handlers?.drain();
-  });
-  stream.pause();
-
-  return {
-    frames: {
-      start(given) {
-        handlers = given;
-        stream.resume();
-      },
-      send(frame) {
-        if (closed || stream.destroyed) return true;
-        const chunks = codec.encode(frame);
-        let bytes = 0;
-        for (const { length } of chunks) bytes += length;
-        if (unsentBytes === 0) queueMicrotask(flushLater);
-        unsent.push(messagePrefix(bytes), ...chunks);
-        unsentBytes += bytes + prefixBytes;
-        const waiting = unsentBytes + stream.writableLength;
-        if (waiting > limits.sendBufferBytesFatal) {
-          close(
-            new GmqError("resource_exhausted", "the peer does not read", {
-              field: "send buffer",
-              limit: `${limits.sendBufferBytesFatal} bytes`,
-            }),
-          );
-          return false;
-        }
-        if (waiting <= limits.sendBufferBytesMax) return true;
-        waitsForDrain = true;
-        return false;
-      },
-      pause: () => void stream.pause(),
-      resume: () => void stream.resume(),
-      close,
-      get closed() {
-        return closed;
-      },
-    },
-    halfEnded() {
-      if (parser.atBoundary) tell(undefined);
-      else close(new GmqError("malformed_frame", "the stream ended inside a frame", { field: "frame" }));
-    },
-    ended(error) {
-      closed = true;
-      tell(error);
-    },
-  };
 }

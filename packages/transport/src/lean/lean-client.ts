@@ -31,9 +31,9 @@ export function openLeanStream<Incoming, Outgoing>(
     },
   });
   const cancel = (): void =>
-    duplex.frames.close(new GmqError("cancelled", "the caller gave up", { cause: options.signal?.reason }));
+    duplex.close(new GmqError("cancelled", "the caller gave up", { cause: options.signal?.reason }));
 
   if (options.signal?.aborted === true) cancel();
   else options.signal?.addEventListener("abort", cancel, { once: true });
-  return duplex.frames;
+  return duplex;
 }

@@ -33,70 +33,79 @@ export interface MessageParser {
 
 /** Makes a parser that refuses messages over `bytesMax`. */
 export function createMessageParser(bytesMax: number, message: (bytes: Uint8Array) => void): MessageParser {
-  let gathered: Uint8Array[] = [];
-  let gatheredBytes = 0;
-  let needed = prefixBytes;
+  return new ChunkParser(bytesMax, message);
+}
 
-  function lengthOf(bytes: Uint8Array, at: number): number {
-    if (bytes[at] !== 0) {
-      throw new GmqError("malformed_frame", `message flag ${bytes[at]} is not allowed`, {
-        field: "grpc message flag",
-        limit: "0",
-      });
+/** A class: each connection has one, and closures and getters of a literal cost an idle one more than its state. */
+class ChunkParser implements MessageParser {
+  readonly #bytesMax: number;
+  readonly #message: (bytes: Uint8Array) => void;
+  /** Pieces of a message that is not whole; undefined: none. */
+  #gathered: Uint8Array[] | undefined;
+  #gatheredBytes = 0;
+  #needed = prefixBytes;
+
+  constructor(bytesMax: number, message: (bytes: Uint8Array) => void) {
+    this.#bytesMax = bytesMax;
+    this.#message = message;
+  }
+
+  get atBoundary(): boolean {
+    return this.#gathered === undefined;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.#gathered === undefined) {
+      this.#keep(this.#cut(chunk));
+      return;
     }
-    const length =
-      (bytes[at + 1] as number) * 0x1000000 +
-      (((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number));
-    if (length > bytesMax) {
-      throw new GmqError("frame_too_large", `a frame of ${length} bytes was announced`, {
-        field: "frame",
-        limit: `${bytesMax} bytes`,
-      });
-    }
-    return length;
+    this.#gathered.push(chunk);
+    this.#gatheredBytes += chunk.length;
+    if (this.#gatheredBytes < this.#needed) return;
+    const joined = Buffer.concat(this.#gathered, this.#gatheredBytes);
+    this.#gathered = undefined;
+    this.#keep(this.#cut(joined));
+  }
+
+  #keep(rest: Uint8Array): void {
+    if (rest.length === 0) return;
+    this.#gathered = [rest];
+    this.#gatheredBytes = rest.length;
   }
 
   /** Delivers what is whole in `bytes`, returns what is left over. */
-  function cut(bytes: Uint8Array): Uint8Array {
+  #cut(bytes: Uint8Array): Uint8Array {
     let position = 0;
     while (bytes.length - position >= prefixBytes) {
-      const end = position + prefixBytes + lengthOf(bytes, position);
+      const end = position + prefixBytes + lengthOf(bytes, position, this.#bytesMax);
       if (end > bytes.length) {
-        needed = end - position;
+        this.#needed = end - position;
         return position === 0 ? bytes : bytes.subarray(position);
       }
       const start = position + prefixBytes;
       position = end;
-      message(bytes.subarray(start, end));
+      this.#message(bytes.subarray(start, end));
     }
-    needed = prefixBytes;
-    return bytes.subarray(position);
+    this.#needed = prefixBytes;
+    return position === 0 ? bytes : bytes.subarray(position);
   }
+}
 
-  return {
-    push(chunk) {
-      if (gatheredBytes === 0) {
-        const rest = cut(chunk);
-        if (rest.length > 0) {
-          gathered.push(rest);
-          gatheredBytes = rest.length;
-        }
-        return;
-      }
-      gathered.push(chunk);
-      gatheredBytes += chunk.length;
-      if (gatheredBytes < needed) return;
-      const joined = Buffer.concat(gathered, gatheredBytes);
-      gathered = [];
-      gatheredBytes = 0;
-      const rest = cut(joined);
-      if (rest.length > 0) {
-        gathered.push(rest);
-        gatheredBytes = rest.length;
-      }
-    },
-    get atBoundary() {
-      return gatheredBytes === 0;
-    },
-  };
+function lengthOf(bytes: Uint8Array, at: number, bytesMax: number): number {
+  if (bytes[at] !== 0) {
+    throw new GmqError("malformed_frame", `message flag ${bytes[at]} is not allowed`, {
+      field: "grpc message flag",
+      limit: "0",
+    });
+  }
+  const length =
+    (bytes[at + 1] as number) * 0x1000000 +
+    (((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number));
+  if (length > bytesMax) {
+    throw new GmqError("frame_too_large", `a frame of ${length} bytes was announced`, {
+      field: "frame",
+      limit: `${bytesMax} bytes`,
+    });
+  }
+  return length;
 }
