@@ -22,22 +22,23 @@ export interface ProducerRecord<Value> {
    * expired record by acking it. The end is reckoned by the producer's clock and judged by the consumer's: their difference shortens or lengthens it.
    */
   readonly ttlMs?: number;
-  /** Milliseconds since the epoch or a Date; default: now. */
+  /** Milliseconds since the epoch or a Date; default: now. What `sendBatch` encodes together has one time. */
   readonly timestamp?: number | Date;
 }
 
 const utf8 = new TextEncoder();
 
-/** The record as the batch codec takes it. @throws GmqError `invalid_argument` */
+/** The record as the batch codec takes it, with the timestamp `nowMs` when it has none. @throws GmqError `invalid_argument` */
 export function encodableOf<In>(
   { key, headers, timestamp, ttlMs, deliverAt }: ProducerRecord<In>,
   value: Uint8Array,
+  nowMs: number,
 ): EncodableRecord {
   return {
     key: key === undefined ? undefined : bytesOf("key", key),
     value,
     headers: headersOf(headers),
-    timestampMs: timestampOf(timestamp),
+    timestampMs: timestamp === undefined ? nowMs : momentMs("timestamp", timestamp),
     expiresAtMs: ttlMs === undefined ? 0 : expiryOf(ttlMs, deliverAt),
   };
 }
@@ -131,8 +132,4 @@ function checkDedupeId(dedupeId: string): void {
     field: "dedupeId",
     limit: `a text of 1 to ${limits.dedupeIdBytesMax} bytes`,
   });
-}
-
-function timestampOf(timestamp: number | Date | undefined): number {
-  return timestamp === undefined ? Date.now() : momentMs("timestamp", timestamp);
 }

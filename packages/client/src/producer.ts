@@ -157,21 +157,22 @@ export function createProducer(
 
   /**
    * Encodes a record and adds it, behind `before`; the waiter hears of everything that happens after that. Nothing waits in the usual case; a record may have to for its
-   * schema, its topic or the budget.
+   * schema, its topic or the budget. One without a timestamp gets `nowMs`, by the wall clock.
    */
   function add<In>(
     like: TopicLike<In, unknown>,
     record: ProducerRecord<In>,
     callOptions: SendOptions,
     waiter: PlacedWaiter,
+    nowMs: number,
     before: Promise<void> | undefined,
   ): Promise<void> | undefined {
     const { name, codec } = topicOf(like);
     checkObject("record", record);
     const value = codec.encode(record.value);
     if (before === undefined && !(value instanceof Promise)) {
-      const partitions = topics.peek(name);
-      const encodable = encodableOf(record, value);
+      const partitions = topics.peek(name, callOptions.startMs);
+      const encodable = encodableOf(record, value, nowMs);
       const bytes = checkedBytes(encodable);
       if (partitions !== undefined && budget.take(bytes)) {
         place(name, partitions, encodable, bytes, record, waiter);
@@ -184,8 +185,9 @@ export function createProducer(
       const encodable = encodableOf(
         record,
         value instanceof Promise ? await bounded(value, left(callOptions), "the send") : value,
+        nowMs,
       );
-      const partitions = topics.peek(name) ?? (await topics.partitions(name, left(callOptions)));
+      const partitions = topics.peek(name, performance.now()) ?? (await topics.partitions(name, left(callOptions)));
       const bytes = checkedBytes(encodable);
       if (!budget.take(bytes)) await budget.wait(bytes, left(callOptions));
       place(name, partitions, encodable, bytes, record, waiter);
@@ -215,6 +217,7 @@ export function createProducer(
     let isAdded = false;
     const addFrom = (first: number): void => {
       const endBytes = addedBytes + partBytes;
+      const nowMs = Date.now();
       for (let index = first; index < records.length; index++) {
         if (batch.results[index] !== undefined) continue;
         if (isClosed) {
@@ -227,7 +230,7 @@ export function createProducer(
         }
         const waiter = new BatchWaiter(callOptions.deadlineMs, batch, index);
         try {
-          const waiting = add(like, records[index] as (typeof records)[number], callOptions, waiter, undefined);
+          const waiting = add(like, records[index] as (typeof records)[number], callOptions, waiter, nowMs, undefined);
           if (waiting === undefined) continue;
           const next = (): void => addFrom(index + 1);
           waiting.then(next, (error: unknown) => {
@@ -278,7 +281,8 @@ export function createProducer(
   }
 
   function callOptionsOf(given: CallOptions | undefined): SendOptions {
-    return { signal: given?.signal, deadlineMs: performance.now() + (given?.timeoutMs ?? settings.timeoutMs) };
+    const startMs = performance.now();
+    return { signal: given?.signal, startMs, deadlineMs: startMs + (given?.timeoutMs ?? settings.timeoutMs) };
   }
 
   const detach = link.attach({
@@ -320,6 +324,7 @@ export function createProducer(
             record,
             callOptions,
             new SendWaiter(callOptions.deadlineMs, resolve, reject),
+            Date.now(),
             waitingAdd,
           );
           if (waiting === undefined) return;
@@ -380,7 +385,8 @@ export function createProducer(
 /** What a send may take. */
 interface SendOptions {
   readonly signal: AbortSignal | undefined;
-  /** By `performance.now()`. */
+  /** By `performance.now()`, as is the deadline. */
+  readonly startMs: number;
   readonly deadlineMs: number;
 }
 

@@ -4,8 +4,8 @@ import type { Link } from "./link.js";
 
 /** How many partitions topics have, as a broker told last. */
 export interface TopicDirectory {
-  /** What is known without asking. */
-  peek(topic: string): number | undefined;
+  /** What is known without asking; `nowMs` by `performance.now()`. */
+  peek(topic: string, nowMs: number): number | undefined;
   /** Asks a broker, which may make the topic. @throws GmqError `topic_not_found`, `invalid_name`, `unavailable` when there is no broker in time */
   partitions(topic: string, options: CallOptions): Promise<number>;
   /** Forgets a topic. */
@@ -46,10 +46,9 @@ export function createTopicDirectory(link: Link): TopicDirectory {
   }
 
   return {
-    peek(topic) {
+    peek(topic, nowMs) {
       const told = known.get(topic);
       if (told === undefined) return undefined;
-      const nowMs = performance.now();
       if (nowMs > told.refreshAtMs) {
         told.refreshAtMs = nowMs + refreshMs;
         askOnce(topic, {}).catch(() => undefined); // what was told before still stands, and is asked again later
