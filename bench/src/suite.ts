@@ -84,12 +84,12 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     ...more,
   });
   /** As many records as a drain of the measured time needs, about. */
-  const preload = 130_000 * (measureMs / 1_000);
+  const preload = 400_000 * (measureMs / 1_000);
   const slowDrain: Case["smaller"] = {
-    ioredis: { preload: preload / 2 },
-    nats: { preload: preload / 2, producers: 2 },
-    rabbitmq: { preload: preload / 5 },
-    bullmq: { preload: preload / 50 },
+    ioredis: { preload: preload / 3 },
+    nats: { preload: preload / 6, producers: 2 },
+    rabbitmq: { preload: preload / 15 },
+    bullmq: { preload: preload / 150 },
   };
   const publish: Partial<Load> = { kind: "publish", producers: 50 };
   const publishTargets = [ratio("ioredis", 5), ratio("floor-http2", 0.35), ratio("nats", 3)];
@@ -165,10 +165,10 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     ),
     define(
       "W6 fan-out to 10 groups",
-      { kind: "drain", producers: 10, consumers: 1, groups: 10, preload: preload / 5 },
+      { kind: "drain", producers: 10, consumers: 1, groups: 10, preload: preload / 8 },
       ["nats", "ioredis"],
       [{ kind: "ratioToCase", to: "W2 drain", min: 1 }],
-      { smaller: { nats: { preload: preload / 20 }, ioredis: { preload: preload / 20 } } },
+      { smaller: { nats: { preload: preload / 60 }, ioredis: { preload: preload / 60 } } },
     ),
     define(
       "W7 publish 100 B",
