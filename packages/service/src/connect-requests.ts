@@ -1,5 +1,4 @@
 /** Runs Connect's handlers on Node's HTTP/1.1 and HTTP/2 requests: what connectNodeAdapter does, with errors to our logger and access to the connection. */
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
@@ -18,6 +17,8 @@ import {
   fromConnectError,
   type PeerConnection,
   peerConnectionKey,
+  requestIdHeader,
+  requestIdOf,
 } from "@gmq/transport";
 import { type Authenticate, admit, type CallHeaders, certificateName, refuseRequest } from "./admit.js";
 
@@ -90,7 +91,7 @@ export function createConnectRequests(
       response.end();
       return;
     }
-    const requestId = requestIdOf(request);
+    const requestId = requestIdOf(request.headers);
     universal.header.set(requestIdHeader, requestId);
     response.setHeader(requestIdHeader, requestId);
     closeLingering(request, response);
@@ -119,14 +120,6 @@ function callOf(request: NodeRequest): CallHeaders {
     certificateName: certificateName(socket),
     address: socket.remoteAddress ?? "",
   };
-}
-
-/** Ties what a caller saw to a line of our log: the caller's own id, or one made here; every answer bears it. */
-const requestIdHeader = "x-request-id";
-
-function requestIdOf({ headers }: NodeRequest): string {
-  const given = headers[requestIdHeader];
-  return typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : randomUUID();
 }
 
 /** Undefined for a request without a host, or with one that makes no URL: what throws here would end the process. */

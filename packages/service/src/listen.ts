@@ -49,7 +49,7 @@ export interface ListenOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly routes: Routes;
-  /** Bidi methods that are served straight on HTTP/2 where a client speaks plain gRPC; `routes` serves them to all others. */
+  /** Methods that are served straight on HTTP/2 where a client speaks plain gRPC; `routes` serves them to all others. */
   readonly frameHandlers?: readonly LeanHandler[];
   /** Asked for every request that is no RPC. */
   readonly plainHttp?: PlainHttp;
@@ -214,6 +214,7 @@ function takeFrameStreams(
   http2: Http2Server,
   { frameHandlers = [], authenticate = () => anybody, limits }: ListenOptions,
 ): void {
+  const byPath = new Map<string | undefined, LeanHandler>(frameHandlers.map((handler) => [handler.path, handler]));
   const admitSession = countSessions(limits?.sessionsPerConnectionMax ?? 64);
   const asRequest = http2.listeners("stream") as StreamListener[];
   http2.removeAllListeners("stream");
@@ -226,10 +227,9 @@ function takeFrameStreams(
       stream.close(constants.NGHTTP2_NO_ERROR);
       return;
     }
-    const isSession = frameHandlers.some(({ path }) => path === headers[":path"]);
-    if (isSession && !admitSession(stream)) return;
-    const handler = frameHandlers.find((candidate) => candidate.takes(headers));
-    if (handler === undefined) {
+    const handler = byPath.get(headers[":path"]);
+    if (handler !== undefined && !handler.isCall && !admitSession(stream)) return;
+    if (handler?.takes(headers) !== true) {
       for (const listener of asRequest) listener.call(http2, stream, headers, ...rest);
       return;
     }

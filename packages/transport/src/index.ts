@@ -13,10 +13,12 @@ export { createFrameConnection, type FrameConnection } from "./lean/frame-connec
 export { leanFrameHandler } from "./lean/frame-method.js";
 export { type LeanHandler, refuseLeanStream } from "./lean/lean-server.js";
 export { statusTrailers } from "./lean/status.js";
+export { leanUnaryHandlers, type UnaryCalls } from "./lean/unary-handlers.js";
 export {
   createNodeTransport,
   type NodeTransport,
   type NodeTransportOptions,
 } from "./node-transport.js";
+export { requestIdHeader, requestIdOf } from "./request-id.js";
 export type { TlsClientOptions, TlsClientSource } from "./tls-client.js";
 export { fromConnectError, toConnectError } from "./translate-error.js";

@@ -9,6 +9,7 @@ import {
   type FrameStream,
   type LeanHandler,
   leanFrameHandler,
+  leanUnaryHandlers,
   type PeerContext,
 } from "@gmq/transport";
 import type { Engine } from "../engine.js";
@@ -28,7 +29,7 @@ export interface StorageServer {
   readonly storageId: string;
   /** Adds StorageService. */
   routes(router: ConnectRouter): void;
-  /** Links for `listen`, straight on HTTP/2: the fast way for plain gRPC. */
+  /** Links and calls for `listen`, straight on HTTP/2: the fast way for plain gRPC. */
   readonly frameHandlers: readonly LeanHandler[];
   /** Takes over a link's stream; `routes` and `frameHandlers` use it. */
   acceptLink(stream: FrameStream<LinkRequest, LinkResponse>, peer: PeerContext): void;
@@ -60,15 +61,25 @@ export function createStorageService(engine: Engine, options: StorageServiceOpti
     links.add(link);
   }
 
+  const calls = createUnaryCalls(engine);
+  // What is asked once or more for each consumer; operators' calls are left to Connect.
+  const { joinGroup, heartbeatMembers, leaveGroup, releaseOwnership, claimPartition, getGroup, readEntries } = calls;
+  const lean = { joinGroup, heartbeatMembers, leaveGroup, releaseOwnership, claimPartition, getGroup, readEntries };
+
   return {
     storageId,
     routes(router) {
       router.service(StorageService, {
-        ...createUnaryCalls(engine),
+        ...calls,
         link: connectFrameHandler<LinkRequest, LinkResponse>(acceptLink, { frameBytes: linkResponseBytes }),
       });
     },
-    frameHandlers: [leanFrameHandler(StorageService.method.link, acceptLink)],
+    frameHandlers: [
+      leanFrameHandler(StorageService.method.link, acceptLink),
+      ...leanUnaryHandlers(StorageService, lean, (error, method, requestId) =>
+        logger.error(`call of ${method} failed`, { requestId, error }),
+      ),
+    ],
     acceptLink,
     get linkCount() {
       return links.size;

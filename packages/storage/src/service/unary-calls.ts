@@ -1,7 +1,7 @@
 /** The storage service's calls beside the link: topics, reading, groups, status. Checks what came over the wire and asks the engine. */
-import type { ServiceImpl } from "@connectrpc/connect";
 import { checkName, GmqError, limits } from "@gmq/protocol";
 import type { StorageService } from "@gmq/protocol/messages";
+import type { UnaryCalls } from "@gmq/transport";
 import type { Engine } from "../engine.js";
 import {
   groupToMessage,
@@ -15,7 +15,7 @@ import { heldToMessage, ownershipFromMessage, pendingToMessage } from "../wire/r
 import { configFromMessage, purgedToMessage, statsToMessage, topicToMessage } from "../wire/topic-messages.js";
 
 /** Makes every call of the service but `link`. */
-export function createUnaryCalls(engine: Engine): Omit<ServiceImpl<typeof StorageService>, "link"> {
+export function createUnaryCalls(engine: Engine): Omit<Required<UnaryCalls<typeof StorageService>>, "link"> {
   const { topics, log, groups } = engine;
   return {
     async createTopic({ topic, config }) {

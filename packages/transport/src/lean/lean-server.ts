@@ -1,26 +1,31 @@
 /**
- * Serves one bidi gRPC method straight on node:http2. Same wire as Connect's gRPC, a tenth of the work per frame: no async iterables, no promise per frame.
+ * Serves one gRPC method straight on node:http2. Same wire as Connect's gRPC, a tenth of the work per frame: no async iterables, no promise per frame.
  * Called by the listener for each new HTTP/2 stream; what it does not take goes on to Connect.
  */
 import { constants, type Http2Stream, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { GmqError } from "@gmq/protocol";
 import type { Caller } from "../caller.js";
 import type { FrameStreamAcceptor, PeerContext } from "../frame-stream.js";
+import { requestIdHeader, requestIdOf } from "../request-id.js";
 import { type CallEnd, createDuplexFrames, type DuplexFrames, type FrameCodec } from "./duplex-frames.js";
 import { statusTrailers } from "./status.js";
 
-/** A bidi method that is served lean. */
+/** A method that is served lean. */
 export interface LeanMethod<Incoming, Outgoing> {
   /** `/gmq.v1.BrokerService/Session` */
   readonly path: string;
   readonly codec: FrameCodec<Incoming, Outgoing>;
   readonly accept: FrameStreamAcceptor<Incoming, Outgoing>;
+  /** One request, one answer, with an id of the request. */
+  readonly isCall?: boolean;
 }
 
 /** Takes streams of its method. */
 export interface LeanHandler {
   /** Path of its method. */
   readonly path: string;
+  /** It answers a request and is done: it does not count as a session of its connection. */
+  readonly isCall: boolean;
   /** True: a stream with these headers is its. False: it is another method, protocol or message encoding. */
   takes(headers: IncomingHttpHeaders): boolean;
   /** Serves a stream whose headers it takes, for this caller. */
@@ -40,6 +45,7 @@ export function refuseLeanStream(stream: ServerHttp2Stream, error: GmqError): vo
 export function createLeanHandler<Incoming, Outgoing>(method: LeanMethod<Incoming, Outgoing>): LeanHandler {
   return {
     path: method.path,
+    isCall: method.isCall === true,
     takes: (headers) => headers[":path"] === method.path && headers[":method"] === "POST" && speaksPlainGrpc(headers),
     serve: (stream, headers, caller) => serve(stream, headers, caller, method),
   };
@@ -61,10 +67,12 @@ function serve<Incoming, Outgoing>(
   method: LeanMethod<Incoming, Outgoing>,
 ): void {
   const call = new ServedCall(stream, headers, method.codec);
-  stream.respond(
-    { ":status": 200, "content-type": "application/grpc+proto", "grpc-accept-encoding": "identity" },
-    { waitForTrailers: true },
-  );
+  const answer = { ":status": 200, "content-type": "application/grpc+proto", "grpc-accept-encoding": "identity" };
+  if (method.isCall === true) {
+    const requestId = requestIdOf(headers);
+    headers[requestIdHeader] = requestId;
+    stream.respond({ ...answer, [requestIdHeader]: requestId }, { waitForTrailers: true });
+  } else stream.respond(answer, { waitForTrailers: true });
   method.accept(call.frames, new LeanPeer(stream, headers, caller));
 }
 
