@@ -1,28 +1,21 @@
 /**
- * Publish in the client. `send` encodes, chooses the partition and adds to that partition's accumulator; once a turn everything that is ready goes out in
- * one frame per topic. A promise per `send`, nothing else per record. After a lost session every unanswered batch is sent again under its number.
+ * Publish in the client. `record-intake.ts` encodes, chooses the partition and adds to that partition's accumulator; once a turn everything that is ready goes out in
+ * one frame per topic (`outbox.ts`). A promise per `send`, nothing else per record. After a lost session every unanswered batch is sent again under its number.
  */
 import { randomBytes } from "node:crypto";
-import { type EncodableRecord, GmqError, limits, type SpareBuffers } from "@gmq/protocol";
+import { GmqError, limits, type SpareBuffers } from "@gmq/protocol";
 import { createByteBudget } from "./byte-budget.js";
 import { bounded, type CallOptions } from "./call-options.js";
-import { checkObject, checkTimeout } from "./checked-values.js";
+import { checkTimeout } from "./checked-values.js";
 import type { EncodeTurns } from "./encode-turns.js";
 import type { Link } from "./link.js";
 import { createOutbox } from "./outbox.js";
 import { createPartitionAccumulator, type PartitionAccumulator } from "./partition-accumulator.js";
-import { createPartitioner } from "./partitioner.js";
 import { checkProducer, type ProducerOptions } from "./producer-options.js";
-import { checkedBytes, encodableOf, type ProducerRecord, tagsOf } from "./producer-record.js";
-import {
-  BatchResults,
-  BatchWaiter,
-  type PlacedWaiter,
-  type SendResult,
-  SendWaiter,
-  type StoredRecord,
-} from "./record-waiters.js";
-import { type TopicLike, topicOf } from "./topic.js";
+import type { ProducerRecord } from "./producer-record.js";
+import { closedError, createRecordIntake, type SendLimits } from "./record-intake.js";
+import { BatchResults, type SendResult, SendWaiter, type StoredRecord } from "./record-waiters.js";
+import type { TopicLike } from "./topic.js";
 import type { TopicDirectory } from "./topic-directory.js";
 
 /** Sends records. Order: the records of one partition are stored in the order of their sends. */
@@ -53,8 +46,6 @@ export interface Producer {
 
 const inFlightMax = 5;
 const expiryIntervalMs = 50;
-/** A batch of more than this is encoded in parts. */
-const partBytes = 1024 * 1024;
 
 /** Makes a producer over a link. */
 export function createProducer(
@@ -68,7 +59,6 @@ export function createProducer(
   const settings = checkProducer(options);
   const budget = createByteBudget(settings.bufferedBytesMax);
   const producerId = settings.idempotent ? randomProducerId() : 0n;
-  const partitioner = createPartitioner();
   const byTopic = new Map<string, Map<number, PartitionAccumulator>>();
   const outbox = createOutbox(link, topics, byTopic, schedule);
   const idleWaiters = new Set<() => void>();
@@ -76,13 +66,9 @@ export function createProducer(
   let lingerTimer: NodeJS.Timeout | undefined;
   let expiryTimer: NodeJS.Timeout | undefined;
   let flushing = 0;
-  /** The last record or batch that had to wait before it could be added. */
-  let waitingAdd: Promise<void> | undefined;
   /** Set: no new sends are taken; those that wait still go out until it is closed. */
   let closing: Promise<void> | undefined;
-  let isClosed = false;
-  /** Of all records so far. */
-  let addedBytes = 0;
+  const intake = createRecordIntake({ topics, turns, budget, accumulatorOf, schedule });
 
   function accumulatorOf(topicName: string, partition: number): PartitionAccumulator {
     const partitions = byTopic.get(topicName) ?? new Map<number, PartitionAccumulator>();
@@ -118,7 +104,7 @@ export function createProducer(
 
   function pump(): void {
     scheduled = false;
-    partitioner.endTurn();
+    intake.endTurn();
     outbox.pump(flushing > 0);
     watchLinger();
     watchExpiry();
@@ -130,7 +116,7 @@ export function createProducer(
   }
 
   function isIdle(): boolean {
-    return waitingAdd === undefined && unanswered() === 0;
+    return !intake.isWaiting && unanswered() === 0;
   }
 
   function watchLinger(): void {
@@ -155,132 +141,7 @@ export function createProducer(
     }, expiryIntervalMs);
   }
 
-  /**
-   * Encodes a record and adds it, behind `before`; the waiter hears of everything that happens after that. Nothing waits in the usual case; a record may have to for its
-   * schema, its topic or the budget. One without a timestamp gets `nowMs`, by the wall clock.
-   */
-  function add<In>(
-    like: TopicLike<In, unknown>,
-    record: ProducerRecord<In>,
-    callOptions: SendOptions,
-    waiter: PlacedWaiter,
-    nowMs: number,
-    before: Promise<void> | undefined,
-  ): Promise<void> | undefined {
-    const { name, codec } = topicOf(like);
-    checkObject("record", record);
-    const value = codec.encode(record.value);
-    if (before === undefined && !(value instanceof Promise)) {
-      const partitions = topics.peek(name, callOptions.startMs);
-      const encodable = encodableOf(record, value, nowMs);
-      const bytes = checkedBytes(encodable);
-      if (partitions !== undefined && budget.take(bytes)) {
-        place(name, partitions, encodable, bytes, record, waiter);
-        return undefined;
-      }
-    }
-    if (value instanceof Promise) value.catch(nothing);
-    return (async () => {
-      if (before !== undefined) await bounded(before, left(callOptions), "the send");
-      const encodable = encodableOf(
-        record,
-        value instanceof Promise ? await bounded(value, left(callOptions), "the send") : value,
-        nowMs,
-      );
-      const partitions = topics.peek(name, performance.now()) ?? (await topics.partitions(name, left(callOptions)));
-      const bytes = checkedBytes(encodable);
-      if (!budget.take(bytes)) await budget.wait(bytes, left(callOptions));
-      place(name, partitions, encodable, bytes, record, waiter);
-    })();
-  }
-
-  /** What waits makes all later sends wait behind it: they keep their order. */
-  function hold(own: Promise<void>): void {
-    // One that gave up does not let those behind it overtake those before it.
-    const turn = Promise.allSettled([waitingAdd, own]).then(() => {
-      if (waitingAdd !== turn) return;
-      waitingAdd = undefined;
-      // Whoever flushes may have waited for this one.
-      schedule();
-    });
-    waitingAdd = turn;
-  }
-
-  /** Adds the records of a batch in their order, those of a large one in parts. */
-  function addAll<In>(
-    like: TopicLike<In, unknown>,
-    records: readonly ProducerRecord<In>[],
-    callOptions: SendOptions,
-    batch: BatchResults,
-  ): void {
-    const added = Promise.withResolvers<void>();
-    let isAdded = false;
-    const addFrom = (first: number): void => {
-      const endBytes = addedBytes + partBytes;
-      const nowMs = Date.now();
-      for (let index = first; index < records.length; index++) {
-        if (batch.results[index] !== undefined) continue;
-        if (isClosed) {
-          batch.failFrom(index, closedError());
-          break;
-        }
-        if (addedBytes >= endBytes) {
-          turns.run(() => addFrom(index));
-          return;
-        }
-        const waiter = new BatchWaiter(callOptions.deadlineMs, batch, index);
-        try {
-          const waiting = add(like, records[index] as (typeof records)[number], callOptions, waiter, nowMs, undefined);
-          if (waiting === undefined) continue;
-          const next = (): void => addFrom(index + 1);
-          waiting.then(next, (error: unknown) => {
-            waiter.failed(GmqError.from(error));
-            next();
-          });
-          return;
-        } catch (error) {
-          waiter.failed(GmqError.from(error));
-        }
-      }
-      isAdded = true;
-      added.resolve();
-    };
-    const begin = (): void => turns.run(() => addFrom(0));
-    if (waitingAdd === undefined) begin();
-    else
-      bounded(waitingAdd, left(callOptions), "the send").then(begin, (error: unknown) => {
-        batch.failFrom(0, GmqError.from(error));
-        begin();
-      });
-    if (!isAdded) hold(added.promise);
-  }
-
-  /** Adds a record whose bytes the budget holds already; gives them back when it cannot be added. */
-  function place<In>(
-    name: string,
-    partitions: number,
-    encodable: EncodableRecord,
-    bytes: number,
-    record: ProducerRecord<In>,
-    waiter: PlacedWaiter,
-  ): void {
-    try {
-      if (isClosed) throw closedError();
-      const partition = partitioner.choose(name, partitions, encodable.key, record.partition);
-      waiter.partition = partition;
-      accumulatorOf(name, partition).add(encodable, bytes, tagsOf(record), waiter);
-      addedBytes += bytes;
-      turns.count(bytes);
-    } catch (error) {
-      budget.give(bytes);
-      // It may have grown since: the next send asks.
-      if (GmqError.is(error, "partition_not_found")) topics.forget(name);
-      throw error;
-    }
-    schedule();
-  }
-
-  function callOptionsOf(given: CallOptions | undefined): SendOptions {
+  function limitsOf(given: CallOptions | undefined): SendLimits {
     const startMs = performance.now();
     return { signal: given?.signal, startMs, deadlineMs: startMs + (given?.timeoutMs ?? settings.timeoutMs) };
   }
@@ -301,7 +162,7 @@ export function createProducer(
       () => undefined,
       (error: unknown) => GmqError.from(error),
     );
-    isClosed = true;
+    intake.close();
     detach();
     clearTimeout(lingerTimer);
     clearTimeout(expiryTimer);
@@ -315,33 +176,23 @@ export function createProducer(
   const producer: Producer = {
     send(like, record, given) {
       if (closing !== undefined) return Promise.reject(closedError());
-      const callOptions = callOptionsOf(given);
+      const sendLimits = limitsOf(given);
       const sent = new Promise<StoredRecord>((resolve, reject) => {
         try {
           checkTimeout(given?.timeoutMs);
-          const waiting = add(
-            like,
-            record,
-            callOptions,
-            new SendWaiter(callOptions.deadlineMs, resolve, reject),
-            Date.now(),
-            waitingAdd,
-          );
-          if (waiting === undefined) return;
-          waiting.catch(reject);
-          hold(waiting);
+          intake.add(like, record, sendLimits, new SendWaiter(sendLimits.deadlineMs, resolve, reject))?.catch(reject);
         } catch (error) {
           reject(GmqError.from(error));
         }
       });
-      return callOptions.signal === undefined ? sent : bounded(sent, { signal: callOptions.signal }, "the send");
+      return sendLimits.signal === undefined ? sent : bounded(sent, { signal: sendLimits.signal }, "the send");
     },
 
     async sendBatch(like, records, given) {
       checkTimeout(given?.timeoutMs);
       if (records.length === 0) return [];
-      const callOptions = callOptionsOf(given);
-      const { signal } = callOptions;
+      const sendLimits = limitsOf(given);
+      const { signal } = sendLimits;
       const { promise, resolve } = Promise.withResolvers<void>();
       const batch = new BatchResults(records.length, resolve);
       const abort = (): void =>
@@ -349,7 +200,7 @@ export function createProducer(
       signal?.addEventListener("abort", abort, { once: true });
       if (signal?.aborted === true) abort();
       else if (closing !== undefined) batch.failFrom(0, closedError());
-      else addAll(like, records, callOptions, batch);
+      else intake.addAll(like, records, sendLimits, batch);
       await promise;
       signal?.removeEventListener("abort", abort);
       return batch.results;
@@ -382,29 +233,7 @@ export function createProducer(
   return producer;
 }
 
-/** What a send may take. */
-interface SendOptions {
-  readonly signal: AbortSignal | undefined;
-  /** By `performance.now()`, as is the deadline. */
-  readonly startMs: number;
-  readonly deadlineMs: number;
-}
-
-/** Each of the waits of a send gets what is left of its time. */
-function left({ signal, deadlineMs }: SendOptions): CallOptions {
-  const timeoutMs = Math.max(1, deadlineMs - performance.now());
-  return signal === undefined ? { timeoutMs } : { timeoutMs, signal };
-}
-
-function nothing(): void {
-  // its own caller was told
-}
-
 /** 63 random bits, never 0. */
 function randomProducerId(): bigint {
   return (randomBytes(8).readBigUInt64LE() >> 1n) | 1n;
-}
-
-function closedError(): GmqError {
-  return new GmqError("closed", "the producer is closed");
 }
