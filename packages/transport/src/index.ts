@@ -10,10 +10,11 @@ export { errorFromMessage, errorToMessage } from "./error-messages.js";
 export type { FrameHandlers, FrameStream, FrameStreamAcceptor, PeerContext } from "./frame-stream.js";
 export { sessionWindowBytes, streamWindowBytes, widenSession } from "./http2-windows.js";
 export { createFrameConnection, type FrameConnection } from "./lean/frame-connection.js";
-export { leanFrameHandler } from "./lean/frame-method.js";
+export { type DecoderOf, leanFrameHandler } from "./lean/frame-method.js";
 export { type LeanHandler, refuseLeanStream } from "./lean/lean-server.js";
 export { statusTrailers } from "./lean/status.js";
 export { leanUnaryHandlers, type UnaryCalls } from "./lean/unary-handlers.js";
+export { viewDecoderOf } from "./lean/view-decoder.js";
 export {
   createNodeTransport,
   type NodeTransport,

@@ -15,7 +15,13 @@ import {
   type Signal as SignalMessage,
   StorageService,
 } from "@gmq/protocol/messages";
-import { createFrameConnection, errorFromMessage, type FrameStream, type NodeTransportOptions } from "@gmq/transport";
+import {
+  createFrameConnection,
+  errorFromMessage,
+  type FrameStream,
+  type NodeTransportOptions,
+  viewDecoderOf,
+} from "@gmq/transport";
 import { type CallClient, createCallConnection } from "@gmq/transport/unary";
 
 export type LinkFrame = NonNullable<MessageInitShape<typeof LinkRequestSchema>["frame"]>;
@@ -103,7 +109,7 @@ export function openStorageLink(
 ): StorageLink {
   const { url } = target;
   const calls = createCallConnection({ ...target, connectTimeoutMs });
-  const frames = createFrameConnection(target);
+  const frames = createFrameConnection(target, viewDecoderOf);
   /** By the correlation id of what answers them. */
   const inFlight = createInFlight<Request | LinkFollow>();
   /** Those of them that are open follows; as many as there are partitions read here. */

@@ -11,7 +11,7 @@ import {
 import { GmqError, limits } from "@gmq/protocol";
 import type { NodeTransportOptions } from "../node-transport.js";
 import type { FrameCodec } from "./duplex-frames.js";
-import { frameCodec, pathOfMethod } from "./frame-method.js";
+import { frameCodec, pathOfMethod, protobufDecoderOf } from "./frame-method.js";
 import { createLeanSession } from "./lean-session.js";
 import { createMessageParser, messagePrefix } from "./message-framing.js";
 import { openLeanRequest } from "./request.js";
@@ -175,7 +175,12 @@ export function createCallConnection(target: NodeTransportOptions): CallConnecti
       const calls = service.methods.map((desc) => {
         let made: Method | undefined;
         const method = (): Method => {
-          made ??= { path: pathOfMethod(desc), codec: frameCodec(desc.output, desc.input), input: desc.input };
+          // Answers may hold what frames do not, for example maps.
+          made ??= {
+            path: pathOfMethod(desc),
+            codec: frameCodec(desc.output, desc.input, protobufDecoderOf),
+            input: desc.input,
+          };
           return made;
         };
         return [

@@ -1,7 +1,7 @@
 import type { DescMessage, DescMethodBiDiStreaming, MessageShape } from "@bufbuild/protobuf";
 import type { FrameStream } from "../frame-stream.js";
 import type { NodeTransportOptions } from "../node-transport.js";
-import { frameCodec, pathOfMethod } from "./frame-method.js";
+import { type DecoderOf, frameCodec, pathOfMethod, protobufDecoderOf } from "./frame-method.js";
 import { openLeanStream } from "./lean-client.js";
 import { createLeanSession } from "./lean-session.js";
 
@@ -22,14 +22,17 @@ export interface FrameConnection {
   close(): void;
 }
 
-/** Makes the connection. @throws GmqError `invalid_argument` (url) */
-export function createFrameConnection(options: NodeTransportOptions): FrameConnection {
+/** Makes the connection; `decoderOf` decodes its frames, by default protobuf-es does. @throws GmqError `invalid_argument` (url) */
+export function createFrameConnection(
+  options: NodeTransportOptions,
+  decoderOf: DecoderOf = protobufDecoderOf,
+): FrameConnection {
   const session = createLeanSession(options);
   return {
     open: (method, { signal } = {}) =>
       openLeanStream(session.open(), {
         path: pathOfMethod(method),
-        codec: frameCodec(method.output, method.input),
+        codec: frameCodec(method.output, method.input, decoderOf),
         headers: session.headers(),
         signal,
       }),

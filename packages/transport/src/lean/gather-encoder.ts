@@ -305,8 +305,9 @@ function scalarOf(field: DescField, type: ScalarType): ScalarCodec {
   return codec;
 }
 
-function unsupported(field: DescField): Error {
-  return new Error(`${field.toString()} is of a kind that frames do not use`);
+/** What neither encoder nor decoder of frames knows. */
+export function unsupported(desc: DescField | DescMessage): Error {
+  return new Error(`${desc.toString()} is of a kind that frames do not use`);
 }
 
 function tagOf(field: DescField, wireType: number): number {

@@ -7,7 +7,7 @@ import { GetGroupRequestSchema, StorageService } from "@gmq/protocol/messages";
 import { afterEach, expect, it } from "vitest";
 import { anybody } from "../caller.js";
 import { createCallConnection } from "./call-connection.js";
-import { frameCodec, pathOfMethod } from "./frame-method.js";
+import { frameCodec, pathOfMethod, protobufDecoderOf } from "./frame-method.js";
 import { createLeanSession } from "./lean-session.js";
 import { messagePrefix } from "./message-framing.js";
 import { openLeanRequest } from "./request.js";
@@ -47,7 +47,7 @@ async function sendFrames(url: string, frames: number, requestId: string) {
   const { stream } = openLeanRequest(session.open(), pathOfMethod(method), headers, ended.resolve);
   const answer = once(stream, "response");
   const body = Buffer.concat(
-    frameCodec(method.output, method.input).encode(create(GetGroupRequestSchema, { group: "g" })),
+    frameCodec(method.output, method.input, protobufDecoderOf).encode(create(GetGroupRequestSchema, { group: "g" })),
   );
   for (let index = 0; index < frames; index++) stream.write(Buffer.concat([messagePrefix(body.length), body]));
   stream.end();
