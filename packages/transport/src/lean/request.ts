@@ -40,7 +40,8 @@ export function openLeanRequest(
   });
   stream.on("trailers", (trailers) => {
     outcome ??= { error: errorOfTrailers(trailers) };
-    stream.end();
+    // Node makes an error, with a stack, of a second end.
+    if (!stream.writableEnded) stream.end();
   });
   stream.on("error", (cause) => {
     outcome ??= { error: brokenBy(cause) };
