@@ -30,7 +30,7 @@ Measures GMQ beside its baselines: client, broker, storage and redis-server as p
 
   --workloads W1,W4   workloads or names of cases, as prefixes (default W1,W2,W3; "all": every one but W9 and RSS)
   --systems a,b       only these beside GMQ: floor-resp, floor-http2, floor-fsync, ioredis, bullmq, nats, rabbitmq ("none": GMQ alone)
-  --rounds n          rounds of each system, interleaved (default 3, with --quick 1)
+  --rounds n          rounds of each system, interleaved (default 5, with --quick 1)
   --seconds n         measured time of a round (default 3, with --quick 2)
   --quick             fewer, shorter rounds
   --data file         JSON lines for W8 (default tests/data/debian-packages-sample.ndjson)
@@ -67,7 +67,7 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
   return {
     workloads: values.workloads.split(",").map((name) => name.trim()),
     systems: values.systems?.split(",").filter((name) => name !== "none") as SystemName[] | undefined,
-    rounds: positive("rounds", values.rounds ?? (values.quick ? "1" : "3")),
+    rounds: positive("rounds", values.rounds ?? (values.quick ? "1" : "5")),
     measureMs: positive("seconds", values.seconds ?? (values.quick ? "2" : "3")) * 1_000,
     dataFile: resolve(values.data),
     cores: availableParallelism(),

@@ -85,11 +85,12 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
   });
   /** As many records as a drain of the measured time needs, about. */
   const preload = 400_000 * (measureMs / 1_000);
+  const partOfPreload = (divisor: number): number => Math.round(preload / divisor);
   const slowDrain: Case["smaller"] = {
-    ioredis: { preload: preload / 3 },
-    nats: { preload: preload / 6, producers: 2 },
-    rabbitmq: { preload: preload / 15 },
-    bullmq: { preload: preload / 150 },
+    ioredis: { preload: partOfPreload(3) },
+    nats: { preload: partOfPreload(6), producers: 2 },
+    rabbitmq: { preload: partOfPreload(15) },
+    bullmq: { preload: partOfPreload(150) },
   };
   const publish: Partial<Load> = { kind: "publish", producers: 50 };
   const publishTargets = [ratio("ioredis", 5), ratio("floor-http2", 0.35), ratio("nats", 3)];
@@ -167,10 +168,10 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     ),
     define(
       "W6 fan-out to 10 groups",
-      { kind: "drain", producers: 10, consumers: 1, groups: 10, preload: preload / 8 },
+      { kind: "drain", producers: 10, consumers: 1, groups: 10, preload: partOfPreload(8) },
       ["nats", "ioredis"],
       [{ kind: "ratioToCase", to: "W2 drain", min: 1 }],
-      { smaller: { nats: { preload: preload / 60 }, ioredis: { preload: preload / 60 } } },
+      { smaller: { nats: { preload: partOfPreload(60) }, ioredis: { preload: partOfPreload(60) } } },
     ),
     define(
       "W7 publish 100 B",
