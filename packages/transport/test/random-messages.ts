@@ -65,8 +65,11 @@ export function scalar(type: ScalarType, random: () => number): unknown {
     case ScalarType.FIXED32:
       return pick([0, 1, 127, 128, 16_384, 2 ** 21, 2 ** 28, 2 ** 32 - 1], random);
     case ScalarType.INT64:
-      return pick([0n, 1n, 127n, 128n, -1n, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n)], random);
+      return pick([...lengthEdges, 0n, 1n, 127n, 128n, -1n, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n)], random);
     default:
-      return pick([0n, 1n, 128n, 2n ** 35n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 64n - 1n], random);
+      return pick([...lengthEdges, 0n, 1n, 128n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 64n - 1n], random);
   }
 }
+
+/** Where a varint grows by a byte, from 4 bytes on. */
+const lengthEdges = [28n, 32n, 35n, 42n, 49n, 56n].flatMap((bits) => [2n ** bits - 1n, 2n ** bits]);

@@ -5,6 +5,7 @@
  */
 import type { DescField, DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
+import { high, low, signed, unsigned, words } from "./long-words.js";
 
 /** Encodes one kind of message. The chunks belong together in order; large ones are the message's own bytes, which must not change until they are sent. */
 export type GatherEncoder<Message extends DescMessage> = (message: MessageShape<Message>) => Uint8Array[];
@@ -285,16 +286,16 @@ const scalars: Readonly<Partial<Record<ScalarType, ScalarCodec>>> = {
     wireType: 5,
     isZero: zero,
     size: () => 4,
-    write(value, target) {
-      target.position = target.buffer.writeUInt32LE(value as number, target.position);
-    },
+    write: (value, target) => writeWord(target, value as number),
   },
   [ScalarType.FIXED64]: {
     wireType: 1,
     isZero: zeroBig,
     size: () => 8,
     write(value, target) {
-      target.position = target.buffer.writeBigUInt64LE(value as bigint, target.position);
+      unsigned[0] = value as bigint;
+      writeWord(target, words[low] as number);
+      writeWord(target, words[high] as number);
     },
   },
 };
@@ -333,28 +334,32 @@ function writeVarint(target: Target, value: number): void {
   target.position = position;
 }
 
-const low53 = BigInt(Number.MAX_SAFE_INTEGER);
-
 function bigVarintBytes(value: bigint): number {
-  if (value < 0n) return 10;
-  let count = 1;
-  if (value <= low53) {
-    for (let rest = Number(value); rest >= 0x80; rest = Math.floor(rest / 0x80)) count++;
-    return count;
-  }
-  for (let rest = value; rest >= 0x80n; rest >>= 7n) count++;
-  return count;
+  signed[0] = value;
+  const upper = words[high] as number;
+  return upper === 0 ? varintBytes(words[low] as number) : Math.ceil((64 - Math.clz32(upper)) / 7);
 }
 
 function writeBigVarint(target: Target, value: bigint): void {
   const { buffer } = target;
-  if (value >= 0n && value <= low53) {
-    let rest = Number(value);
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) buffer[target.position++] = (rest % 0x80) | 0x80;
-    buffer[target.position++] = rest;
-    return;
+  let { position } = target;
+  signed[0] = value;
+  let lower = words[low] as number;
+  let upper = words[high] as number;
+  while (upper !== 0 || lower >= 0x80) {
+    buffer[position++] = (lower & 0x7f) | 0x80;
+    lower = ((lower >>> 7) | (upper << 25)) >>> 0;
+    upper >>>= 7;
   }
-  let rest = BigInt.asUintN(64, value);
-  for (; rest >= 0x80n; rest >>= 7n) buffer[target.position++] = Number(rest & 0x7fn) | 0x80;
-  buffer[target.position++] = Number(rest);
+  buffer[position++] = lower;
+  target.position = position;
+}
+
+function writeWord(target: Target, word: number): void {
+  const { buffer, position } = target;
+  buffer[position] = word;
+  buffer[position + 1] = word >>> 8;
+  buffer[position + 2] = word >>> 16;
+  buffer[position + 3] = word >>> 24;
+  target.position = position + 4;
 }

@@ -8,6 +8,8 @@
  * Every read throws when it would go beyond the end. Bytes beyond the array's own end are undefined: they end a varint, and then it is too long.
  */
 
+import { high, low, signed, unsigned, words } from "./long-words.js";
+
 /** Messages and groups inside each other, as protobuf-es bounds them. */
 const depthMax = 100;
 
@@ -22,13 +24,6 @@ export interface WireInput {
   end: number;
   depth: number;
 }
-
-/** Two words of 32 bits seen as one number of 64: the cheapest way to a bigint that V8 has. */
-const words = new Uint32Array(2);
-const signed = new BigInt64Array(words.buffer);
-const unsigned = new BigUint64Array(words.buffer);
-const low = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;
-const high = 1 - low;
 
 const strictText = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
