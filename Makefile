@@ -16,7 +16,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 start: ## build and run broker, storage and portal in one process
-	@$(READY) && $(BUILD) --filter=@gmq/app-standalone && exec env GMQ_CLI=./gmq node --v8-pool-size=1 apps/standalone/dist/main.js $(ARGS)
+	@$(READY) && $(BUILD) --filter=@gmq/app-standalone && exec env GMQ_CLI=./gmq node --v8-pool-size=1 --max-semi-space-size=16 apps/standalone/dist/main.js $(ARGS)
 
 test: ## run all tests; the last line is the count
 	@scripts/test

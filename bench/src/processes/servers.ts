@@ -26,7 +26,7 @@ export interface Servers {
 }
 
 /** As the images start node: docker/Dockerfile. */
-const imageNodeArgs = ["--v8-pool-size=1"];
+const imageNodeArgs = ["--v8-pool-size=1", "--max-semi-space-size=16"];
 
 export interface ServersOptions {
   /** Write CPU profiles of broker and storage into this folder. */

@@ -100,7 +100,9 @@ it("the image has stages, a pinned base, a user without rights and a health chec
   expect(last).toMatch(/^USER node$/m);
   // The root may be read-only, and an app keeps what it was given no folder for below the one in which it starts.
   expect(last).toMatch(/^WORKDIR \/data$/m);
-  expect(last).toMatch(/^ENTRYPOINT \["node", "--v8-pool-size=1", "\/app\/dist\/main\.js"\]$/m);
+  expect(last).toMatch(
+    /^ENTRYPOINT \["node", "--v8-pool-size=1", "--max-semi-space-size=16", "\/app\/dist\/main\.js"\]$/m,
+  );
   expect(last).toMatch(/^HEALTHCHECK .*CMD \["node", "\/healthcheck\.mjs"\]$/m);
   expect(last).toMatch(/^COPY --from=built /m);
   expect(last).not.toMatch(/npm|pnpm|turbo/);
