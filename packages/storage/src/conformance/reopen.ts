@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { limits } from "@gmq/protocol";
 import { accepted, assertRefused, present } from "./assertions.js";
 import { valuesOf } from "./batches.js";
 import { ack, memberOf, retry, startConsumer } from "./consumer.js";
@@ -69,9 +70,13 @@ export const reopenCases: ConformanceSubject = {
       accepted(await before.append(name, ["other"], { producerId: 12n, firstSequence: 0n }));
       await before.engine.close();
       const after = waysInto(await openReady(store));
-      const last = BigInt(count - 1);
-      const again = accepted(await after.append(name, ["v"], { ...producer, firstSequence: last }));
-      assert.deepEqual([again.firstOffset, again.duplicate], [last, true]);
+      const oldest = count - limits.batchesPerProducer;
+      for (let sequence = oldest; sequence < count; sequence++) {
+        const again = accepted(await after.append(name, ["v"], { ...producer, firstSequence: BigInt(sequence) }));
+        assert.deepEqual([again.firstOffset, again.duplicate], [BigInt(sequence), true]);
+      }
+      const older = await after.append(name, ["v"], { ...producer, firstSequence: BigInt(oldest - 1) });
+      assertRefused(older, { code: "out_of_order" });
       const other = accepted(await after.append(name, ["other"], { producerId: 12n, firstSequence: 0n }));
       assert.deepEqual([other.firstOffset, other.duplicate], [BigInt(count), true]);
       const next = accepted(await after.append(name, ["w"], { ...producer, firstSequence: BigInt(count) }));

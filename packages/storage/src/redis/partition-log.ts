@@ -127,9 +127,11 @@ export function createPartitionLog(
           const base = baseOffsetOfId(id as Buffer);
           last = decodeEntryMeta(metas[index] as Buffer);
           const { appendTimeMs, batches } = last;
-          unsaved?.();
-          unsaved = () => table.noteEntry(base, appendTimeMs, batches);
-          if (!savesProducersLater) unsaved();
+          const save = (): void => table.noteEntry(base, appendTimeMs, batches);
+          if (savesProducersLater) {
+            unsaved?.();
+            unsaved = save;
+          } else save();
           appendIds.add(last.appendId);
           endOffset = base + BigInt(textOf(counts[index]));
         });
