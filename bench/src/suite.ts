@@ -54,6 +54,7 @@ const noLoad: Load = {
   concurrency: 1,
   ratePerSecond: 0,
   lagMax: 50_000,
+  retainedBytes: 0,
   preload: 0,
   warmupMs: 1_000,
   measureMs: 3_000,
@@ -252,6 +253,8 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
       [{ kind: "recordsPerSecond", min: 20_000 }],
       { subject: "engine-file" },
     ),
-    define("RSS ten minutes of in = out", { ...both, measureMs: 600_000 }, [], [], { onRequest: true }),
+    define("RSS ten minutes of in = out", { ...both, measureMs: 600_000, retainedBytes: 50 * 1024 * 1024 }, [], [], {
+      onRequest: true,
+    }),
   ];
 }

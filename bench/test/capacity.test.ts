@@ -63,9 +63,9 @@ it("docs/scaling.md names the choices as they are", () => {
 it("grows with what is asked for, and never below what a cluster needs", () => {
   const demand = { recordsPerS: 1e6, recordBytes: 512, groups: 1, retentionS: 600 };
   const { cell } = planFor(demand);
-  // 1e6 records/s x 2.0 µs = 2 cores of brokers, at half a core each 4.
-  expect(cell.brokers).toBe(4);
-  expect(cell.retainedBytes).toBe(1e6 * 600 * 540);
+  // 1e6 records/s x 1.2 µs = 1.2 cores of brokers, at half a core each 3.
+  expect(cell.brokers).toBe(3);
+  expect(cell.retainedBytes).toBe(1e6 * 600 * 525);
   expect(planFor({ ...demand, groups: 3 }).cell.brokers).toBeGreaterThan(cell.brokers);
   expect(planFor({ ...demand, recordBytes: 4_096 }).cell.storages).toBeGreaterThan(cell.storages);
   expect(planFor({ ...demand, retentionS: 0 }).cell.mastersBy).not.toBe("memory");
@@ -77,8 +77,8 @@ it("grows with what is asked for, and never below what a cluster needs", () => {
 
 it("costs by size what was measured at each size, and refuses to guess beyond", () => {
   expect(sizeFactor(512)).toBe(1);
-  expect(sizeFactor(100)).toBeCloseTo(488_592 / 868_392, 6);
-  expect(sizeFactor(4_096)).toBeCloseTo(488_592 / (374e6 / 4_096), 6);
+  expect(sizeFactor(100)).toBeCloseTo(665_599 / 1_414_655, 6);
+  expect(sizeFactor(4_096)).toBeCloseTo(665_599 / (438e6 / 4_096), 6);
   expect(sizeFactor(2_000)).toBeGreaterThan(sizeFactor(512));
   expect(() => sizeFactor(99)).toThrow(RangeError);
   expect(() => sizeFactor(1_048_577)).toThrow(RangeError);

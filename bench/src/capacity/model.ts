@@ -7,20 +7,20 @@
 export const measured = {
   recordBytes: 512,
   /** W1 publish: CPU µs a record of each process. */
-  publishUs: { client: 1.6, broker: 0.6, storage: 0.8, redis: 0.5 },
+  publishUs: { client: 1.0, broker: 0.6, storage: 0.7, redis: 0.5 },
   /** W2 drain, one group. */
-  drainUs: { client: 1.5, broker: 0.6, storage: 0.7, redis: 0.4 },
+  drainUs: { client: 1.3, broker: 0.5, storage: 0.6, redis: 0.4 },
   /** W3, published and delivered to one group at once. */
-  throughUs: { client: 2.9, broker: 1.7, storage: 1.7, redis: 0.8 },
+  throughUs: { client: 1.8, broker: 1.2, storage: 1.4, redis: 0.6 },
   /** W6: deliveries to 10 groups, as a share of what W2 drains. */
-  fanOutShare: 0.92,
+  fanOutShare: 1.05,
   /** W1's rate at 512 B, and W7's at other sizes. */
-  publishPerS: 488_592,
-  smallRecord: { bytes: 100, perS: 868_392 },
-  largeRecord: { bytes: 4_096, mbPerS: 374 },
-  hugeRecord: { bytes: 1_048_576, mbPerS: 393 },
+  publishPerS: 665_599,
+  smallRecord: { bytes: 100, perS: 1_414_655 },
+  largeRecord: { bytes: 4_096, mbPerS: 438 },
+  hugeRecord: { bytes: 1_048_576, mbPerS: 479 },
   /** used_memory a record of 512 B at batches of 500. */
-  redisBytesPerRecord: 540,
+  redisBytesPerRecord: 525,
 } as const;
 
 /** What is asked for. */

@@ -42,6 +42,8 @@ export interface Load {
   readonly ratePerSecond: number;
   /** Records that producers may be ahead of consumers. */
   readonly lagMax: number;
+  /** What a topic keeps of each partition in GMQ, in bytes; 0: everything. For loads that would fill the machine's memory. */
+  readonly retainedBytes: number;
   /** Records that are there before a drain begins. */
   readonly preload: number;
   readonly warmupMs: number;

@@ -9,7 +9,10 @@ export const openGmq: OpenDriver = async ({ topic: name, addresses, load }) => {
   const sending = await connect({ brokers, clientId: "bench-producers" });
   const receiving = await connect({ brokers, clientId: "bench-consumers" });
   const groups = new Map<string, Subscription[]>();
-  await sending.admin.createTopic(name, { partitions: load.partitions });
+  await sending.admin.createTopic(name, {
+    partitions: load.partitions,
+    ...(load.retainedBytes === 0 ? {} : { retention: { bytes: load.retainedBytes } }),
+  });
   return {
     async createProducer() {
       const producer = sending.producer({ compression: load.compression });
