@@ -2,7 +2,8 @@ import { GmqError } from "@gmq/protocol";
 import type { Fetched, FollowEvents, LogEntry, PartitionFetch, PartitionSettle, SettleOutcome } from "@gmq/storage";
 import { expect, test } from "vitest";
 import { createCredit } from "./credit.js";
-import { createDispatcher, type Dispatcher } from "./dispatcher.js";
+import { createDispatcher } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher-handle.js";
 import { onlyTaker } from "./takers.js";
 
 const ownership = { topic: "t", partition: 0, group: "g", memberId: "m", epoch: 1 };

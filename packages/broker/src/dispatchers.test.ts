@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { Dispatcher } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher-handle.js";
 import { createDispatchers, type Dispatchers } from "./dispatchers.js";
 
 const safetyIntervalMs = 32_000;

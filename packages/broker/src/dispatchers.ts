@@ -1,6 +1,6 @@
 import { hasSeededBug } from "@gmq/protocol";
 import type { Signal, TopicPartition } from "@gmq/storage";
-import type { Dispatcher } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher-handle.js";
 
 /** Every dispatcher of the broker, by partition: one signal of the store wakes all that read the partition, and nobody else. */
 export interface Dispatchers {

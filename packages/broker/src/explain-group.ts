@@ -14,7 +14,7 @@ import type {
   TopicPartition,
 } from "@gmq/storage";
 import { fenceToldMs } from "@gmq/storage";
-import type { Dispatcher } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher-handle.js";
 
 /** One true thing about a group in a partition. Codes are listed at gmq.v1.GroupCondition. */
 export interface GroupCondition {

@@ -7,7 +7,7 @@ import {
   PendingRecordSchema,
 } from "@gmq/protocol/messages";
 import type { GroupMember, GroupView, HeldEntry, TopicPartition } from "@gmq/storage";
-import type { Dispatcher } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher-handle.js";
 
 interface Asked {
   readonly view: GroupView | undefined;

@@ -22,7 +22,7 @@ import type {
   TopicPartition,
 } from "@gmq/storage";
 import { errorToMessage } from "@gmq/transport";
-import type { Dispatcher } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher-handle.js";
 import type { Dispatchers } from "./dispatchers.js";
 import type { Membership, Memberships } from "./membership.js";
 import { checkGroup } from "./messages.js";

@@ -24,7 +24,7 @@ import type {
 import { Assignment, type AssignmentHome, type ReaderContext } from "./assignment.js";
 import { createCredit } from "./credit.js";
 import type { Delivery } from "./delivery.js";
-import type { Dispatcher } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher-handle.js";
 import type { Dispatchers } from "./dispatchers.js";
 import type { MemberEvents } from "./local-member.js";
 import type { Membership } from "./membership.js";

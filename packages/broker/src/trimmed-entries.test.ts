@@ -4,7 +4,8 @@ import type { Engine, Ownership, PartitionFetch, PartitionSettle } from "@gmq/st
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import { afterEach, expect, it } from "vitest";
 import { createCredit } from "./credit.js";
-import { createDispatcher, type Dispatcher } from "./dispatcher.js";
+import { createDispatcher } from "./dispatcher.js";
+import type { Dispatcher } from "./dispatcher-handle.js";
 import { onlyTaker } from "./takers.js";
 
 const engines: Engine[] = [];

@@ -7,7 +7,7 @@ import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
 import type { GroupMemberSpec, Ownership, TopicPartition } from "@gmq/storage";
 import type { ReaderContext } from "../assignment.js";
-import type { Dispatcher } from "../dispatcher.js";
+import type { Dispatcher } from "../dispatcher-handle.js";
 import type { Dispatchers } from "../dispatchers.js";
 import type { MemberEvents } from "../local-member.js";
 import type { Memberships, StoreMembership } from "../membership.js";

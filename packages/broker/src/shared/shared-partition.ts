@@ -7,7 +7,8 @@ import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
 import type { ClaimResult, SettleRange, SettleRefusal } from "@gmq/storage";
 import type { ReaderContext } from "../assignment.js";
-import { createDispatcher, type Dispatcher, type DispatcherContext } from "../dispatcher.js";
+import { createDispatcher, type DispatcherContext } from "../dispatcher.js";
+import type { Dispatcher } from "../dispatcher-handle.js";
 import type { ConsumerSide, Taker, Takers } from "../takers.js";
 import { createHeldRanges, type HeldRanges } from "./held-ranges.js";
 
