@@ -53,6 +53,19 @@ it("docs/scaling.md has the tables that the model computes", () => {
   for (const table of Object.values(tables)) expect(page).toContain(table);
 });
 
+it("docs/scaling.md names what was measured as it is", () => {
+  const page = read("scaling.md");
+  const { publishPerS, smallRecord, largeRecord, hugeRecord, redisBytesPerRecord, recordBytes, fanOutShare } = measured;
+  const perS = (count: number): string => `${count.toLocaleString("en-US")} records/s`;
+  expect(page).toContain(`${perS(publishPerS)} published (W1)`);
+  expect(page).toContain(
+    `${perS(smallRecord.perS)} at 100 B, ${largeRecord.mbPerS} MB/s at 4 KiB, ${hugeRecord.mbPerS} MB/s at 1 MiB`,
+  );
+  expect(page).toContain(`${redisBytesPerRecord} bytes of Redis' memory`);
+  expect(page).toContain(`(bytes + ${redisBytesPerRecord - recordBytes}): ${redisBytesPerRecord} − ${recordBytes}`);
+  expect(page).toContain(`of W2 ÷ ${fanOutShare} (W6)`);
+});
+
 it("docs/scaling.md names the choices as they are", () => {
   const page = read("scaling.md");
   for (const [name, value] of Object.entries(choices)) {
