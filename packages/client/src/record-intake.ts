@@ -229,6 +229,7 @@ function nothing(): void {
   // its own caller was told
 }
 
+/** Why nothing more is taken. */
 export function closedError(): GmqError {
   return new GmqError("closed", "the producer is closed");
 }

@@ -5,7 +5,7 @@ import {
   type StreamResponse,
   type UnaryRequest,
 } from "@connectrpc/connect";
-import { GmqError } from "@gmq/protocol";
+import { errorToTell } from "../thrown-error.js";
 import { toConnectError } from "../translate-error.js";
 
 /**
@@ -39,10 +39,6 @@ function translateThrown(
   defect: (error: unknown, method: string, header: Headers) => void,
 ): ConnectError {
   if (error instanceof ConnectError) return error;
-  const known = GmqError.from(error);
-  if (known.code !== "internal") return toConnectError(known);
-  defect(error, `${request.service.typeName}/${request.method.name}`, request.header);
-  return toConnectError(
-    GmqError.is(error) ? error : new GmqError("internal", "a defect in GMQ; the server's log tells more"),
-  );
+  const method = `${request.service.typeName}/${request.method.name}`;
+  return toConnectError(errorToTell(error, (thrown) => defect(thrown, method, request.header)));
 }

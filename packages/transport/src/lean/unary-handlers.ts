@@ -10,6 +10,7 @@ import {
 import { GmqError } from "@gmq/protocol";
 import type { FrameStream } from "../frame-stream.js";
 import { requestIdHeader } from "../request-id.js";
+import { errorToTell } from "../thrown-error.js";
 import { frameCodec, pathOfMethod, protobufDecoderOf } from "./frame-method.js";
 import { createLeanHandler, type LeanHandler } from "./lean-server.js";
 
@@ -97,14 +98,7 @@ class OneCall {
       this.#stream.send(create(this.#output, await this.#call(request)));
       this.#stream.close();
     } catch (cause) {
-      this.#stream.close(this.#told(cause));
+      this.#stream.close(errorToTell(cause, this.#defect));
     }
-  }
-
-  #told(cause: unknown): GmqError {
-    const error = GmqError.from(cause);
-    if (error.code !== "internal") return error;
-    this.#defect(cause);
-    return GmqError.is(cause) ? cause : new GmqError("internal", "a defect in GMQ; the server's log tells more");
   }
 }
