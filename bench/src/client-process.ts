@@ -12,6 +12,7 @@ const drivers: Readonly<Record<SystemName, () => Promise<OpenDriver>>> = {
   "engine-file": async () => (await import("./client/drivers/engine.ts")).openFileEngine,
   "floor-resp": async () => (await import("./client/drivers/resp-floor.ts")).openRespFloor,
   "floor-http2": async () => (await import("./client/drivers/http2-floor.ts")).openHttp2Floor,
+  "floor-chain": async () => (await import("./client/drivers/http2-floor.ts")).openHttp2Floor,
   "floor-fsync": async () => (await import("./client/drivers/fsync-floor.ts")).openFsyncFloor,
   ioredis: async () => (await import("./client/drivers/ioredis-streams.ts")).openIoredisStreams,
   bullmq: async () => (await import("./client/drivers/bullmq.ts")).openBullmq,

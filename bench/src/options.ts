@@ -29,7 +29,7 @@ export const helpText = `Usage: make bench ARGS="[options]"
 Measures GMQ beside its baselines: client, broker, storage and redis-server as processes of their own, rounds interleaved, medians and ratios.
 
   --workloads W1,W4   workloads or names of cases, as prefixes (default W1,W2,W3; "all": every one but W9 and RSS)
-  --systems a,b       only these beside GMQ: floor-resp, floor-http2, floor-fsync, ioredis, bullmq, nats, rabbitmq ("none": GMQ alone)
+  --systems a,b       only these beside GMQ: floor-resp, floor-http2, floor-chain, floor-fsync, ioredis, bullmq, nats, rabbitmq ("none": GMQ alone)
   --rounds n          rounds of each system, interleaved (default 5, with --quick 1)
   --seconds n         measured time of a round (default 3, with --quick 2)
   --quick             fewer, shorter rounds

@@ -123,7 +123,7 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     define(
       "W1 publish 10 partitions",
       publish,
-      ["floor-resp", "floor-http2", "ioredis", "nats", "bullmq", "rabbitmq"],
+      ["floor-resp", "floor-http2", "floor-chain", "ioredis", "nats", "bullmq", "rabbitmq"],
       publishTargets,
     ),
     define(
@@ -140,7 +140,8 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
       [ratio("ioredis", 2), ratio("nats", 2), ratio("bullmq", 20)],
       { smaller: slowBoth },
     ),
-    define("W4 singles 1 at once", { kind: "singles" }, ["floor-resp", "ioredis", "nats"], []),
+    define("W4 singles 1 at once", { kind: "singles" }, ["floor-resp", "floor-chain", "ioredis", "nats"], []),
+    define("W4 singles 20 at once", { kind: "singles", concurrency: 20 }, ["floor-chain", "ioredis", "nats"], []),
     define("W4 singles 100 at once", { kind: "singles", concurrency: 100 }, ["floor-resp", "ioredis", "nats"], []),
     define(
       "W4 singles 1000 at once",
@@ -151,7 +152,7 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     define(
       "W5 latency at 1000/s",
       { ...latency, ratePerSecond: 1_000 },
-      ["ioredis", "nats", "bullmq", "rabbitmq"],
+      ["floor-chain", "ioredis", "nats", "bullmq", "rabbitmq"],
       [
         { kind: "p50Ms", max: 1 },
         { kind: "p99Ms", max: 5 },

@@ -8,6 +8,7 @@ export type SystemName =
   | "engine-file"
   | "floor-resp"
   | "floor-http2"
+  | "floor-chain"
   | "floor-fsync"
   | "ioredis"
   | "bullmq"

@@ -126,6 +126,19 @@ export async function createServers({ profileFolder, nodeArgs }: ServersOptions)
     };
   }
 
+  /** A process of the node:http2 floors. */
+  function floor(name: string, file: string, ports: readonly number[]) {
+    const entry = join(root, "bench/src/floor", file);
+    return once(`floor ${name}`, (port) =>
+      startServer({
+        name,
+        command: process.execPath,
+        args: [...imageNodeArgs, entry, ...[port, ...ports].map(String)],
+        ready: () => listens(port),
+      }),
+    );
+  }
+
   async function nats() {
     const store = await mkdtemp(join(folder, "nats-"));
     return once("nats", (port) =>
@@ -171,16 +184,17 @@ export async function createServers({ profileFolder, nodeArgs }: ServersOptions)
         return { addresses: { ...own, amqpPort: port }, processes: [server] };
       }
       case "floor-http2": {
-        const entry = join(root, "bench/src/http2-floor-process.ts");
-        const { port, process: server } = await once("http2", (free) =>
-          startServer({
-            name: "sink",
-            command: process.execPath,
-            args: [entry, String(free)],
-            ready: () => listens(free),
-          }),
-        );
+        const { port, process: server } = await floor("sink", "end-process.ts", []);
         return { addresses: { ...own, http2Port: port }, processes: [server] };
+      }
+      case "floor-chain": {
+        const store = await redis("redis of the chain");
+        const end = await floor("end", "end-process.ts", [store.port]);
+        const relay = await floor("relay", "relay-process.ts", [end.port]);
+        return {
+          addresses: { ...own, http2Port: relay.port, redisPort: store.port },
+          processes: [relay.process, end.process, store.process],
+        };
       }
       case "engine-file":
       case "floor-fsync":
