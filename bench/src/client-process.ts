@@ -1,7 +1,8 @@
 /** A client of the bench, in a process of its own: runs one round of one system and tells its parent when the measured time begins and ends. */
 import { once } from "node:events";
 import type { Driver, OpenDriver } from "./client/driver.ts";
-import { runLoad } from "./client/loops.ts";
+import { type Begin, runLoad } from "./client/loops.ts";
+import { runNeverRead, runNeverStop } from "./client/memory.ts";
 import { runSessions } from "./client/sessions.ts";
 import type { ClientMessage, SystemName, Task, TaskResult } from "./client/task.ts";
 
@@ -32,9 +33,20 @@ async function run(task: Task): Promise<void> {
     return;
   }
   const driver: Driver = await (await drivers[task.system]())(task);
-  const result = await runLoad(driver, task.load, () => tell({ type: "begin" }));
+  const result = await loadOf(task)(driver, () => tell({ type: "begin" }));
   await end(result);
   await driver.close();
+}
+
+function loadOf(task: Task): (driver: Driver, begin: Begin) => Promise<TaskResult> {
+  switch (task.load.kind) {
+    case "neverRead":
+      return (driver, begin) => runNeverRead(driver, task, begin);
+    case "neverStop":
+      return (driver, begin) => runNeverStop(driver, task, begin);
+    default:
+      return (driver, begin) => runLoad(driver, task.load, begin);
+  }
 }
 
 /** Says what was measured, and leaves everything as it is until the parent has looked at it. */

@@ -31,6 +31,8 @@ export type Target =
   | { readonly kind: "cpuPercent"; readonly of: string; readonly max: number }
   /** RSS of a process over the records: of idle sessions, each of which counts as one. */
   | { readonly kind: "rssKbPerRecord"; readonly of: string; readonly max: number }
+  /** Most RSS of a process in the measured time. */
+  | { readonly kind: "peakRssMegabytes"; readonly of: string; readonly max: number }
   /** Bytes of Redis memory over bytes of payload. */
   | { readonly kind: "redisPerPayload"; readonly max: number };
 
@@ -40,6 +42,8 @@ export interface SuiteOptions {
   readonly cores: number;
   readonly dataFile: string;
 }
+
+const mebibyte = 1024 * 1024;
 
 const noLoad: Load = {
   kind: "publish",
@@ -111,6 +115,17 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     { kind: "cpuPercent", of: "broker", max: 2 },
     { kind: "rssKbPerRecord", of: "broker", max: 60 },
   ];
+  /** Long enough that gigabytes pass by: what is not bounded shows. */
+  const memory: Partial<Load> = {
+    recordBytes: mebibyte - 64,
+    retainedBytes: 50 * mebibyte,
+    measureMs: 20_000,
+  };
+  const memoryTargets: readonly Target[] = ["broker", "storage"].map((of) => ({
+    kind: "peakRssMegabytes",
+    of,
+    max: 512,
+  }));
   const engineBaselines: readonly SystemName[] = ["floor-resp", "ioredis"];
 
   return [
@@ -189,7 +204,7 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     ),
     define(
       "W7 publish 1 MiB",
-      { ...publish, producers: 4, recordBytes: 1_048_576 - 64, batchRecords: 2 },
+      { ...publish, producers: 4, recordBytes: mebibyte - 64, batchRecords: 2 },
       ["floor-resp", "ioredis"],
       [{ kind: "megabytesPerSecond", min: 300 }],
     ),
@@ -254,7 +269,24 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
       [{ kind: "recordsPerSecond", min: 20_000 }],
       { subject: "engine-file" },
     ),
-    define("RSS ten minutes of in = out", { ...both, measureMs: 600_000, retainedBytes: 50 * 1024 * 1024 }, [], [], {
+    define(
+      "MEM consumers that never read",
+      { ...memory, kind: "neverRead", producers: 4, batchRecords: 2, groups: 10 },
+      [],
+      memoryTargets,
+      { onRequest: true },
+    ),
+    define("MEM producer that never stops 1 MiB", { ...memory, kind: "neverStop" }, [], memoryTargets, {
+      onRequest: true,
+    }),
+    define(
+      "MEM producer that never stops 512 B",
+      { ...memory, kind: "neverStop", recordBytes: 512 },
+      [],
+      memoryTargets,
+      { onRequest: true },
+    ),
+    define("RSS ten minutes of in = out", { ...both, measureMs: 600_000, retainedBytes: 50 * mebibyte }, [], [], {
       onRequest: true,
     }),
   ];

@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createHistogram } from "../src/measure/histogram.ts";
 import { median } from "../src/measure/median.ts";
-import { readProcessUsage } from "../src/measure/process-usage.ts";
+import { forgetPeak, type ProcessUsage, readProcessUsage } from "../src/measure/process-usage.ts";
 
 describe("histogram", () => {
   it("gives percentiles within a percent over five decades", () => {
@@ -54,7 +56,28 @@ describe.runIf(process.platform === "linux")("process usage", () => {
     expect(after?.rssBytes).toBeGreaterThan(10 * 1024 * 1024);
   });
 
+  it("keeps the most memory that a process had, until it is forgotten", () => {
+    const bytes = 200 * 1024 * 1024;
+    const child = spawnSync(
+      process.execPath,
+      [
+        "-e",
+        `let held = Buffer.alloc(${bytes}, 1); held = undefined; gc();
+         const { forgetPeak, readProcessUsage } = await import(process.argv[1]);
+         const before = readProcessUsage(process.pid);
+         forgetPeak(process.pid);
+         console.log(JSON.stringify([before, readProcessUsage(process.pid)]));`,
+        join(import.meta.dirname, "../src/measure/process-usage.ts"),
+      ],
+      { encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "--expose-gc --input-type=module" } },
+    );
+    const [before, after] = JSON.parse(child.stdout) as ProcessUsage[];
+    expect((before?.peakRssBytes ?? 0) - (before?.rssBytes ?? 0)).toBeGreaterThan(bytes / 2);
+    expect((after?.peakRssBytes ?? 0) - (after?.rssBytes ?? 0)).toBeLessThan(bytes / 2);
+  });
+
   it("says nothing of a process that is not there", () => {
+    forgetPeak(2 ** 22 + 1);
     expect(readProcessUsage(2 ** 22 + 1)).toBeUndefined();
   });
 });

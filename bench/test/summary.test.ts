@@ -14,7 +14,7 @@ function round(recordsPerSecond: number, redisBytesPerRecord?: number): RoundRes
     elapsedMs: 1_000,
     storedRecords: recordsPerSecond,
     latency: undefined,
-    processes: { client: { cpuUs: recordsPerSecond * 3, rssBytes: 100e6 } },
+    processes: { client: { cpuUs: recordsPerSecond * 3, rssBytes: 100e6, peakRssBytes: 120e6 } },
     redisBytesPerRecord,
   };
 }
@@ -49,13 +49,30 @@ describe("summary", () => {
 
 it("tells what a process costs for each idle session, and of a core", () => {
   const idle = suite.find(({ workload }) => workload === "W9") as CaseResult["case"];
-  const own = { ...round(10_000), elapsedMs: 45_000, processes: { broker: { cpuUs: 1_800_000, rssBytes: 550e6 } } };
+  const own = {
+    ...round(10_000),
+    elapsedMs: 45_000,
+    processes: { broker: { cpuUs: 1_800_000, rssBytes: 550e6, peakRssBytes: 560e6 } },
+  };
   const [figures] = summarize([
     { case: idle, systems: [{ system: "gmq", rounds: [own], failure: undefined }], loadAverage: 0 },
   ]);
   expect(figures?.targets.slice(0, 2)).toEqual([
     { text: "broker % of a core <= 2", found: 4, met: false },
     { text: "broker KB a session <= 60", found: 55, met: true },
+  ]);
+});
+
+it("judges memory by the most that a process had", () => {
+  const memory = suite.find(({ workload }) => workload === "MEM") as CaseResult["case"];
+  const broker = { cpuUs: 0, rssBytes: 100e6, peakRssBytes: 600e6 };
+  const own = { ...round(100), processes: { broker, storage: { ...broker, peakRssBytes: 500e6 } } };
+  const [figures] = summarize([
+    { case: memory, systems: [{ system: "gmq", rounds: [own], failure: undefined }], loadAverage: 0 },
+  ]);
+  expect(figures?.targets).toEqual([
+    { text: "broker MB at most <= 512", found: 600, met: false },
+    { text: "storage MB at most <= 512", found: 500, met: true },
   ]);
 });
 

@@ -27,7 +27,9 @@ export function runLoad(driver: Driver, load: Load, begin: Begin): Promise<TaskR
     case "latency":
       return latency(driver, load, begin);
     case "sessions":
-      throw new Error("sessions have a runner of their own");
+    case "neverRead":
+    case "neverStop":
+      throw new Error(`${load.kind} has a runner of its own`);
   }
 }
 

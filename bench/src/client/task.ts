@@ -28,7 +28,7 @@ export interface Addresses {
 
 /** The load, in the same words for every system. */
 export interface Load {
-  readonly kind: "publish" | "drain" | "inOut" | "singles" | "latency" | "sessions";
+  readonly kind: "publish" | "drain" | "inOut" | "singles" | "latency" | "sessions" | "neverRead" | "neverStop";
   readonly partitions: number;
   readonly producers: number;
   readonly consumers: number;

@@ -2,7 +2,7 @@
 import { fork } from "node:child_process";
 import { join, resolve } from "node:path";
 import type { ClientMessage, Load, SystemName, TaskResult } from "../client/task.ts";
-import { type ProcessUsage, readProcessUsage } from "../measure/process-usage.ts";
+import { forgetPeak, type ProcessUsage, readProcessUsage } from "../measure/process-usage.ts";
 import type { Servers } from "./servers.ts";
 
 /** What a round measured. */
@@ -18,6 +18,8 @@ export interface ProcessCost {
   readonly cpuUs: number;
   /** At the end. */
   readonly rssBytes: number;
+  /** The most in the measured time. */
+  readonly peakRssBytes: number;
 }
 
 export interface RoundSpec {
@@ -55,6 +57,7 @@ export async function runRound(
     child.on("message", (message: ClientMessage) => {
       switch (message.type) {
         case "begin":
+          for (const { pid } of watched) forgetPeak(pid);
           begun = usage();
           return;
         case "mark":
@@ -92,6 +95,7 @@ export async function runRound(
     {
       cpuUs: (ended[index]?.cpuUs ?? 0) - (begun[index]?.cpuUs ?? 0),
       rssBytes: ended[index]?.rssBytes ?? 0,
+      peakRssBytes: ended[index]?.peakRssBytes ?? 0,
     },
   ]);
   return {

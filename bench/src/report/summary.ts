@@ -15,7 +15,8 @@ export interface SystemFigures {
   readonly latency: Omit<LatencySummary, "count"> | undefined;
   /** µs of CPU for each record, by process. */
   readonly cpuUsPerRecord: Readonly<Record<string, number>>;
-  readonly rssMegabytes: Readonly<Record<string, number>>;
+  /** The most in the measured time, by process. */
+  readonly peakRssMegabytes: Readonly<Record<string, number>>;
   readonly redisBytesPerRecord: number | undefined;
   /** Redis memory over payload. */
   readonly redisPerPayload: number | undefined;
@@ -73,7 +74,7 @@ function figuresOf({ system, rounds, failure }: SystemRounds, subject: SystemRou
         }
       : undefined,
     cpuUsPerRecord: perProcess((round, name) => (round.processes[name]?.cpuUs ?? 0) / Math.max(1, round.records)),
-    rssMegabytes: perProcess((round, name) => (round.processes[name]?.rssBytes ?? 0) / 1e6),
+    peakRssMegabytes: perProcess((round, name) => (round.processes[name]?.peakRssBytes ?? 0) / 1e6),
     redisBytesPerRecord: middle(({ redisBytesPerRecord }) => redisBytesPerRecord),
     redisPerPayload: middle(({ redisBytesPerRecord, payloadBytes, records }) =>
       redisBytesPerRecord === undefined ? undefined : redisBytesPerRecord / (payloadBytes / records),
@@ -149,6 +150,12 @@ function judge(
       return atMost(
         `${target.of} KB a session`,
         median(cost(target.of, ({ rssBytes }, { records }) => rssBytes / records / 1_000)),
+        target.max,
+      );
+    case "peakRssMegabytes":
+      return atMost(
+        `${target.of} MB at most`,
+        median(cost(target.of, ({ peakRssBytes }) => peakRssBytes / 1e6)),
         target.max,
       );
     case "redisPerPayload":

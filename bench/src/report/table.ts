@@ -9,7 +9,7 @@ const columns = [
   "p99 ms",
   "p99.9 ms",
   "CPU µs/record",
-  "RSS MB",
+  "most RSS MB",
   "Redis B/rec",
   "GMQ is",
 ];
@@ -46,7 +46,7 @@ function rowOf(figures: SystemFigures, subject: string): string[] {
     short(latency?.p99Ms),
     short(latency?.p999Ms),
     listed(figures.cpuUsPerRecord, short),
-    listed(figures.rssMegabytes, (value) => value.toFixed(0)),
+    listed(figures.peakRssMegabytes, (value) => value.toFixed(0)),
     short(figures.redisBytesPerRecord),
     system === subject || subjectRatio === undefined ? "" : `${short(subjectRatio)} x`,
   ];

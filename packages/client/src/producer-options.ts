@@ -9,6 +9,11 @@ export interface ProducerOptions {
   readonly batchBytesMax?: number;
   /** Bytes of records that are not answered yet; past it `send` waits. Default 32 MiB. */
   readonly bufferedBytesMax?: number;
+  /**
+   * Bytes of sends that wait for room or for their schema, 1 KiB a record beside its bytes or text; past it a send that would wait is refused with `resource_exhausted`:
+   * nothing of it was sent. Default 256 MiB.
+   */
+  readonly waitingBytesMax?: number;
   /** Default `none`. */
   readonly compression?: CodecName;
   /** True (default): a record is stored once, however often it had to be sent. */
@@ -22,6 +27,7 @@ export interface ProducerSettings {
   readonly lingerMs: number;
   readonly batchBytesMax: number;
   readonly bufferedBytesMax: number;
+  readonly waitingBytesMax: number;
   readonly compression: CodecName;
   readonly idempotent: boolean;
   readonly timeoutMs: number;
@@ -33,6 +39,7 @@ export function checkProducer(options: ProducerOptions): ProducerSettings {
     lingerMs = 0,
     batchBytesMax = 255 * 1024,
     bufferedBytesMax = 32 * 1024 * 1024,
+    waitingBytesMax = 256 * 1024 * 1024,
     compression = "none",
     idempotent = true,
     timeoutMs = 30_000,
@@ -40,6 +47,7 @@ export function checkProducer(options: ProducerOptions): ProducerSettings {
   inRange("lingerMs", lingerMs, 0, 60_000);
   inRange("batchBytesMax", batchBytesMax, 1, limits.batchBytesMax);
   inRange("bufferedBytesMax", bufferedBytesMax, 1, Number.MAX_SAFE_INTEGER);
+  inRange("waitingBytesMax", waitingBytesMax, 1, Number.MAX_SAFE_INTEGER);
   inRange("timeoutMs", timeoutMs, 1, 2_147_483_647);
   if (!["none", "gzip", "zstd"].includes(compression)) {
     throw new GmqError("unknown_codec", `compression ${JSON.stringify(compression)} is not known`, {
@@ -47,5 +55,5 @@ export function checkProducer(options: ProducerOptions): ProducerSettings {
       limit: "none, gzip, zstd",
     });
   }
-  return { lingerMs, batchBytesMax, bufferedBytesMax, compression, idempotent, timeoutMs };
+  return { lingerMs, batchBytesMax, bufferedBytesMax, waitingBytesMax, compression, idempotent, timeoutMs };
 }

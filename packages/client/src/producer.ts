@@ -68,7 +68,14 @@ export function createProducer(
   let flushing = 0;
   /** Set: no new sends are taken; those that wait still go out until it is closed. */
   let closing: Promise<void> | undefined;
-  const intake = createRecordIntake({ topics, turns, budget, accumulatorOf, schedule });
+  const intake = createRecordIntake({
+    topics,
+    turns,
+    budget,
+    waitingBytesMax: settings.waitingBytesMax,
+    accumulatorOf,
+    schedule,
+  });
 
   function accumulatorOf(topicName: string, partition: number): PartitionAccumulator {
     const partitions = byTopic.get(topicName) ?? new Map<number, PartitionAccumulator>();

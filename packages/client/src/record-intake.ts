@@ -59,6 +59,7 @@ export interface IntakeParts {
   readonly topics: TopicDirectory;
   readonly turns: EncodeTurns;
   readonly budget: ByteBudget;
+  readonly waitingBytesMax: number;
   accumulatorOf(topic: string, partition: number): PartitionAccumulator;
   /** Sends what was added at the end of the turn. */
   schedule(): void;
@@ -67,11 +68,29 @@ export interface IntakeParts {
 /** A batch of more than this is encoded in parts. */
 const partBytes = 1024 * 1024;
 
+/** What the send of a record keeps beside its value while it waits, about. */
+const waitingSendBytes = 1_024;
+
+/** What a record counts while it waits, not encoded yet. */
+function bytesWhileWaiting(record: { readonly value: unknown }): number {
+  const value = record?.value;
+  const valueBytes = value instanceof Uint8Array || typeof value === "string" ? value.length : 0;
+  return waitingSendBytes + valueBytes;
+}
+
 /** Makes the intake of a producer. */
-export function createRecordIntake({ topics, turns, budget, accumulatorOf, schedule }: IntakeParts): RecordIntake {
+export function createRecordIntake({
+  topics,
+  turns,
+  budget,
+  waitingBytesMax,
+  accumulatorOf,
+  schedule,
+}: IntakeParts): RecordIntake {
   const partitioner = createPartitioner();
   /** The last record or batch that had to wait before it could be added. */
   let waitingAdd: Promise<void> | undefined;
+  let waitingBytes = 0;
   let isClosed = false;
   /** Of all records so far. */
   let addedBytes = 0;
@@ -115,8 +134,22 @@ export function createRecordIntake({ topics, turns, budget, accumulatorOf, sched
     })();
   }
 
+  /** Why what would wait is refused, when there is no room for more that waits; one alone always has room. */
+  function refusalOf(bytes: number): GmqError | undefined {
+    if (waitingAdd === undefined || waitingBytes + bytes <= waitingBytesMax) return undefined;
+    return new GmqError("resource_exhausted", "too many sends wait; await some of them before sending more", {
+      field: "waitingBytesMax",
+      limit: `${waitingBytesMax} bytes`,
+    });
+  }
+
   /** What waits makes all later sends wait behind it: they keep their order. */
-  function hold(own: Promise<void>): void {
+  function hold(own: Promise<void>, bytes: number): void {
+    waitingBytes += bytes;
+    const leave = (): void => {
+      waitingBytes -= bytes;
+    };
+    own.then(leave, leave);
     // One that gave up does not let those behind it overtake those before it.
     const turn = Promise.allSettled([waitingAdd, own]).then(() => {
       if (waitingAdd !== turn) return;
@@ -134,6 +167,12 @@ export function createRecordIntake({ topics, turns, budget, accumulatorOf, sched
     sendLimits: SendLimits,
     batch: BatchResults,
   ): void {
+    const bytesIfWaiting = records.reduce((sum, record) => sum + bytesWhileWaiting(record), 0);
+    const refusal = refusalOf(bytesIfWaiting);
+    if (refusal !== undefined) {
+      batch.failFrom(0, refusal);
+      return;
+    }
     const added = Promise.withResolvers<void>();
     let isAdded = false;
     const addFrom = (first: number): void => {
@@ -180,7 +219,7 @@ export function createRecordIntake({ topics, turns, budget, accumulatorOf, sched
         batch.failFrom(0, GmqError.from(error));
         begin();
       });
-    if (!isAdded) hold(added.promise);
+    if (!isAdded) hold(added.promise, bytesIfWaiting);
   }
 
   /** Adds a record whose bytes the budget holds already; gives them back when it cannot be added. */
@@ -210,8 +249,10 @@ export function createRecordIntake({ topics, turns, budget, accumulatorOf, sched
 
   return {
     add(like, record, sendLimits, waiter) {
+      const refusal = waitingAdd === undefined ? undefined : refusalOf(bytesWhileWaiting(record));
+      if (refusal !== undefined) throw refusal;
       const waiting = encode(like, record, sendLimits, waiter, Date.now(), waitingAdd);
-      if (waiting !== undefined) hold(waiting);
+      if (waiting !== undefined) hold(waiting, bytesWhileWaiting(record));
       return waiting;
     },
     addAll,

@@ -142,6 +142,53 @@ describe("the byte budget", () => {
   });
 });
 
+describe("sends that are not awaited", () => {
+  it("are refused once what waits has no room, and what was taken before goes out in order", async () => {
+    const producer = gmq.producer({ bufferedBytesMax: 1_000, waitingBytesMax: 20 * (1_024 + 100) });
+    await producer.send("t", { value: "first", partition: 0 });
+    const release = test.holdAnswers();
+    const sent = numbered(100).map((value) => producer.send("t", { value: value.padEnd(100), partition: 0 }));
+    const refused = sent.slice(40);
+    for (const one of refused)
+      await expect(one).rejects.toMatchObject({
+        code: "resource_exhausted",
+        field: "waitingBytesMax",
+        limit: "22480 bytes",
+        retryable: true,
+      });
+    const batch = await producer.sendBatch("t", [{ value: "a" }, { value: "b".repeat(2_000) }]);
+    expect(batch.map((result) => !result.ok && result.error.code)).toEqual([
+      "resource_exhausted",
+      "resource_exhausted",
+    ]);
+    release();
+    const results = await Promise.allSettled(sent);
+    const taken = results.filter(({ status }) => status === "fulfilled").length;
+    // What fits the budget, and twenty that wait.
+    expect(taken).toBeGreaterThanOrEqual(21);
+    expect(taken).toBeLessThanOrEqual(40);
+    expect((await test.stored("t")).slice(1).map((value) => value.trim())).toEqual(numbered(taken));
+    const after = await producer.send("t", { value: "after", partition: 0 });
+    expect(after.offset).toBe(BigInt(taken + 1));
+  });
+
+  it("are taken again when those that waited have given up", async () => {
+    const producer = gmq.producer({ bufferedBytesMax: 1_000, waitingBytesMax: 2_000 });
+    await producer.send("t", { value: "first", partition: 0 });
+    const release = test.holdAnswers();
+    const first = producer.send("t", { value: "x".repeat(900), partition: 0 });
+    const waiting = producer.send("t", { value: "y".repeat(900), partition: 0 }, { timeoutMs: 100 });
+    await expect(producer.send("t", { value: "z", partition: 0 })).rejects.toMatchObject({
+      code: "resource_exhausted",
+    });
+    await expect(waiting).rejects.toMatchObject({ code: "deadline_exceeded" });
+    const last = producer.send("t", { value: "last", partition: 0 });
+    release();
+    await Promise.all([first, last]);
+    expect((await test.stored("t")).map((value) => value[0])).toEqual(["f", "x", "l"]);
+  });
+});
+
 describe("sendBatch", () => {
   it("stores the sound records and tells of each of the others", async () => {
     const producer = gmq.producer();
@@ -282,6 +329,7 @@ describe("a send that is refused", () => {
       [{ lingerMs: -1 }, "lingerMs"],
       [{ batchBytesMax: limits.batchBytesMax + 1 }, "batchBytesMax"],
       [{ bufferedBytesMax: 0 }, "bufferedBytesMax"],
+      [{ waitingBytesMax: 0 }, "waitingBytesMax"],
       [{ timeoutMs: Number.NaN }, "timeoutMs"],
       [{ compression: "lzma" as "gzip" }, "compression"],
     ] as const)
