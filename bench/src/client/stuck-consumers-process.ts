@@ -9,7 +9,7 @@ import type { StuckTask } from "./memory.ts";
 /** Longer than a round: who is cut off for silence holds nothing any more. */
 const sessionTimeoutMs = 60_000;
 
-process.once("message", async ({ brokerUrl, topic, partitions, groups, stuckMs }: StuckTask) => {
+async function run({ brokerUrl, topic, partitions, groups, stuckMs }: StuckTask): Promise<void> {
   const firsts: Promise<void>[] = [];
   for (let number = 0; number < groups; number++) {
     const gmq = await connect({ brokers: [brokerUrl], clientId: `bench-stuck-${number}` });
@@ -26,5 +26,11 @@ process.once("message", async ({ brokerUrl, topic, partitions, groups, stuckMs }
   process.send?.("stuck", () => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, stuckMs);
     process.exit();
+  });
+}
+
+process.once("message", (task: StuckTask) => {
+  run(task).catch((error: unknown) => {
+    throw error;
   });
 });

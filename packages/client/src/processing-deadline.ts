@@ -21,7 +21,18 @@ export function startDeadline(timeoutMs: number): ProcessingDeadline {
   const passing = new AbortController();
   const { promise, reject } = Promise.withResolvers<never>();
   promise.catch(toldByRace);
-  let timer = setTimeout(pass, timeoutMs, timeoutMs);
+  let timer = setTimeout(due, timeoutMs, timeoutMs);
+  let lastTurn: NodeJS.Immediate | undefined;
+
+  /** A process that stood still comes back with everything due at once: what its handler waited for goes before the deadline. */
+  function due(afterMs: number): void {
+    lastTurn = setImmediate(pass, afterMs);
+  }
+
+  function stop(): void {
+    clearTimeout(timer);
+    clearImmediate(lastTurn);
+  }
 
   function pass(afterMs: number): void {
     const error = new GmqError("deadline_exceeded", `the handler took longer than ${afterMs} ms`, {
@@ -38,10 +49,10 @@ export function startDeadline(timeoutMs: number): ProcessingDeadline {
     extend(ms = timeoutMs) {
       passing.signal.throwIfAborted();
       inRange("ms", ms, 1, processingTimeoutMsMax);
-      clearTimeout(timer);
-      timer = setTimeout(pass, ms, ms);
+      stop();
+      timer = setTimeout(due, ms, ms);
     },
-    stop: () => clearTimeout(timer),
+    stop,
   };
 }
 

@@ -132,7 +132,8 @@ export function orderedAtHandlers(model: Model): Violation[] {
         });
       else if (
         run.offset > before.offset &&
-        (before.end === undefined || before.end.as === "failed" || before.end.at > run.at)
+        (before.end === undefined || before.end.as === "failed" || before.end.at > run.at) &&
+        !ranOut(model, before, run.at)
       )
         broken.push({
           promise: "ordered",
@@ -141,6 +142,11 @@ export function orderedAtHandlers(model: Model): Violation[] {
     }
   }
   return [...broken, ...firstsInOrder(model)];
+}
+
+/** True when it had failed and its time was over before another try: then it lets its key go on. */
+function ranOut({ sent }: Model, { id, end }: Delivery, at: number): boolean {
+  return end?.as === "failed" && end.at <= at && (sent.get(id)?.expiresAt ?? Number.POSITIVE_INFINITY) <= at;
 }
 
 /** The first deliveries of a key come in order, whoever gets them; a replaced owner's are left out. */

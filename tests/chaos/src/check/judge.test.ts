@@ -207,6 +207,21 @@ describe("ordered", () => {
     });
     expect(found).toEqual(["ordered"]);
   });
+  test("a failed record may let its key go on once its time is over, not before", () => {
+    const expiring = (expiresAt: number) =>
+      changed((h) => {
+        h["p1"] = (h["p1"] ?? []).map((e) => (e.e === "send" && e.id === "p1.0" ? { ...e, expiresAt } : e));
+        h["c1"] = [
+          { e: "assigned", at: 1, topic: "t", partition: 0, epoch: 1 },
+          { e: "delivered", at: 11, id: "p1.0", key: "k", epoch: 1, attempt: 1, ...at(0) },
+          { e: "failed", at: 12, ...at(0) },
+          ...without(h["c1"], (e) => e.e === "assigned" || ("offset" in e && e.offset === 0)),
+        ];
+      });
+    const next = goodHistory()["c1"]?.find((e) => e.e === "delivered" && e.offset === 1)?.at ?? 0;
+    expect(expiring(next)).toEqual([]);
+    expect(expiring(next + 1)).toEqual(["ordered"]);
+  });
 });
 
 describe("delivered", () => {
