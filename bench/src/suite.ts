@@ -109,7 +109,7 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
     partitions: 1,
     consumers: 10_000,
     warmupMs: 20_000,
-    measureMs: 45_000,
+    measureMs: 50_000,
   };
   const idleTargets: readonly Target[] = [
     { kind: "cpuPercent", of: "broker", max: 2 },

@@ -88,11 +88,15 @@ class Beating implements Pulse, WheelItem {
 /** Of all sessions together, as far as their timeouts allow it: an exchange costs some 80 µs of a core. */
 const beatsPerSecondMax = 200;
 /** Proxies end connections on which nothing happens for a minute. */
-const intervalMsMax = 45_000;
+const intervalMsMax = 50_000;
 /** A session timeout leaves time for two more heartbeats, or this time: an answer may take as long as silence may last at the shortest interval. */
-const marginMs = 15_000;
+const marginMs = 10_000;
 /** Intervals are told in steps, so that sessions share them. */
 const intervalStepMs = 500;
+
+/** From which part of its interval on a session may be asked, so that all are asked evenly: one that keeps its interval, and one that gets another. */
+const earliestKept = 0.9;
+const earliestChanged = 0.5;
 
 /** Heartbeats that are due within this time go out together; more would hold up what else there is to do. */
 const gatheredMsMax = 300;
@@ -111,6 +115,8 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
     for (const beating of due) turn(beating, nowMs);
   });
   let asking = askingEach(intervalMs);
+  /** The last place that was given. */
+  let placeMs = 0;
 
   function askingEach(nextMs: number): { readonly nextMs: number; readonly frame: SessionResponse } {
     return { nextMs, frame: responseOf(0, { case: "heartbeat", value: { nextMs, answer: true } }) };
@@ -129,6 +135,14 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
     return Math.min(silenceMsMax + slowerMs, beating.timeoutMs);
   }
 
+  /** The next place in a row that has one for each session, within what the interval leaves: sessions that came together do not stay together. */
+  function nextPlace(nowMs: number, nextMs: number, earliest: number): number {
+    const next = Math.max(placeMs + nextMs / beatings.size, nowMs + nextMs * earliest);
+    if (next > nowMs + nextMs) return nowMs + nextMs;
+    placeMs = next;
+    return next;
+  }
+
   function wait(beating: Beating): void {
     const goneAtMs = beating.lastHeardMs + silenceOf(beating);
     if (goneAtMs < beating.beatAtMs) wheel.put(beating, goneAtMs);
@@ -145,11 +159,10 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
     }
     if (beating.beatAtMs - nowMs <= earlyMs(beating)) {
       const nextMs = intervalOf(beating);
-      // Sessions that came together do not stay together.
-      const spreadMs = nextMs === beating.intervalMs ? 0 : (nextMs / 2) * Math.random();
+      const earliest = nextMs === beating.intervalMs ? earliestKept : earliestChanged;
       beating.earlierMs = beating.intervalMs;
       beating.intervalMs = nextMs;
-      beating.beatAtMs = nowMs + nextMs - spreadMs;
+      beating.beatAtMs = answers ? nextPlace(nowMs, nextMs, earliest) : nowMs + nextMs;
       if (answers && asking.nextMs !== nextMs) asking = askingEach(nextMs);
       // In the wheel before the peer is spoken to: it may stop.
       wait(beating);

@@ -45,3 +45,14 @@ it("refuses a name of another part", () => {
   expect(() => metrics.read("gmq_group_lag_records", () => 1)).toThrow("is no metric of broker");
   metrics.close();
 });
+
+it("looks at the event loop no more often than every 50 ms: each look wakes an idle process", async () => {
+  const metrics = create();
+  const shortestSeconds = async (): Promise<number> =>
+    Number(/^nodejs_eventloop_lag_min_seconds (\S+)$/m.exec(await metrics.text())?.[1]);
+  // Before the first look it is the largest number that there is.
+  await expect
+    .poll(shortestSeconds, { interval: 500, timeout: 15_000 })
+    .toSatisfy((seconds: number) => seconds > 0.045 && seconds < 100);
+  metrics.close();
+});

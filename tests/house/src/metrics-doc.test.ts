@@ -51,7 +51,8 @@ it("docs/metrics.md is the catalogue", () => {
   const text = `# Metrics
 
 Every broker, storage service and portal answers \`GET /metrics\` on its own port in Prometheus' text format. Values are read when somebody asks; what passes is counted in plain
-numbers, once per batch. The process' own metrics (\`process_…\`, \`nodejs_…\`: CPU, memory, event loop, garbage collection) come beside these.
+numbers, once per batch. The process' own metrics (\`process_…\`, \`nodejs_…\`: CPU, memory, event loop, garbage collection) come beside these. Of \`nodejs_eventloop_lag_…_seconds\` those
+that are taken all the time (minimum to p99) include the 50 ms between two looks: an idle process shows 0.05.
 
 | metric | kind | on | labels | what it is |
 |---|---|---|---|---|
