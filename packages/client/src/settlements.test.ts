@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { GmqError, limits } from "@gmq/protocol";
 import { ErrorSchema, type SettleRefusal, SettleRefusalSchema, Verb } from "@gmq/protocol/messages";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { ClientFrame } from "./link.js";
 import type { Assignment, Settlement } from "./message.js";
 import { createSettlements } from "./settlements.js";
@@ -87,6 +87,29 @@ describe("settlements", () => {
     await new Promise((resolve) => setImmediate(resolve));
     settlements.note(one, 1n, ack);
     await expect.poll(() => sent.map(({ ranges }) => ranges)).toEqual([["0-1 ack"]]);
+  });
+
+  it("that nobody waits for gather for 5 ms where they are many by then, else for 25", () => {
+    vi.useFakeTimers();
+    try {
+      const { settlements, sent } = start();
+      const few = assignmentOf(1);
+      settlements.note(few, 0n, ack);
+      vi.advanceTimersByTime(5);
+      for (let offset = 1n; offset < 60n; offset++) settlements.note(few, offset, ack);
+      vi.advanceTimersByTime(19);
+      expect(sent).toEqual([]);
+      vi.advanceTimersByTime(1);
+      expect(sent.map(({ ranges }) => ranges)).toEqual([["0-59 ack"]]);
+      const many = assignmentOf(2);
+      for (let offset = 0n; offset < 50n; offset++) settlements.note(many, offset, ack);
+      vi.advanceTimersByTime(4);
+      expect(sent.length).toBe(1);
+      vi.advanceTimersByTime(1);
+      expect(sent[1]?.ranges).toEqual(["0-49 ack"]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("that somebody waits for take all others along, at the end of the turn", async () => {

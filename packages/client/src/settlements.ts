@@ -1,7 +1,7 @@
 /**
  * Acks and other verdicts on their way to the broker: gathered into ranges per assignment. What somebody waits for is sent at the end of the turn, with all that
- * has gathered; what nobody waits for (a handler's ack) within `lingerMs`: a record a millisecond does not cost a frame each. While a flush is unanswered more
- * gathers, so that load makes bigger frames, not more of them.
+ * has gathered; what nobody waits for (a handler's ack) once many have gathered, or within `lingerMsMax`: a record a millisecond does not cost a frame each, and the
+ * four processes that a settlement wakes. While a flush is unanswered more gathers, so that load makes bigger frames, not more of them.
  */
 import { GmqError, limits } from "@gmq/protocol";
 import { type SettleRefusal, Verb } from "@gmq/protocol/messages";
@@ -58,8 +58,10 @@ interface Lane {
 
 const verbs = { ack: Verb.ACK, retry: Verb.RETRY, release: Verb.RELEASE, reject: Verb.REJECT } as const;
 
-/** Verdicts that nobody waits for gather for so long. */
+/** Verdicts that nobody waits for gather for so long where they are many by then, else for longer: few are not worth waking every process. */
 const lingerMs = 5;
+const lingerMsMax = 25;
+const manyNoted = 50;
 /** Texts of rejections in one frame, about; more go in the next one. */
 const textBytesMax = 1024 * 1024;
 /** A rejection whose copy could not be stored is asked for again for this long. */
@@ -76,11 +78,19 @@ export function createSettlements(
   const lanes = new Map<Assignment, Lane>();
   let scheduled = false;
   let lingering: NodeJS.Timeout | undefined;
+  /** Verdicts that nobody waits for, since it lingers. */
+  let notedCount = 0;
+
+  function lingerOn(): void {
+    if (notedCount >= manyNoted) flushAll();
+    else lingering = setTimeout(flushAll, lingerMsMax - lingerMs);
+  }
 
   function flushAll(): void {
     clearTimeout(lingering);
     scheduled = false;
     lingering = undefined;
+    notedCount = 0;
     for (const lane of lanes.values()) flush(lane);
   }
 
@@ -184,7 +194,8 @@ export function createSettlements(
     note(assignment, offset, settlement) {
       if (settlement.verb !== "reject") {
         gather(assignment, offset, settlement).noted = true;
-        lingering ??= setTimeout(flushAll, lingerMs);
+        notedCount++;
+        lingering ??= setTimeout(lingerOn, lingerMs);
       } else settle(assignment, offset, settlement).catch((error: unknown) => failed(assignment, GmqError.from(error)));
     },
     settle,
