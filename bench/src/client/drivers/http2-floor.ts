@@ -16,8 +16,12 @@ export const openHttp2Floor: OpenDriver = async ({ addresses: { http2Port, redis
   const session = connect(`http://127.0.0.1:${http2Port}`, { settings: { initialWindowSize: windowBytes } });
   await once(session, "connect");
   session.setLocalWindowSize(windowBytes);
-  const open = (path: string): ClientHttp2Stream =>
-    session.request({ ":method": "POST", ":path": path }, { endStream: false });
+  const streams: ClientHttp2Stream[] = [];
+  const open = (path: string): ClientHttp2Stream => {
+    const stream = session.request({ ":method": "POST", ":path": path }, { endStream: false });
+    streams.push(stream);
+    return stream;
+  };
   const publishing = open("/publish");
   const waiting: (() => void)[] = [];
   publishing.on("data", (chunk: Buffer) => {
@@ -46,7 +50,11 @@ export const openHttp2Floor: OpenDriver = async ({ addresses: { http2Port, redis
       await once(stream, "response");
     },
     async close() {
-      session.destroy();
+      for (const stream of streams) {
+        stream.end();
+        await once(stream, "close");
+      }
+      session.close();
       if (redisPort === 0) return;
       const redis = await openRespSocket(redisPort);
       await redis.command(["FLUSHALL"]);
