@@ -101,8 +101,8 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
   const publishTargets = [ratio("ioredis", 5), ratio("floor-http2", 0.35), ratio("nats", 3)];
   const both: Partial<Load> = { kind: "inOut", producers: 4, consumers: 4 };
   const slowBoth: Case["smaller"] = { bullmq: { lagMax: 2_000, batchRecords: 100 } };
-  // At 1,000 records/s V8 takes some seconds until it has compiled what it runs, and compiling takes the processor from the others.
-  const latency: Partial<Load> = { kind: "latency", consumers: 1, warmupMs: 4_000 };
+  // At 1,000 records/s V8 compiles what it runs for some twenty seconds, on threads that take the processors from the others; a service runs for days.
+  const latency: Partial<Load> = { kind: "latency", consumers: 1, warmupMs: 15_000 };
   // As long as the longest interval between two heartbeats.
   const sessions: Partial<Load> = {
     kind: "sessions",
