@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { type Logger, silentLogger } from "@gmq/log";
 import { checkName, GmqError, limits } from "@gmq/protocol";
-import { AdminService, BrokerService, type SessionRequest, type SessionResponse } from "@gmq/protocol/messages";
+import { AdminService, BrokerService, type SessionRequest } from "@gmq/protocol/messages";
 import type { Engine, FetchOutcome, PartitionFetch, PartitionSettle, SettleOutcome } from "@gmq/storage";
 import { refusalToMessage } from "@gmq/storage/wire";
 import {
@@ -24,7 +24,7 @@ import { createMemberships } from "./membership.js";
 import { type BrokerLoad, createMeter, readMeter } from "./meter.js";
 import { createPublish } from "./publish.js";
 import { type Session, type SessionContext, startSession } from "./session.js";
-import { sessionResponseBytes } from "./session-response.js";
+import { type OutgoingResponse, sessionResponseBytes } from "./session-response.js";
 import { createDesks } from "./shared/desks.js";
 import type { SubscriptionContext } from "./subscription.js";
 import { createTopicCache } from "./topic-cache.js";
@@ -64,7 +64,7 @@ export interface Broker {
   /** Session streams for `listen`, straight on HTTP/2: the fast way for plain gRPC. */
   readonly frameHandlers: readonly LeanHandler[];
   /** Takes over a session's stream; `routes` and `frameHandlers` use it. */
-  acceptSession(stream: FrameStream<SessionRequest, SessionResponse>, peer: PeerContext): void;
+  acceptSession(stream: FrameStream<SessionRequest, OutgoingResponse>, peer: PeerContext): void;
   readonly sessionCount: number;
   /** What it is doing, for metrics: read when asked for. */
   load(): BrokerLoad;
@@ -153,7 +153,7 @@ export function createBroker(options: BrokerOptions): Broker {
   const forget = (session: Session): void => void sessions.delete(session);
   let draining = false;
 
-  function acceptSession(stream: FrameStream<SessionRequest, SessionResponse>, peer: PeerContext): void {
+  function acceptSession(stream: FrameStream<SessionRequest, OutgoingResponse>, peer: PeerContext): void {
     if (draining) {
       stream.start({ frame: () => undefined, drain: () => undefined, end: () => undefined });
       stream.close(new GmqError("unavailable", "the broker is going away: connect elsewhere"));
@@ -172,7 +172,7 @@ export function createBroker(options: BrokerOptions): Broker {
     brokerId,
     routes(router) {
       router.service(BrokerService, {
-        session: connectFrameHandler<SessionRequest, SessionResponse>(acceptSession, {
+        session: connectFrameHandler<SessionRequest, OutgoingResponse>(acceptSession, {
           frameBytes: sessionResponseBytes,
         }),
         publish: (request, context) => gatewayPublish(request, callerOf(context)),

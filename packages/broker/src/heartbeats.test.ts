@@ -1,6 +1,6 @@
-import type { Heartbeat } from "@gmq/protocol/messages";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createHeartbeats, type Heartbeats, type Pulse } from "./heartbeats.js";
+import type { OutgoingResponse } from "./session-response.js";
 
 const intervalMs = 3_000;
 let heartbeats: Heartbeats;
@@ -24,8 +24,8 @@ function startPeer({ answers = true, sessionTimeoutMs = Number.POSITIVE_INFINITY
     goneAtMs: undefined as number | undefined,
     isAlive: true,
     pulse: undefined as unknown as Pulse,
-    beat({ frame }: { readonly frame: { readonly case?: string | undefined; readonly value?: unknown } }) {
-      const { nextMs, answer } = frame.value as Heartbeat;
+    beat({ frame }: OutgoingResponse) {
+      const { nextMs = 0, answer } = frame?.case === "heartbeat" ? frame.value : {};
       peer.beats.push({ atMs: performance.now(), nextMs });
       if (answer && peer.isAlive) peer.pulse.heard(performance.now());
     },

@@ -2,15 +2,14 @@
  * Heartbeats of all sessions, and who of them has fallen silent. A client that answers is asked, the more seldom the more sessions there are and as far as its session
  * timeout allows it; any other is sent one by the clock, and sends its own.
  */
-import type { SessionResponse } from "@gmq/protocol/messages";
-import { responseOf } from "./session-response.js";
+import type { OutgoingResponse } from "./session-response.js";
 import { createWheel, type WheelItem } from "./wheel.js";
 
 /** How a session is spoken to. */
 export interface HeartbeatPeer {
   /** The shortest session timeout of its consumers; Infinity without any. */
   sessionTimeoutMsMin(): number;
-  beat(frame: SessionResponse): void;
+  beat(frame: OutgoingResponse): void;
   /** It has said nothing for too long; it is not watched any more. */
   silent(silenceMsMax: number): void;
 }
@@ -37,7 +36,7 @@ export interface Heartbeats {
 
 /** What the sessions' pulses share. */
 interface Beats {
-  readonly plain: SessionResponse;
+  readonly plain: OutgoingResponse;
   changed(beating: Beating): void;
   stop(beating: Beating): void;
 }
@@ -109,7 +108,7 @@ function earlyMs({ intervalMs }: Beating): number {
 export function createHeartbeats(intervalMs: number): Heartbeats {
   const silenceMsMax = intervalMs * 3;
   const beatings = new Set<Beating>();
-  const plain = responseOf(0, { case: "heartbeat", value: {} });
+  const plain: OutgoingResponse = { frame: { case: "heartbeat", value: {} } };
   const wheel = createWheel<Beating>((due) => {
     const nowMs = performance.now();
     for (const beating of due) turn(beating, nowMs);
@@ -118,8 +117,8 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
   /** The last place that was given. */
   let placeMs = 0;
 
-  function askingEach(nextMs: number): { readonly nextMs: number; readonly frame: SessionResponse } {
-    return { nextMs, frame: responseOf(0, { case: "heartbeat", value: { nextMs, answer: true } }) };
+  function askingEach(nextMs: number): { readonly nextMs: number; readonly frame: OutgoingResponse } {
+    return { nextMs, frame: { frame: { case: "heartbeat", value: { nextMs, answer: true } } } };
   }
 
   function intervalOf({ answers, timeoutMs }: Beating): number {

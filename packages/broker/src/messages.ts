@@ -1,10 +1,9 @@
 /** Engine values to wire messages and back; bytes are passed on, never copied. */
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkName, type DecodedRecord, GmqError, limits, redriveGroup } from "@gmq/protocol";
 import {
   type PublishBatches,
-  type PublishResult,
-  PublishResultSchema,
+  type PublishResultSchema,
   type SettleRange as RangeMessage,
   type Record as RecordMessage,
   RecordSchema,
@@ -13,10 +12,10 @@ import {
 import type { AppendOutcome, SettleRange } from "@gmq/storage";
 import { errorToMessage } from "@gmq/transport";
 
-export function publishResult(outcome: AppendOutcome): PublishResult {
-  if (!outcome.ok) return create(PublishResultSchema, { error: errorToMessage(outcome.error) });
+export function publishResult(outcome: AppendOutcome): MessageInitShape<typeof PublishResultSchema> {
+  if (!outcome.ok) return { error: errorToMessage(outcome.error) };
   const { firstOffset, duplicate, appendTimeMs, scheduled = false } = outcome;
-  return create(PublishResultSchema, { firstOffset, duplicate, appendTimeMs: BigInt(appendTimeMs), scheduled });
+  return { firstOffset, duplicate, appendTimeMs: BigInt(appendTimeMs), scheduled };
 }
 
 const verbs = {

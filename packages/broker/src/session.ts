@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "@gmq/log";
 import { agreeOnVersion, GmqError, limits } from "@gmq/protocol";
-import type { Hello, PublishBatches, SessionRequest, SessionResponse } from "@gmq/protocol/messages";
+import type { Hello, PublishBatches, SessionRequest } from "@gmq/protocol/messages";
 import { type Caller, errorToMessage, type FrameHandlers, type FrameStream, type PeerContext } from "@gmq/transport";
 import { denied, maySeeTopic, requireTopic } from "./access/require.js";
 import type { BrokerLimits } from "./broker-limits.js";
@@ -17,7 +17,7 @@ import { countError, type Meter } from "./meter.js";
 import type { Publish } from "./publish.js";
 import { type ConsumersContext, createSessionConsumers, type SessionConsumers } from "./session-consumers.js";
 import { createSessionIntake, type SessionIntake } from "./session-intake.js";
-import { responseOf, type ServerFrame } from "./session-response.js";
+import type { OutgoingResponse, ServerFrame } from "./session-response.js";
 import type { SubscriptionContext } from "./subscription.js";
 import type { TopicCache } from "./topic-cache.js";
 
@@ -61,7 +61,7 @@ type State = { readonly name: "hello"; readonly timer: NodeJS.Timeout } | Living
 
 const closedState: State = { name: "closed" };
 
-type Stream = FrameStream<SessionRequest, SessionResponse>;
+type Stream = FrameStream<SessionRequest, OutgoingResponse>;
 
 /** Starts a session on a stream that a client opened; `closed` is called once, when everything of it is gone. */
 export function startSession(
@@ -169,7 +169,7 @@ class ClientSession implements Session, FrameHandlers<SessionRequest>, Heartbeat
     return !this.#streamFull;
   }
 
-  beat(frame: SessionResponse): void {
+  beat(frame: OutgoingResponse): void {
     if (!this.#stream.send(frame)) this.#streamFull = true;
   }
 
@@ -222,7 +222,7 @@ class ClientSession implements Session, FrameHandlers<SessionRequest>, Heartbeat
   }
 
   #send(correlationId: number, frame: ServerFrame): void {
-    this.beat(responseOf(correlationId, frame));
+    this.beat({ correlationId, frame });
   }
 
   #helloMissing(): void {

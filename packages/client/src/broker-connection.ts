@@ -1,10 +1,11 @@
 /** What the link has of one broker: the session's stream on a connection for frames, and one for administrative calls when there are any. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { GmqError } from "@gmq/protocol";
-import { BrokerService, type SessionRequest, type SessionResponse } from "@gmq/protocol/messages";
+import { BrokerService, type SessionRequestSchema, type SessionResponse } from "@gmq/protocol/messages";
 import { createFrameConnection, type FrameStream, type NodeTransportOptions } from "@gmq/transport/frames";
 import { type CallConnection, createCallConnection } from "@gmq/transport/unary";
 
-export type SessionStream = FrameStream<SessionResponse, SessionRequest>;
+export type SessionStream = FrameStream<SessionResponse, MessageInitShape<typeof SessionRequestSchema>>;
 
 export interface BrokerConnection {
   /** For administration, on a connection of its own: a large answer holds no frame up. @throws GmqError `unavailable` after `close` */

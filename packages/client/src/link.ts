@@ -2,9 +2,9 @@
  * The client's one connection: a session with one broker at a time. Says hello, keeps heartbeats, matches answers to requests, and after a loss connects
  * again, to the next broker, with jittered backoff. Producers and subscriptions attach to it and are told when it opens and when it is lost.
  */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { checkAgreedVersion, createInFlight, GmqError, ownVersions } from "@gmq/protocol";
-import { SessionRequestSchema, type SessionResponse, type Welcome } from "@gmq/protocol/messages";
+import type { SessionRequestSchema, SessionResponse, Welcome } from "@gmq/protocol/messages";
 import { errorFromMessage, type TlsClientOptions } from "@gmq/transport/frames";
 import type { CallConnection } from "@gmq/transport/unary";
 import { type BrokerConnection, connectTo, type SessionStream } from "./broker-connection.js";
@@ -166,12 +166,10 @@ export function createLink(options: LinkOptions): Link {
       },
     });
     const { clientId, clientVersion } = options;
-    stream.send(
-      create(SessionRequestSchema, {
-        correlationId: helloCorrelationId,
-        frame: { case: "hello", value: { ...ownVersions(), clientId, clientVersion, answersHeartbeats: true } },
-      }),
-    );
+    stream.send({
+      correlationId: helloCorrelationId,
+      frame: { case: "hello", value: { ...ownVersions(), clientId, clientVersion, answersHeartbeats: true } },
+    });
   }
 
   function receive({ correlationId, frame }: SessionResponse): void {
@@ -268,7 +266,7 @@ export function createLink(options: LinkOptions): Link {
 
   function send(frame: ClientFrame): void {
     if (state.name !== "open") return;
-    if (!state.stream.send(create(SessionRequestSchema, { correlationId: 0, frame }))) writable = false;
+    if (!state.stream.send({ correlationId: 0, frame })) writable = false;
   }
 
   return {
@@ -291,7 +289,7 @@ export function createLink(options: LinkOptions): Link {
       const { stream } = state;
       return new Promise((resolve, reject) => {
         const correlationId = requests.add({ resolve, reject });
-        if (!stream.send(create(SessionRequestSchema, { correlationId, frame }))) writable = false;
+        if (!stream.send({ correlationId, frame })) writable = false;
       });
     },
     heartbeatEvery(intervalMs) {

@@ -2,16 +2,15 @@
  * A broker's link to one storage service: says hello, keeps heartbeats, matches answers to requests, and connects again after a loss with jittered backoff.
  * What was in flight when it was lost is rejected, never sent again: only its caller knows whether that is safe.
  */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Logger } from "@gmq/log";
 import { checkAgreedVersion, createInFlight, GmqError, limits, ownVersions } from "@gmq/protocol";
 import {
   type FetchedPartition,
-  type LinkRequest,
-  LinkRequestSchema,
+  type LinkRequestSchema,
   type LinkResponse,
   type LinkWelcome,
-  type PartitionFetch,
+  type PartitionFetchSchema,
   type Signal as SignalMessage,
   StorageService,
 } from "@gmq/protocol/messages";
@@ -24,7 +23,8 @@ import {
 } from "@gmq/transport";
 import { type CallClient, createCallConnection } from "@gmq/transport/unary";
 
-export type LinkFrame = NonNullable<MessageInitShape<typeof LinkRequestSchema>["frame"]>;
+type OutgoingRequest = MessageInitShape<typeof LinkRequestSchema>;
+export type LinkFrame = NonNullable<OutgoingRequest["frame"]>;
 export type LinkAnswer = LinkResponse["frame"];
 
 /** A storage service as its welcome names it. */
@@ -58,7 +58,7 @@ export interface StorageLink {
    */
   request(frame: LinkFrame, payloadBytes: number): Promise<LinkAnswer>;
   /** Begins a follow; returns how to end it. Undefined: there is no link, or its service does not know follows. */
-  follow(fetch: PartitionFetch, events: LinkFollow): (() => void) | undefined;
+  follow(fetch: MessageInitShape<typeof PartitionFetchSchema>, events: LinkFollow): (() => void) | undefined;
   /** Waits for the answers of what is in flight, 5 s at most, then ends the link; what is unanswered is rejected as `closed`. */
   close(): Promise<void>;
 }
@@ -69,7 +69,7 @@ export interface LinkFollow {
   ended(error: GmqError | undefined): void;
 }
 
-type Stream = FrameStream<LinkResponse, LinkRequest>;
+type Stream = FrameStream<LinkResponse, OutgoingRequest>;
 
 type State =
   | { readonly name: "connecting"; readonly stream: Stream; readonly timer: NodeJS.Timeout }
@@ -143,7 +143,7 @@ export function openStorageLink(
       end: (error) => isCurrent() && lose(error ?? new GmqError("unavailable", `${url} ended the link`)),
     });
     const hello = { ...ownVersions(), brokerId, heartbeatIntervalMs };
-    stream.send(create(LinkRequestSchema, { correlationId: 0, frame: { case: "hello", value: hello } }));
+    stream.send({ correlationId: 0, frame: { case: "hello", value: hello } });
   }
 
   function receive({ correlationId, frame }: LinkResponse): void {
@@ -217,7 +217,7 @@ export function openStorageLink(
     if (performance.now() - lastHeardMs > silenceMsMax) {
       lose(new GmqError("unavailable", `${url} was silent for too long`, { limit: `${silenceMsMax} ms` }));
     } else {
-      state.stream.send(create(LinkRequestSchema, { correlationId: 0, frame: { case: "heartbeat", value: {} } }));
+      state.stream.send({ correlationId: 0, frame: { case: "heartbeat", value: {} } });
     }
   }
 
@@ -271,7 +271,7 @@ export function openStorageLink(
     if (state.name !== "open" && state.name !== "leaving") return request.reject(noLink());
     const correlationId = inFlight.add(request);
     inFlightBytes += request.bytes;
-    state.stream.send(create(LinkRequestSchema, { correlationId, frame }));
+    state.stream.send({ correlationId, frame });
   }
 
   function requestsOpen(): number {
@@ -307,10 +307,10 @@ export function openStorageLink(
       const { stream } = state;
       const correlationId = inFlight.add(events);
       followsOpen++;
-      stream.send(create(LinkRequestSchema, { correlationId, frame: { case: "follow", value: { fetch } } }));
+      stream.send({ correlationId, frame: { case: "follow", value: { fetch } } });
       return () => {
         if (inFlight.get(correlationId) !== events) return;
-        stream.send(create(LinkRequestSchema, { correlationId, frame: { case: "unfollow", value: {} } }));
+        stream.send({ correlationId, frame: { case: "unfollow", value: {} } });
       };
     },
     async close() {

@@ -1,8 +1,7 @@
 /** One link's follows, by the correlation id of their answers. They end with the link. */
 import { GmqError } from "@gmq/protocol";
-import type { FetchedPartition } from "@gmq/protocol/messages";
 import type { GroupStore, PartitionFetch, TopicPartition } from "../engine.js";
-import { fetchOutcomeToMessage } from "../wire/record-messages.js";
+import { fetchOutcomeToMessage, type OutgoingPartition } from "../wire/record-messages.js";
 
 export interface LinkFollows {
   /** @throws GmqError `protocol_violation`, `resource_exhausted` */
@@ -25,7 +24,7 @@ interface Follow {
 /** Makes the follows of a link, none at first. `answer` sends, `more`: not the last one; false when the link is full. */
 export function createLinkFollows(
   follow: GroupStore["follow"],
-  answer: (id: number, partitions: FetchedPartition[], more: boolean) => boolean,
+  answer: (id: number, partitions: OutgoingPartition[], more: boolean) => boolean,
 ): LinkFollows {
   const byId = new Map<number, Follow>();
   const countByPlace = new Map<string, number>();

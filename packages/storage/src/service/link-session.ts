@@ -2,19 +2,17 @@
  * One broker's link: append, fetch and settle with many in flight, each answered once, and the store's signals.
  * hello → open → closed; only a wrong first frame or version ends it from here, everything else is answered with a typed error.
  */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Logger } from "@gmq/log";
 import { agreeOnVersion, checkName, GmqError, limits } from "@gmq/protocol";
-import {
-  type AppendBatches,
-  type FetchEntries,
-  type FetchedPartition,
-  type Follow,
-  type LinkHello,
-  type LinkRequest,
-  type LinkResponse,
+import type {
+  AppendBatches,
+  FetchEntries,
+  Follow,
+  LinkHello,
+  LinkRequest,
   LinkResponseSchema,
-  type SettleRecords,
+  SettleRecords,
 } from "@gmq/protocol/messages";
 import { errorToMessage, type FrameStream, type PeerContext } from "@gmq/transport";
 import type { Engine, PartitionAppend, PartitionFetch, Signal } from "../engine.js";
@@ -22,6 +20,7 @@ import {
   appendOutcomeToMessage,
   fetchFromMessage,
   fetchOutcomeToMessage,
+  type OutgoingPartition,
   settleFromMessage,
   settleOutcomeToMessage,
 } from "../wire/record-messages.js";
@@ -34,7 +33,10 @@ export interface LinkSession {
   close(error?: GmqError): void;
 }
 
-type Frame = NonNullable<MessageInitShape<typeof LinkResponseSchema>["frame"]>;
+/** A frame to the broker. */
+export type OutgoingResponse = MessageInitShape<typeof LinkResponseSchema>;
+
+type Frame = NonNullable<OutgoingResponse["frame"]>;
 
 type State =
   | { readonly name: "hello"; readonly timer: NodeJS.Timeout }
@@ -48,7 +50,7 @@ const heartbeatMsMax = 60_000;
 
 /** Serves a link that a broker opened; `closed` is called once, when it is over. */
 export function startLinkSession(
-  stream: FrameStream<LinkRequest, LinkResponse>,
+  stream: FrameStream<LinkRequest, OutgoingResponse>,
   peer: PeerContext,
   context: {
     readonly engine: Engine;
@@ -70,7 +72,7 @@ export function startLinkSession(
   });
 
   function send(correlationId: number, frame: Frame): boolean {
-    const hasRoom = stream.send(create(LinkResponseSchema, { correlationId, frame }));
+    const hasRoom = stream.send({ correlationId, frame });
     if (!hasRoom) signals.hold();
     return hasRoom;
   }
@@ -197,7 +199,7 @@ export function startLinkSession(
 
   async function fetch(correlationId: number, { fetches }: FetchEntries): Promise<Frame> {
     const outcomes = await engine.groups.fetch(fetches.map(fetchFromMessage));
-    let partitions: FetchedPartition[] = [];
+    let partitions: OutgoingPartition[] = [];
     let bytes = 0;
     for (const outcome of outcomes) {
       const more = outcome.ok ? outcome.entries.reduce((sum, { body, meta }) => sum + body.length + meta.length, 0) : 0;
@@ -244,11 +246,11 @@ export function startLinkSession(
 const answerBytesMax = 2 * 1024 * 1024;
 
 /** About how many bytes an answer takes: its payloads. */
-export function linkResponseBytes({ frame }: LinkResponse): number {
-  if (frame.case !== "fetched") return 64;
+export function linkResponseBytes({ frame }: OutgoingResponse): number {
+  if (frame?.case !== "fetched") return 64;
   let bytes = 64;
-  for (const { entries } of frame.value.partitions) {
-    for (const { body, meta } of entries) bytes += 32 + body.length + meta.length;
+  for (const { entries } of frame.value.partitions ?? []) {
+    for (const { body, meta } of entries ?? []) bytes += 32 + (body?.length ?? 0) + (meta?.length ?? 0);
   }
   return bytes;
 }

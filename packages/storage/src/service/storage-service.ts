@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { type Logger, silentLogger } from "@gmq/log";
 import { checkName, GmqError } from "@gmq/protocol";
-import { type LinkRequest, type LinkResponse, StorageService } from "@gmq/protocol/messages";
+import { type LinkRequest, StorageService } from "@gmq/protocol/messages";
 import {
   connectFrameHandler,
   type FrameStream,
@@ -13,7 +13,7 @@ import {
   type PeerContext,
 } from "@gmq/transport";
 import type { Engine } from "../engine.js";
-import { type LinkSession, linkResponseBytes, startLinkSession } from "./link-session.js";
+import { type LinkSession, linkResponseBytes, type OutgoingResponse, startLinkSession } from "./link-session.js";
 import { createUnaryCalls } from "./unary-calls.js";
 
 export interface StorageServiceOptions {
@@ -32,7 +32,7 @@ export interface StorageServer {
   /** Links and calls for `listen`, straight on HTTP/2: the fast way for plain gRPC. */
   readonly frameHandlers: readonly LeanHandler[];
   /** Takes over a link's stream; `routes` and `frameHandlers` use it. */
-  acceptLink(stream: FrameStream<LinkRequest, LinkResponse>, peer: PeerContext): void;
+  acceptLink(stream: FrameStream<LinkRequest, OutgoingResponse>, peer: PeerContext): void;
   readonly linkCount: number;
   /** Refuses new links, asks brokers to go elsewhere and answers them until they went or the deadline passed. */
   drain(deadlineMs: number): Promise<void>;
@@ -51,7 +51,7 @@ export function createStorageService(engine: Engine, options: StorageServiceOpti
   const links = new Set<LinkSession>();
   let draining = false;
 
-  function acceptLink(stream: FrameStream<LinkRequest, LinkResponse>, peer: PeerContext): void {
+  function acceptLink(stream: FrameStream<LinkRequest, OutgoingResponse>, peer: PeerContext): void {
     if (draining) {
       stream.start({ frame: () => undefined, drain: () => undefined, end: () => undefined });
       stream.close(new GmqError("unavailable", "the storage service is going away: connect elsewhere"));
@@ -71,7 +71,7 @@ export function createStorageService(engine: Engine, options: StorageServiceOpti
     routes(router) {
       router.service(StorageService, {
         ...calls,
-        link: connectFrameHandler<LinkRequest, LinkResponse>(acceptLink, { frameBytes: linkResponseBytes }),
+        link: connectFrameHandler<LinkRequest, OutgoingResponse>(acceptLink, { frameBytes: linkResponseBytes }),
       });
     },
     frameHandlers: [

@@ -1,26 +1,25 @@
 /** Append, fetch, settle and claim: engine values to wire messages and back. Payload bytes are passed on, never copied. */
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { GmqError, limits } from "@gmq/protocol";
 import {
   type ClaimPartitionResponse,
   type EntrySettle as EntrySettleMessage,
   type FetchedPartition,
-  FetchedPartitionSchema,
+  type FetchedPartitionSchema,
   type PartitionFetch as FetchMessage,
   type Ownership as OwnershipMessage,
-  OwnershipSchema,
-  PartitionFetchSchema,
-  PartitionSettleSchema,
+  type OwnershipSchema,
+  type PartitionFetchSchema,
+  type PartitionSettleSchema,
   PendingEntrySchema,
   type PendingEntry as PendingMessage,
   type PublishResult,
-  PublishResultSchema,
+  type PublishResultSchema,
   type SettleRange as RangeMessage,
-  type SettleRefusal as RefusalMessage,
   type SettledPartition,
-  SettledPartitionSchema,
+  type SettledPartitionSchema,
   type PartitionSettle as SettleMessage,
-  SettleRefusalSchema,
+  type SettleRefusalSchema,
   Verb,
 } from "@gmq/protocol/messages";
 import { errorFromMessage, errorToMessage } from "@gmq/transport";
@@ -39,11 +38,11 @@ import type {
   SettleRefusal,
 } from "../engine.js";
 
-export function appendOutcomeToMessage(outcome: AppendOutcome): PublishResult {
-  if (!outcome.ok) return create(PublishResultSchema, { error: errorToMessage(outcome.error) });
+export function appendOutcomeToMessage(outcome: AppendOutcome): MessageInitShape<typeof PublishResultSchema> {
+  if (!outcome.ok) return { error: errorToMessage(outcome.error) };
   const { firstOffset, duplicate, appendTimeMs, scheduled = false, throttleMs = 0 } = outcome;
   const appended = { firstOffset, duplicate, appendTimeMs: BigInt(appendTimeMs) };
-  return create(PublishResultSchema, { ...appended, scheduled, throttleMs });
+  return { ...appended, scheduled, throttleMs };
 }
 
 export function appendOutcomeFromMessage(message: PublishResult): AppendOutcome {
@@ -53,9 +52,9 @@ export function appendOutcomeFromMessage(message: PublishResult): AppendOutcome 
   return throttleMs === 0 ? stored : { ...stored, throttleMs };
 }
 
-export function ownershipToMessage(ownership: Ownership): OwnershipMessage {
+export function ownershipToMessage(ownership: Ownership): MessageInitShape<typeof OwnershipSchema> {
   const { group, topic, partition, memberId, epoch, shared = false } = ownership;
-  return create(OwnershipSchema, { group, topic, partition, memberId, epoch: BigInt(epoch), shared });
+  return { group, topic, partition, memberId, epoch: BigInt(epoch), shared };
 }
 
 /** @throws GmqError `invalid_argument` when it is missing */
@@ -65,8 +64,13 @@ export function ownershipFromMessage(message: OwnershipMessage | undefined): Own
   return { group, topic, partition, memberId, epoch: Number(epoch), shared };
 }
 
-export function fetchToMessage({ ownership, position, bytesMax, recordsMax }: PartitionFetch): FetchMessage {
-  return create(PartitionFetchSchema, { ownership: ownershipToMessage(ownership), position, bytesMax, recordsMax });
+export function fetchToMessage({
+  ownership,
+  position,
+  bytesMax,
+  recordsMax,
+}: PartitionFetch): MessageInitShape<typeof PartitionFetchSchema> {
+  return { ownership: ownershipToMessage(ownership), position, bytesMax, recordsMax };
 }
 
 /** @throws GmqError `invalid_argument` */
@@ -76,11 +80,13 @@ export function fetchFromMessage({ ownership, position, bytesMax, recordsMax }: 
   return { ownership: owner, position, bytesMax: Math.min(bytesMax, limits.fetchBytesMax), recordsMax };
 }
 
-export function fetchOutcomeToMessage(outcome: FetchOutcome): FetchedPartition {
-  if (!outcome.ok) return create(FetchedPartitionSchema, { error: errorToMessage(outcome.error) });
+/** What was fetched of a partition, as it is sent. */
+export type OutgoingPartition = MessageInitShape<typeof FetchedPartitionSchema>;
+
+export function fetchOutcomeToMessage(outcome: FetchOutcome): OutgoingPartition {
+  if (!outcome.ok) return { error: errorToMessage(outcome.error) };
   const { entries, position, endOffset } = outcome;
-  // Entry has the message's shape but for the type name, which encoding does not need.
-  return create(FetchedPartitionSchema, { entries, position, endOffset });
+  return { entries, position, endOffset };
 }
 
 export function fetchOutcomeFromMessage({ error, entries, position, endOffset }: FetchedPartition): FetchOutcome {
@@ -97,8 +103,11 @@ const verbNames = {
   [Verb.REJECT]: "reject",
 } as const;
 
-export function settleToMessage({ ownership, entries }: PartitionSettle): SettleMessage {
-  return create(PartitionSettleSchema, {
+export function settleToMessage({
+  ownership,
+  entries,
+}: PartitionSettle): MessageInitShape<typeof PartitionSettleSchema> {
+  return {
     ownership: ownershipToMessage(ownership),
     entries: entries.map(({ baseOffset, recordCount, ranges }) => ({
       baseOffset,
@@ -113,7 +122,7 @@ export function settleToMessage({ ownership, entries }: PartitionSettle): Settle
         errorText: errorText ?? "",
       })),
     })),
-  });
+  };
 }
 
 /** A delay that the field cannot hold becomes one that is over the limit, so that its range alone is refused. */
@@ -146,14 +155,16 @@ export function rangeFromMessage(message: RangeMessage): SettleRange {
   return { firstOffset, lastOffset, verb: verbNames[verb], delayMs, inPlace };
 }
 
-export function refusalToMessage({ firstOffset, lastOffset, error }: SettleRefusal): RefusalMessage {
-  return create(SettleRefusalSchema, { firstOffset, lastOffset, error: errorToMessage(error) });
+export function refusalToMessage({
+  firstOffset,
+  lastOffset,
+  error,
+}: SettleRefusal): MessageInitShape<typeof SettleRefusalSchema> {
+  return { firstOffset, lastOffset, error: errorToMessage(error) };
 }
 
-export function settleOutcomeToMessage(outcome: SettleOutcome): SettledPartition {
-  return outcome.ok
-    ? create(SettledPartitionSchema, { refusals: outcome.refusals.map(refusalToMessage) })
-    : create(SettledPartitionSchema, { error: errorToMessage(outcome.error) });
+export function settleOutcomeToMessage(outcome: SettleOutcome): MessageInitShape<typeof SettledPartitionSchema> {
+  return outcome.ok ? { refusals: outcome.refusals.map(refusalToMessage) } : { error: errorToMessage(outcome.error) };
 }
 
 export function settleOutcomeFromMessage({ error, refusals }: SettledPartition): SettleOutcome {

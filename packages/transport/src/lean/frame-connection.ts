@@ -1,4 +1,4 @@
-import type { DescMessage, DescMethodBiDiStreaming, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodBiDiStreaming, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { FrameStream } from "../frame-stream.js";
 import type { NodeTransportOptions } from "../node-transport.js";
 import { type DecoderOf, frameCodec, pathOfMethod, protobufDecoderOf } from "./frame-method.js";
@@ -15,7 +15,7 @@ export interface FrameConnection {
   open<Request extends DescMessage, Response extends DescMessage>(
     method: DescMethodBiDiStreaming<Request, Response>,
     options?: { readonly signal?: AbortSignal },
-  ): FrameStream<MessageShape<Response>, MessageShape<Request>>;
+  ): FrameStream<MessageShape<Response>, MessageInitShape<Request>>;
   /** Gives the connection up, with every stream on it: it is silent, and nobody knows whether it still reaches anyone. The next stream gets a new one. */
   drop(): void;
   /** Ends the connection and every stream on it, at once. Idempotent. */

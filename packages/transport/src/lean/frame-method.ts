@@ -4,6 +4,7 @@ import {
   type DescMethod,
   type DescMethodBiDiStreaming,
   fromBinary,
+  type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
 import type { FrameStreamAcceptor } from "../frame-stream.js";
@@ -30,7 +31,7 @@ export function frameCodec<Incoming extends DescMessage, Outgoing extends DescMe
   incoming: Incoming,
   outgoing: Outgoing,
   decoderOf: DecoderOf,
-): FrameCodec<MessageShape<Incoming>, MessageShape<Outgoing>> {
+): FrameCodec<MessageShape<Incoming>, MessageInitShape<Outgoing>> {
   return { decode: decoderOf(incoming), encode: createGatherEncoder(outgoing) };
 }
 
@@ -40,7 +41,7 @@ export function frameCodec<Incoming extends DescMessage, Outgoing extends DescMe
  */
 export function leanFrameHandler<Request extends DescMessage, Response extends DescMessage>(
   method: DescMethodBiDiStreaming<Request, Response>,
-  accept: FrameStreamAcceptor<MessageShape<Request>, MessageShape<Response>>,
+  accept: FrameStreamAcceptor<MessageShape<Request>, MessageInitShape<Response>>,
 ): LeanHandler {
   const codec = frameCodec(method.input, method.output, viewDecoderOf);
   return createLeanHandler({ path: pathOfMethod(method), codec, accept });

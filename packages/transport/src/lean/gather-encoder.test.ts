@@ -1,4 +1,12 @@
-import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  type Message,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
 import {
   GetStoreStatusResponseSchema,
   LinkRequestSchema,
@@ -10,6 +18,25 @@ import { describe, expect, it } from "vitest";
 import { fill, randomOf } from "../../test/random-messages.js";
 import { createGatherEncoder } from "./gather-encoder.js";
 
+/** What a message has beside defaults, as a plain object. */
+function literalOf(desc: DescMessage, message: Message): Record<string, unknown> {
+  const fields = reflect(desc, message);
+  const plain = (field: DescField, value: unknown): unknown =>
+    field.message === undefined ? value : literalOf(field.message, value as Message);
+  const literal: Record<string, unknown> = {};
+  for (const field of desc.fields) {
+    if (!fields.isSet(field)) continue;
+    const { localName, oneof } = field;
+    const own =
+      oneof === undefined ? message : (message as unknown as Record<string, { value: unknown }>)[oneof.localName];
+    const value = (own as unknown as Record<string, unknown>)[oneof === undefined ? localName : "value"];
+    const made = Array.isArray(value) ? value.map((item) => plain(field, item)) : plain(field, value);
+    if (oneof === undefined) literal[localName] = made;
+    else literal[oneof.localName] = { case: localName, value: made };
+  }
+  return literal;
+}
+
 describe("gather encoder", () => {
   it.each([SessionRequestSchema, SessionResponseSchema, LinkRequestSchema, LinkResponseSchema])(
     "writes $typeName byte for byte as protobuf-es does",
@@ -19,6 +46,18 @@ describe("gather encoder", () => {
         const message = fill(desc, randomOf(seed));
         const expected = Buffer.from(toBinary(desc, message, { writeUnknownFields: false }));
         expect(Buffer.concat(encode(message)).equals(expected), `seed ${seed}`).toBe(true);
+      }
+    },
+  );
+
+  it.each([SessionRequestSchema, SessionResponseSchema, LinkRequestSchema, LinkResponseSchema])(
+    "writes a literal of $typeName that leaves out defaults as it writes the message",
+    (desc: DescMessage) => {
+      const encode = createGatherEncoder(desc);
+      for (let seed = 1; seed <= 400; seed++) {
+        const message = fill(desc, randomOf(seed));
+        const literal = literalOf(desc, message);
+        expect(Buffer.concat(encode(literal)).equals(Buffer.concat(encode(message))), `seed ${seed}`).toBe(true);
       }
     },
   );

@@ -1,14 +1,15 @@
 /**
  * Encodes messages byte-equal to protobuf-es, but gathers instead of copying: large bytes fields become chunks of their own, everything else is written once
  * into a buffer of exactly the right size. Two passes, sizes first, so that no nested message is moved to make room for its length.
- * Covers what frames are made of (scalars, enums, messages, lists, oneofs); unknown fields are not written.
+ * Covers what frames are made of (scalars, enums, messages, lists, oneofs); unknown fields are not written. Takes messages as protobuf-es makes them and the literals that
+ * it makes them from, where what is left out has its default: making a message first costs a third of encoding it.
  */
-import type { DescField, DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { DescField, DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
 import { high, low, signed, unsigned, words } from "./long-words.js";
 
 /** Encodes one kind of message. The chunks belong together in order; large ones are the message's own bytes, which must not change until they are sent. */
-export type GatherEncoder<Message extends DescMessage> = (message: MessageShape<Message>) => Uint8Array[];
+export type GatherEncoder<Message extends DescMessage> = (message: MessageInitShape<Message>) => Uint8Array[];
 
 /** Bytes fields from this size on are not copied. */
 const gatherBytesMin = 2_048;
@@ -30,6 +31,13 @@ interface Target {
 }
 
 type Fields = Readonly<Record<string, unknown>>;
+
+interface Oneof {
+  readonly case?: string;
+  readonly value?: unknown;
+}
+
+const none: readonly unknown[] = [];
 
 interface Codec {
   size(value: unknown, sizes: Sizes): number;
@@ -119,8 +127,8 @@ function singular(field: DescField, codec: Codec, wireType: number, isZero: (val
   const implicit = field.fieldKind !== "message" && field.presence === 2;
   const present = (message: Fields): unknown => {
     if (oneofName !== undefined) {
-      const oneof = message[oneofName] as { readonly case?: string; readonly value?: unknown };
-      return oneof.case === localName ? oneof.value : undefined;
+      const oneof = message[oneofName] as Oneof | undefined;
+      return oneof?.case === localName ? oneof.value : undefined;
     }
     // What is not set is on the prototype, for optional fields.
     const value = message[localName];
@@ -145,7 +153,8 @@ function singular(field: DescField, codec: Codec, wireType: number, isZero: (val
 function list(field: DescField, codec: Codec): FieldCodec {
   const tag = tagOf(field, 2);
   const tagBytes = varintBytes(tag);
-  const itemsOf = (message: Fields): readonly unknown[] => message[field.localName] as readonly unknown[];
+  const itemsOf = (message: Fields): readonly unknown[] =>
+    (message[field.localName] as readonly unknown[] | undefined) ?? none;
   return {
     size(message, sizes) {
       const items = itemsOf(message);
@@ -178,7 +187,8 @@ function packed(field: DescField & { readonly fieldKind: "list" }, codec: Scalar
     },
   });
   const tag = tagOf(field, 2);
-  const itemsOf = (message: Fields): readonly unknown[] => message[field.localName] as readonly unknown[];
+  const itemsOf = (message: Fields): readonly unknown[] =>
+    (message[field.localName] as readonly unknown[] | undefined) ?? none;
   return {
     size: (message, sizes) =>
       itemsOf(message).length === 0 ? 0 : varintBytes(tag) + whole.size(itemsOf(message), sizes),

@@ -3,7 +3,12 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { createBroker } from "@gmq/broker";
 import { waitUntil } from "@gmq/e2e/harness/wait-until";
 import { errorTable, type GmqError } from "@gmq/protocol";
-import { type SessionRequest, SessionRequestSchema, type SessionResponse } from "@gmq/protocol/messages";
+import {
+  type SessionRequest,
+  SessionRequestSchema,
+  type SessionResponse,
+  SessionResponseSchema,
+} from "@gmq/protocol/messages";
 import type { Engine } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import { anybody, type FrameHandlers } from "@gmq/transport";
@@ -46,7 +51,7 @@ function dial(): Client {
       start: (given) => {
         handlers = given;
       },
-      send: (frame) => received.push(frame) > 0,
+      send: (frame) => received.push(create(SessionResponseSchema, frame)) > 0,
       pause: () => undefined,
       resume: () => undefined,
       close: (error) => {
