@@ -68,6 +68,9 @@ describe("suspects", () => {
     gate.add(message(7, 50));
     await turn();
     expect(begun).toEqual([0, 2, 7]);
+    gate.add(message(9));
+    await turn();
+    expect(begun).toEqual([0, 2, 7, 9]);
     expect(flushes).toEqual([]);
   });
 });

@@ -27,7 +27,7 @@ export function createSuspectGate(
   settled: () => Promise<void>,
 ): SuspectGate {
   let waiting: RawMessage[] = [];
-  let passing: Promise<void> | undefined;
+  let passing = false;
   const outlived = new Set<string>();
 
   function isSuspect(message: RawMessage): boolean {
@@ -35,6 +35,7 @@ export function createSuspectGate(
   }
 
   async function letThrough(): Promise<void> {
+    passing = true;
     for (let head = waiting[0]; head !== undefined; head = waiting[0]) {
       if (!isSuspect(head)) {
         waiting.shift();
@@ -50,18 +51,18 @@ export function createSuspectGate(
       // What it was must be known before the next may end the process.
       await settled();
     }
-    passing = undefined;
+    passing = false;
   }
 
   return {
     isSuspect,
     add(message) {
-      if (passing === undefined && message.handBacks < handBacksMax) {
+      if (!passing && message.handBacks < handBacksMax) {
         lanes.add(message, laneOf(message));
         return;
       }
       waiting.push(message);
-      passing ??= letThrough();
+      if (!passing) void letThrough();
     },
     remove(test) {
       const removed = waiting.filter(test);
