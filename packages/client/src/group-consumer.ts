@@ -8,6 +8,7 @@ import type { Assignment as AssignmentMessage, Deliver, Revoked, SettleRefusal }
 import { errorFromMessage } from "@gmq/transport/frames";
 import { bounded, type CallOptions } from "./call-options.js";
 import { type ConsumerOptions, checkConsumer, wireModes } from "./consumer-options.js";
+import { createCredit } from "./credit.js";
 import { messagesOf } from "./delivered-entries.js";
 import type { EventStream } from "./event-stream.js";
 import type { BrokerFrame, ClientFrame, Link } from "./link.js";
@@ -39,8 +40,13 @@ export interface GroupConsumer {
   done(message: RawMessage): void;
   /** Everything settled so far is answered. */
   flushed(): Promise<void>;
-  /** Leaves the group and ends; what is not settled goes to the others. Idempotent. */
-  close(error?: GmqError): Promise<void>;
+  /** From now on no credit goes out, and what arrives is dropped. */
+  stop(): void;
+  /**
+   * Fires the signals of all assignments, sends what was settled before, leaves the group and ends; what is not settled goes to the others. Waits no longer than
+   * `timeoutMs` for answers. Called again it waits for the first call.
+   */
+  close(error?: GmqError, timeoutMs?: number): Promise<void>;
   readonly assignments: readonly Assignment[];
 }
 
@@ -74,13 +80,9 @@ export function createGroupConsumer(
     instrumentation &&
       (({ topic, partition }, ranges) => instrumentation.settling({ topic, partition, group: settings.group, ranges })),
   );
-  /** Delivered and not done. */
-  let heldRecords = 0;
-  let heldBytes = 0;
-  /** Done and not granted again. */
-  let freeRecords = 0;
-  let freeBytes = 0;
-  let doneRecords = 0;
+  const credit = createCredit(settings, (records, bytes) =>
+    link.send({ case: "credit", value: { subscriptionId, records, bytes } }),
+  );
   let subscribed = false;
   /** The session that was asked to subscribe: it has to be told when that is over, answered or not. */
   let askedOn: typeof link.welcome;
@@ -89,9 +91,13 @@ export function createGroupConsumer(
   let lastLagMs = 0;
   /** Deliveries that have to be unpacked wait for each other, so that their order is kept. */
   let unpacking: Promise<void> | undefined;
+  /** It ends: neither a subscription nor credit is wanted any more. */
   let over = false;
+  let closing: Promise<void> | undefined;
 
-  async function sendSettlement(frame: ClientFrame): Promise<readonly SettleRefusal[]> {
+  async function sendSettlement(frame: ClientFrame, assignment: Assignment): Promise<readonly SettleRefusal[]> {
+    // Ids begin anew with each session: what has lingered must not settle another's records.
+    if (assignments.get(assignment.assignmentId) !== assignment) throw fenced();
     const answer = await link.request(frame);
     return answer.case === "settled" ? answer.value.refusals : [];
   }
@@ -123,7 +129,7 @@ export function createGroupConsumer(
           failures = 0;
           subscribed = true;
           events.emit({ type: "subscribed", group: settings.group, memberId });
-          grant(Math.max(1, settings.records - heldRecords), Math.max(1, settings.bytes - heldBytes));
+          credit.grantAll();
         },
         (cause: unknown) => {
           if (over || link.welcome !== welcome) return;
@@ -142,19 +148,6 @@ export function createGroupConsumer(
     const delayMs =
       Math.min(resubscribeMsMax, resubscribeMsMin * 2 ** Math.min(failures++, 10)) * (0.5 + Math.random() / 2);
     retryTimer = setTimeout(subscribe, delayMs);
-  }
-
-  function grant(records: number, bytes: number): void {
-    freeRecords = 0;
-    freeBytes = 0;
-    link.send({ case: "credit", value: { subscriptionId, records, bytes } });
-  }
-
-  /** Credit goes back in quarters of the window: one small frame for many messages, and three quarters are out meanwhile. */
-  function grantFreed(): void {
-    if (!subscribed) return;
-    const due = freeRecords * 4 >= settings.records || freeBytes * 4 >= settings.bytes;
-    if (due && freeRecords > 0) grant(freeRecords, freeBytes);
   }
 
   function frame(received: BrokerFrame): void {
@@ -231,6 +224,10 @@ export function createGroupConsumer(
 
   function lose(assignment: Assignment, reason: GmqError): void {
     assignments.delete(assignment.assignmentId);
+    end(assignment, reason);
+  }
+
+  function end(assignment: Assignment, reason: GmqError): void {
     assignment.lost.abort(reason);
     owner.lost(assignment);
   }
@@ -260,13 +257,11 @@ export function createGroupConsumer(
   }
 
   function hand(assignment: Assignment, messages: readonly RawMessage[]): void {
-    for (const { bytes } of messages) heldBytes += bytes;
-    heldRecords += messages.length;
+    credit.delivered(messages);
     assignment.unsettled += messages.length;
     resume?.delivered(messages);
-    if (assignments.get(assignment.assignmentId) === assignment && !assignment.revoking.signal.aborted)
-      owner.messages(messages);
-    else for (const message of messages) done(message);
+    if (over || assignment.lost.signal.aborted || assignment.revoking.signal.aborted) messages.forEach(done);
+    else owner.messages(messages);
     tellLag(assignment, messages.at(-1)?.offset);
   }
 
@@ -278,14 +273,10 @@ export function createGroupConsumer(
     events.emit({ type: "lag", topic, partition, records: endOffset > offset ? endOffset - offset - 1n : 0n });
   }
 
-  function done({ assignment, bytes }: RawMessage): void {
-    assignment.unsettled--;
-    heldRecords--;
-    doneRecords++;
-    heldBytes -= bytes;
-    freeRecords++;
-    freeBytes += bytes;
-    grantFreed();
+  function done(message: RawMessage): void {
+    message.assignment.unsettled--;
+    credit.done(message);
+    if (subscribed && !over) credit.grantDue();
   }
 
   /** The broker ended the subscription, the session goes on. */
@@ -301,23 +292,35 @@ export function createGroupConsumer(
     for (const assignment of [...assignments.values()]) lose(assignment, reason);
   }
 
-  async function close(error?: GmqError): Promise<void> {
-    if (over) return;
+  function stop(): void {
     over = true;
+  }
+
+  function close(error?: GmqError, timeoutMs: number = limits.revokeTimeoutMsDefault): Promise<void> {
+    stop();
+    // Begun when it is known: signals that fire may close again.
+    closing ??= Promise.resolve().then(() => leave(error, timeoutMs));
+    return closing;
+  }
+
+  async function leave(error: GmqError | undefined, timeoutMs: number): Promise<void> {
+    const untilMs = performance.now() + timeoutMs;
+    const inTime = (answer: Promise<unknown>, what: string): Promise<unknown> =>
+      bounded(answer, { timeoutMs: Math.max(0, Math.ceil(untilMs - performance.now())) }, what).catch(
+        (cause: unknown) => events.emit({ type: "reconnecting", error: GmqError.from(cause) }),
+      );
+    const reason = error ?? new GmqError("cancelled", "the consumer was closed");
+    // Nothing is settled from now on; what was is sent while the broker knows the assignments.
+    for (const assignment of assignments.values()) end(assignment, reason);
+    await inTime(settlements.flushed(), "settling");
+    loseAll(reason);
     clearTimeout(retryTimer);
-    if (error === undefined) await settlements.flushed();
-    loseAll(error ?? new GmqError("cancelled", "the consumer was closed"));
     detach();
     stopHeartbeat();
     stopStallWatch();
-    if (askedOn !== undefined && link.welcome === askedOn) {
-      // Without an answer the session's end, or its timeout, does the same.
-      await bounded(
-        link.request({ case: "unsubscribe", value: { subscriptionId } }),
-        { timeoutMs: limits.revokeTimeoutMsDefault },
-        "leaving the group",
-      ).catch((cause: unknown) => events.emit({ type: "reconnecting", error: GmqError.from(cause) }));
-    }
+    // Without an answer the session's end, or its timeout, does the same.
+    if (askedOn !== undefined && link.welcome === askedOn)
+      await inTime(link.request({ case: "unsubscribe", value: { subscriptionId } }), "leaving the group");
     events.end();
     owner.ended(error);
   }
@@ -329,9 +332,9 @@ export function createGroupConsumer(
           settings.stallMs,
           () => ({
             subscribed,
-            heldRecords,
-            doneRecords,
-            creditUsedUp: heldRecords >= settings.records || heldBytes >= settings.bytes,
+            heldRecords: credit.heldRecords,
+            doneRecords: credit.doneRecords,
+            creditUsedUp: credit.isUsedUp,
             work: owner.work(),
           }),
           events,
@@ -364,10 +367,7 @@ export function createGroupConsumer(
         });
       }
       if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
-      if (message.assignment.lost.signal.aborted)
-        throw new GmqError("fenced", "the partition has another owner; the record comes again there", {
-          field: "epoch",
-        });
+      if (message.assignment.lost.signal.aborted) throw fenced();
       // A failed try in place is no last word.
       if (settlement.verb !== "retry" || !settlement.inPlace) message.verdict = settlement;
       try {
@@ -385,9 +385,14 @@ export function createGroupConsumer(
     },
     done,
     flushed: () => settlements.flushed(),
+    stop,
     close,
     get assignments() {
       return [...assignments.values()];
     },
   };
+}
+
+function fenced(): GmqError {
+  return new GmqError("fenced", "the partition has another owner; the record comes again there", { field: "epoch" });
 }

@@ -89,24 +89,30 @@ describe("settlements", () => {
     await expect.poll(() => sent.map(({ ranges }) => ranges)).toEqual([["0-1 ack"]]);
   });
 
-  it("that nobody waits for gather for 5 ms where they are many by then, else for 25", () => {
+  it("that nobody waits for gather for 5 ms where they are many by then, else until they are, at most for 25", () => {
     vi.useFakeTimers();
     try {
       const { settlements, sent } = start();
       const few = assignmentOf(1);
       settlements.note(few, 0n, ack);
       vi.advanceTimersByTime(5);
-      for (let offset = 1n; offset < 60n; offset++) settlements.note(few, offset, ack);
+      for (let offset = 1n; offset < 49n; offset++) settlements.note(few, offset, ack);
       vi.advanceTimersByTime(19);
       expect(sent).toEqual([]);
       vi.advanceTimersByTime(1);
-      expect(sent.map(({ ranges }) => ranges)).toEqual([["0-59 ack"]]);
+      expect(sent.map(({ ranges }) => ranges)).toEqual([["0-48 ack"]]);
       const many = assignmentOf(2);
       for (let offset = 0n; offset < 50n; offset++) settlements.note(many, offset, ack);
       vi.advanceTimersByTime(4);
       expect(sent.length).toBe(1);
       vi.advanceTimersByTime(1);
       expect(sent[1]?.ranges).toEqual(["0-49 ack"]);
+      const later = assignmentOf(3);
+      settlements.note(later, 0n, ack);
+      vi.advanceTimersByTime(6);
+      for (let offset = 1n; offset < 10_000n; offset++) settlements.note(later, offset, ack);
+      vi.advanceTimersByTime(1);
+      expect(sent[2]?.ranges).toEqual(["0-9999 ack"]);
     } finally {
       vi.useRealTimers();
     }

@@ -1,7 +1,8 @@
 /**
  * Acks and other verdicts on their way to the broker: gathered into ranges per assignment. What somebody waits for is sent at the end of the turn, with all that
- * has gathered; what nobody waits for (a handler's ack) once many have gathered, or within `lingerMsMax`: a record a millisecond does not cost a frame each, and the
- * four processes that a settlement wakes. While a flush is unanswered more gathers, so that load makes bigger frames, not more of them.
+ * has gathered; what nobody waits for (a handler's ack) `lingerMs` after the first where many have gathered by then, else once they are many, at the latest after
+ * `lingerMsMax`: a record a millisecond does not cost a frame each, and the four processes that a settlement wakes. While a flush is unanswered more gathers, so that
+ * load makes bigger frames, not more of them.
  */
 import { GmqError, limits } from "@gmq/protocol";
 import { type SettleRefusal, Verb } from "@gmq/protocol/messages";
@@ -58,7 +59,7 @@ interface Lane {
 
 const verbs = { ack: Verb.ACK, retry: Verb.RETRY, release: Verb.RELEASE, reject: Verb.REJECT } as const;
 
-/** Verdicts that nobody waits for gather for so long where they are many by then, else for longer: few are not worth waking every process. */
+/** Verdicts that nobody waits for gather for so long where they are many by then, else until they are, at most for longer: few are not worth waking every process. */
 const lingerMs = 5;
 const lingerMsMax = 25;
 const manyNoted = 50;
@@ -69,9 +70,9 @@ const rejectAgainMsMax = 30_000;
 const rejectAgainMsMin = 200;
 const rejectAgainDelayMsMax = 5_000;
 
-/** Makes the gatherer; `request` sends a settlement frame and returns the refusals, `failed` hears of verdicts that nobody waits for. */
+/** Makes the gatherer; `request` sends a settlement frame, unless the assignment is gone, and returns the refusals, `failed` hears of verdicts that nobody waits for. */
 export function createSettlements(
-  request: (frame: ClientFrame) => Promise<readonly SettleRefusal[]>,
+  request: (frame: ClientFrame, assignment: Assignment) => Promise<readonly SettleRefusal[]>,
   failed: (assignment: Assignment, error: GmqError) => void,
   settling?: (assignment: Assignment, ranges: SettleStart["ranges"]) => (error: GmqError | undefined) => void,
 ): Settlements {
@@ -80,10 +81,13 @@ export function createSettlements(
   let lingering: NodeJS.Timeout | undefined;
   /** Verdicts that nobody waits for, since it lingers. */
   let notedCount = 0;
+  /** They were few after `lingerMs`: from now on they go as soon as they are many. */
+  let few = false;
 
   function lingerOn(): void {
-    if (notedCount >= manyNoted) flushAll();
-    else lingering = setTimeout(flushAll, lingerMsMax - lingerMs);
+    if (notedCount >= manyNoted) return flushAll();
+    few = true;
+    lingering = setTimeout(flushAll, lingerMsMax - lingerMs);
   }
 
   function flushAll(): void {
@@ -91,6 +95,7 @@ export function createSettlements(
     scheduled = false;
     lingering = undefined;
     notedCount = 0;
+    few = false;
     for (const lane of lanes.values()) flush(lane);
   }
 
@@ -121,7 +126,7 @@ export function createSettlements(
       if (lane.gathering.length === 0) lanes.delete(lane.assignment);
       else flush(lane);
     };
-    sendAll(lane.assignment.assignmentId, ranges).then(
+    sendAll(lane.assignment, ranges).then(
       (refusals) => {
         settled?.(refusals[0]?.error === undefined ? undefined : errorFromMessage(refusals[0].error));
         flushed.resolve(refusals);
@@ -140,11 +145,12 @@ export function createSettlements(
   }
 
   /** One frame as a rule; the frames of more ranges than one may hold follow each other. */
-  async function sendAll(assignmentId: number, ranges: readonly SettledRange[]): Promise<SettleRefusal[]> {
+  async function sendAll(assignment: Assignment, ranges: readonly SettledRange[]): Promise<SettleRefusal[]> {
+    const { assignmentId } = assignment;
     const refusals: SettleRefusal[] = [];
     for (let from = 0; from < ranges.length; from += limits.settleRangesPerFrameMax) {
       const some = ranges.slice(from, from + limits.settleRangesPerFrameMax);
-      refusals.push(...(await request({ case: "settlement", value: { assignmentId, ranges: some } })));
+      refusals.push(...(await request({ case: "settlement", value: { assignmentId, ranges: some } }, assignment)));
     }
     return refusals;
   }
@@ -194,8 +200,8 @@ export function createSettlements(
     note(assignment, offset, settlement) {
       if (settlement.verb !== "reject") {
         gather(assignment, offset, settlement).noted = true;
-        notedCount++;
         lingering ??= setTimeout(lingerOn, lingerMs);
+        if (++notedCount >= manyNoted && few) flushSoon();
       } else settle(assignment, offset, settlement).catch((error: unknown) => failed(assignment, GmqError.from(error)));
     },
     settle,

@@ -34,11 +34,12 @@ export interface Subscription {
   /** What happens to it; end it with `break` or by closing the subscription. */
   status(): AsyncIterableIterator<SubscriptionEvent>;
   /**
-   * Begins no new handler, waits for those that run, settles, leaves the group. Past `timeoutMs` (default 10,000) the handlers' signals fire and what they hold comes again.
+   * Begins no new handler and asks for no more records, waits for those that run, settles, leaves the group. Past `timeoutMs` (default 10,000) the handlers' signals fire and
+   * what they hold comes again; a broker that does not answer is then waited for half a second more.
    * Inside a handler it does not wait for that handler: it returns at once and the rest follows.
    */
   drain(options?: { readonly timeoutMs?: number }): Promise<void>;
-  /** Fires the handlers' signals and leaves the group. */
+  /** Fires the handlers' signals, sends what was settled before, and leaves the group; waits up to 5,000 ms for a broker that does not answer. */
   close(): Promise<void>;
   /** Resolves when it is closed; rejects when it ended by an error: a dead consumer is never silent. */
   readonly closed: Promise<void>;
@@ -47,6 +48,8 @@ export interface Subscription {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** What a drain whose time is over still gives to what was settled, and to leaving. */
+const leaveMsMin = 500;
 const acked: Settlement = { verb: "ack" };
 const seeded = { acksEarly: hasSeededBug("ack-before-handler"), freesKeys: hasSeededBug("retry-frees-key") };
 const insideHandler = new AsyncLocalStorage<unknown>();
@@ -82,8 +85,7 @@ export function createSubscription<In, Out>(
     events,
     {
       messages(messages) {
-        if (stopping.signal.aborted) for (const message of messages) consumer.done(message);
-        else inside(() => messages.forEach(gate.add));
+        inside(() => messages.forEach(gate.add));
       },
       async revoking(assignment) {
         forget((message) => message.assignment === assignment);
@@ -309,15 +311,21 @@ export function createSubscription<In, Out>(
     return false;
   }
 
-  async function drain(timeoutMs: number): Promise<void> {
+  function stop(): void {
+    consumer.stop();
     stopping.abort();
     forget(() => true);
+  }
+
+  async function drain(timeoutMs: number): Promise<void> {
+    const untilMs = performance.now() + timeoutMs;
+    stop();
     try {
       await bounded(lanes.idle(), { timeoutMs }, "draining");
     } catch {
       // Past the deadline: closing fires the signals of the handlers that still run.
     }
-    await consumer.close();
+    await consumer.close(undefined, Math.max(leaveMsMin, untilMs - performance.now()));
   }
 
   const onAbort = (): void => void subscription.close().catch(nothing);
@@ -330,11 +338,11 @@ export function createSubscription<In, Out>(
       await closing;
     },
     async close() {
-      stopping.abort();
-      forget(() => true);
-      closing = consumer.close();
+      stop();
+      const left = consumer.close();
+      closing ??= left;
       if (insideHandler.getStore() === consumer) return;
-      await closing;
+      await left;
     },
     closed: outcome.promise,
     get assignments() {

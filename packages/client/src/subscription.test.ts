@@ -1,0 +1,290 @@
+/** How a subscription ends: what it sends to its broker, in what order, and how long it waits. Against a link that only writes down. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { batchChecksum, codecNumbers, encodeEntryMeta, encodeRecords, GmqError, limits } from "@gmq/protocol";
+import { SessionResponseSchema, Verb, WelcomeSchema } from "@gmq/protocol/messages";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { BrokerFrame, ClientFrame, Link, LinkListener } from "./link.js";
+import { createConsumer } from "./message-reader.js";
+import type { SubscribeOptions } from "./subscribe-options.js";
+import { createSubscription, type Handler } from "./subscription.js";
+import { topic } from "./topic.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+type ResponseInit = NonNullable<MessageInitShape<typeof SessionResponseSchema>["frame"]>;
+const frameOf = (frame: ResponseInit): BrokerFrame => create(SessionResponseSchema, { frame }).frame;
+
+/** A link and its broker, who answers settlements when it is told to, and all else at once. */
+function startLink() {
+  const frames: ClientFrame[] = [];
+  const unanswered: (() => void)[] = [];
+  let listener: LinkListener | undefined;
+  let welcome = create(WelcomeSchema, {});
+  const broker = {
+    answersAll: true,
+    /** What came, as in `subscribe` and `settlement 1: 0-9 ack`; credit apart. */
+    get came() {
+      return frames.flatMap((frame) => {
+        if (frame.case === "credit") return [];
+        if (frame.case !== "settlement") return [frame.case];
+        const { assignmentId, ranges = [] } = frame.value;
+        const said = ranges.map(
+          ({ firstOffset, lastOffset, verb }) => `${firstOffset}-${lastOffset} ${Verb[verb ?? 0]?.toLowerCase()}`,
+        );
+        return [`settlement ${assignmentId}: ${said.join(", ")}`];
+      });
+    },
+    get credits() {
+      return frames.filter((frame) => frame.case === "credit").length;
+    },
+    answer: () => unanswered.splice(0).forEach((answer) => answer()),
+    sends: (frame: ResponseInit) => listener?.frame(frameOf(frame)),
+    assigns(assignmentId: number, partition: number) {
+      const subscribe = frames.findLast((frame) => frame.case === "subscribe");
+      const subscriptionId = subscribe?.case === "subscribe" ? (subscribe.value.subscriptionId ?? 0) : 0;
+      const assignments = [{ assignmentId, topic: "t", partition, epoch: 1n, endOffset: 100n }];
+      broker.sends({ case: "assigned", value: { subscriptionId, assignments } });
+    },
+    delivers(assignmentId: number, baseOffset: bigint, values: readonly string[], crc32?: number) {
+      const body = encodeRecords(values.map((value) => ({ value: Buffer.from(value), timestampMs: 5 })));
+      const batch = { codec: codecNumbers.none, crc32: crc32 ?? batchChecksum(body), producerId: 7n, producerEpoch: 0 };
+      const size = { recordCount: values.length, uncompressedBytes: body.length, bodyBytes: body.length };
+      const batches = [{ ...batch, ...size, firstSequence: 0, dedupeId: undefined, timestampMs: 0 }];
+      const meta = encodeEntryMeta({ appendTimeMs: 5, appendId: 6n, logBytes: 0, batches });
+      const entry = { baseOffset, recordCount: values.length, meta, body };
+      broker.sends({ case: "deliver", value: { assignmentId, entries: [{ entry }], endOffset: 100n } });
+    },
+    /** The session is lost, and another is open. */
+    reconnects() {
+      listener?.lost(new GmqError("unavailable", "the session was lost"));
+      welcome = create(WelcomeSchema, {});
+      listener?.opened(welcome);
+    },
+  };
+  const link: Link = {
+    attach(attached) {
+      listener = attached;
+      attached.opened(welcome);
+      return () => {
+        listener = undefined;
+      };
+    },
+    request(frame) {
+      frames.push(frame);
+      if (broker.answersAll || frame.case === "subscribe")
+        return Promise.resolve(frameOf({ case: "settled", value: {} }));
+      return new Promise((resolve) => {
+        unanswered.push(() => resolve(frameOf({ case: "settled", value: {} })));
+      });
+    },
+    heartbeatEvery: () => () => undefined,
+    send: (frame) => void frames.push(frame),
+    writable: true,
+    instrumentation: undefined,
+    get welcome() {
+      return welcome;
+    },
+    whenOpen: () => Promise.resolve(welcome),
+    calls() {
+      throw new GmqError("closed", "it has none");
+    },
+    close: () => Promise.resolve(),
+    closed: false,
+  };
+  return { link, broker };
+}
+
+const texts = topic("t", {
+  value: {
+    encode: (value: string) => Buffer.from(value),
+    decode(bytes) {
+      const value = Buffer.from(bytes).toString();
+      if (value === "bad") throw new Error("it is bad");
+      return value;
+    },
+  },
+});
+
+async function start(options: Partial<SubscribeOptions>, handler: Handler<string>) {
+  const { link, broker } = startLink();
+  const subscription = createSubscription(
+    link,
+    texts,
+    { group: "g", stallMs: false, ...options },
+    handler,
+    () => undefined,
+  );
+  await passMs(0);
+  broker.assigns(1, 0);
+  return { subscription, broker };
+}
+
+const passMs = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+
+/** Names of those that have resolved, in order. */
+function orderOf(promises: Readonly<Record<string, Promise<unknown>>>): string[] {
+  const order: string[] = [];
+  for (const [name, promise] of Object.entries(promises)) void promise.then(() => order.push(name));
+  return order;
+}
+
+describe("a subscription that drains", () => {
+  it("grants no credit any more, begins nothing, subscribes to no new session, and acks what ran", async () => {
+    const gate = Promise.withResolvers<void>();
+    const begun: string[] = [];
+    const { subscription, broker } = await start({ maxInFlight: { records: 4 } }, (message) => {
+      begun.push(message.value);
+      return gate.promise;
+    });
+    broker.delivers(1, 0n, ["a", "b", "c", "d"]);
+    const drained = subscription.drain();
+    broker.delivers(1, 4n, ["e", "f", "g", "h"]);
+    await passMs(1_000);
+    expect(broker.credits).toBe(1);
+    gate.resolve();
+    await passMs(50);
+    await drained;
+    expect(broker.came).toEqual(["subscribe", "settlement 1: 0-0 ack", "unsubscribe"]);
+    expect([begun, broker.credits]).toEqual([["a"], 1]);
+  });
+
+  it("does not subscribe to another session", async () => {
+    const { subscription, broker } = await start({}, () => new Promise(() => undefined));
+    broker.delivers(1, 0n, ["a"]);
+    const drained = subscription.drain();
+    broker.reconnects();
+    await passMs(11_000);
+    await drained;
+    expect(broker.came).toEqual(["subscribe"]);
+  });
+
+  it("fires the signals when its time is over, and waits no longer than half a second for a broker that does not answer", async () => {
+    let signal: AbortSignal | undefined;
+    const { subscription, broker } = await start({ concurrency: 2 }, (message, context) => {
+      if (message.value === "a") return;
+      ({ signal } = context);
+      return new Promise(() => undefined);
+    });
+    broker.answersAll = false;
+    broker.delivers(1, 0n, ["a", "b"]);
+    const order = orderOf({ drain: subscription.drain({ timeoutMs: 200 }) });
+    await passMs(199);
+    expect(signal?.aborted).toBe(false);
+    await passMs(1);
+    expect([signal?.aborted, order]).toEqual([true, []]);
+    // And a timer's turn for the answer to `unsubscribe`.
+    await passMs(500 + 1);
+    expect(order).toEqual(["drain"]);
+    expect(broker.came).toEqual(["subscribe", "settlement 1: 0-0 ack", "unsubscribe"]);
+  });
+});
+
+describe("a subscription that closes", () => {
+  it("fires the signals at once, and waits for a silent broker as long as for a revocation", async () => {
+    let signal: AbortSignal | undefined;
+    const { subscription, broker } = await start({ concurrency: 2 }, (message, context) => {
+      if (message.value === "a") return;
+      ({ signal } = context);
+      return new Promise(() => undefined);
+    });
+    broker.answersAll = false;
+    broker.delivers(1, 0n, ["a", "b"]);
+    const order = orderOf({ close: subscription.close() });
+    await passMs(0);
+    expect(signal?.aborted).toBe(true);
+    await passMs(limits.revokeTimeoutMsDefault - 1);
+    expect(order).toEqual([]);
+    await passMs(1 + 1);
+    expect(order).toEqual(["close"]);
+    expect(broker.came).toEqual(["subscribe", "settlement 1: 0-0 ack", "unsubscribe"]);
+  });
+
+  it("settles nothing behind its last settlements", async () => {
+    const gate = Promise.withResolvers<void>();
+    const { subscription, broker } = await start({ concurrency: 2 }, (message) =>
+      message.value === "a" ? undefined : gate.promise,
+    );
+    broker.assigns(2, 1);
+    broker.answersAll = false;
+    broker.delivers(1, 0n, ["a"]);
+    broker.delivers(2, 0n, ["b"]);
+    const closed = subscription.close();
+    await passMs(1);
+    gate.resolve();
+    await passMs(100);
+    expect(broker.came).toEqual(["subscribe", "settlement 1: 0-0 ack"]);
+    broker.answersAll = true;
+    broker.answer();
+    await closed;
+    await passMs(100);
+    expect(broker.came).toEqual(["subscribe", "settlement 1: 0-0 ack", "unsubscribe"]);
+  });
+
+  it.each(["close", "drain"] as const)("is closed when it is, whoever asks again: %s first", async (first) => {
+    const { subscription, broker } = await start({}, () => undefined);
+    broker.answersAll = false;
+    broker.delivers(1, 0n, ["a"]);
+    const order = orderOf({
+      first: subscription[first](),
+      "a second close": subscription.close(),
+      drain: subscription.drain(),
+    });
+    await passMs(1_000);
+    expect(order).toEqual([]);
+    broker.answersAll = true;
+    broker.answer();
+    await passMs(1);
+    expect(order.toSorted()).toEqual(["a second close", "drain", "first"]);
+    expect(broker.came).toEqual(["subscribe", "settlement 1: 0-0 ack", "unsubscribe"]);
+  });
+
+  it("and a consumer by hand too", async () => {
+    const { link, broker } = startLink();
+    const consumer = createConsumer(link, texts, { group: "g", stallMs: false }, () => undefined);
+    await passMs(0);
+    broker.answersAll = false;
+    const order = orderOf({ first: consumer.close(), second: consumer.close() });
+    await passMs(1_000);
+    expect([order, broker.came]).toEqual([[], ["subscribe", "unsubscribe"]]);
+    broker.answer();
+    await passMs(1);
+    expect(order).toEqual(["first", "second"]);
+  });
+});
+
+describe("a subscription that fails", () => {
+  const good = Array.from({ length: 10 }, (_, index) => `${index}`);
+
+  it("for a value that cannot be read acks what was handled before it leaves", async () => {
+    const { subscription, broker } = await start({ onInvalid: "fail" }, () => undefined);
+    const failed = expect(subscription.closed).rejects.toMatchObject({ code: "schema_invalid" });
+    broker.delivers(1, 0n, [...good, "bad", "11"]);
+    await passMs(50);
+    await failed;
+    expect(broker.came).toEqual(["subscribe", "settlement 1: 0-9 ack", "unsubscribe"]);
+  });
+
+  it("for a corrupt batch acks what was handled before it leaves", async () => {
+    const { subscription, broker } = await start({}, () => undefined);
+    const failed = expect(subscription.closed).rejects.toMatchObject({ code: "batch_corrupt" });
+    broker.delivers(1, 0n, good);
+    broker.delivers(1, 10n, good, 1);
+    await passMs(50);
+    await failed;
+    expect(broker.came).toEqual(["subscribe", "settlement 1: 0-9 ack", "unsubscribe"]);
+  });
+});
+
+it("acks of a lost session do not go out in the next, where their assignment's number is another's", async () => {
+  const { broker } = await start({}, () => undefined);
+  broker.delivers(1, 0n, ["a", "b"]);
+  broker.reconnects();
+  await passMs(0);
+  broker.assigns(1, 1);
+  await passMs(100);
+  expect(broker.came).toEqual(["subscribe", "subscribe"]);
+  broker.delivers(1, 0n, ["c"]);
+  await passMs(100);
+  expect(broker.came).toEqual(["subscribe", "subscribe", "settlement 1: 0-0 ack"]);
+});
