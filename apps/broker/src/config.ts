@@ -55,7 +55,9 @@ export const brokerBehaviour = {
     .min(100)
     .max(60_000)
     .default(3_000)
-    .describe("ms between heartbeats of sessions, 100 to 60000; a client silent for three of them is gone"),
+    .describe(
+      "ms between heartbeats of sessions, 100 to 60000, fewer with many sessions; a client without consumers that is silent for three of them is gone, one with consumers after its session timeout",
+    ),
   allowedOrigins: z
     .array(z.url({ protocol: /^https?$/, error: "expected an origin such as https://example.org" }))
     .default([])

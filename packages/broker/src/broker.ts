@@ -46,7 +46,7 @@ export interface BrokerOptions {
   readonly defaultPartitions?: number;
   /** A new session says hello within this time; default 10,000 ms. */
   readonly helloTimeoutMs?: number;
-  /** Heartbeats of sessions, both ways; default 3,000 ms. A client that is silent for three of them is gone. With more than some 600 sessions they are fewer, see `heartbeats.ts`. */
+  /** Heartbeats of sessions, both ways; default 3,000 ms. A client without consumers that is silent for three of them is gone. With more than some 600 sessions they are fewer, see `heartbeats.ts`. */
   readonly heartbeatIntervalMs?: number;
   /** A consumer gives a partition back within this time; default 5,000 ms. */
   readonly revokeTimeoutMs?: number;
@@ -76,7 +76,7 @@ export interface Broker {
 
 /** Makes a broker over an engine. @throws GmqError `invalid_argument`, `invalid_name` */
 export function createBroker(options: BrokerOptions): Broker {
-  const { engine, logger = silentLogger, version = "0.1.0", autoCreateTopics = true } = options;
+  const { engine, logger = silentLogger, version = "unknown", autoCreateTopics = true } = options;
   const brokerId = checkName("broker_id", options.brokerId ?? `broker-${randomUUID().slice(0, 8)}`);
   const defaultPartitions = options.defaultPartitions ?? limits.partitionsDefault;
   if (!Number.isInteger(defaultPartitions) || defaultPartitions < 1 || defaultPartitions > limits.partitionsMax) {

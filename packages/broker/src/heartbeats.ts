@@ -29,7 +29,7 @@ export interface Heartbeats {
   /** Begins; `answers`: the client answers heartbeats that ask for it. */
   start(peer: HeartbeatPeer, answers: boolean): Pulse;
   readonly intervalMs: number;
-  /** Silence that ends a session at the shortest interval. */
+  /** Silence that ends a session without consumers at the shortest interval. */
   readonly silenceMsMax: number;
   close(): void;
 }
@@ -128,10 +128,10 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
     return Math.min(Math.max(intervalMs, pacedMs), Math.max(longestMs, 1));
   }
 
-  /** A client that is asked seldom may be silent for so much longer, but not for longer than its session timeout. */
-  function silenceOf(beating: Beating): number {
-    const slowerMs = Math.max(0, beating.intervalMs - intervalMs, beating.earlierMs - intervalMs);
-    return Math.min(silenceMsMax + slowerMs, beating.timeoutMs);
+  /** With consumers their session timeout; without any a client that is asked seldom may be silent for so much longer. */
+  function silenceOf({ timeoutMs, intervalMs: ownMs, earlierMs }: Beating): number {
+    if (timeoutMs !== Number.POSITIVE_INFINITY) return timeoutMs;
+    return silenceMsMax + Math.max(0, ownMs - intervalMs, earlierMs - intervalMs);
   }
 
   /** The next place in a row that has one for each session, within what the interval leaves: sessions that came together do not stay together. */
@@ -148,12 +148,19 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
     else wheel.put(beating, beating.beatAtMs, earlyMs(beating));
   }
 
+  /** Ends who is silent, once everything that came was read: when this process stood still, it lies in the sockets. */
+  function judge(beating: Beating): void {
+    if (!beatings.has(beating)) return;
+    const limitMs = silenceOf(beating);
+    if (performance.now() - beating.lastHeardMs < limitMs) return wait(beating);
+    beats.stop(beating);
+    beating.peer.silent(limitMs);
+  }
+
   function turn(beating: Beating, nowMs: number): void {
     const { peer, answers } = beating;
-    const limitMs = silenceOf(beating);
-    if (nowMs - beating.lastHeardMs >= limitMs) {
-      beatings.delete(beating);
-      peer.silent(limitMs);
+    if (nowMs - beating.lastHeardMs >= silenceOf(beating)) {
+      setImmediate(judge, beating);
       return;
     }
     if (beating.beatAtMs - nowMs <= earlyMs(beating)) {

@@ -21,9 +21,9 @@ export interface ConsumerOptions {
   readonly mode?: ConsumerMode;
   /** Default `earliest`. */
   readonly start?: Start;
-  /** Records and bytes that may be delivered and not settled; default 5,000 records (shared: as many as handlers run at once, 100 without handlers; more to hide the way to the broker) and 16 MiB. */
+  /** Records and bytes that may be delivered and not handled; default 5,000 records (shared: as many as handlers run at once, 100 without handlers; more to hide the way to the broker) and 16 MiB. */
   readonly maxInFlight?: { readonly records?: number; readonly bytes?: number };
-  /** Silence after which the group passes this consumer's partitions on; 1,000 to 600,000 ms, default 10,000. Kept up in the background, whatever handlers do. */
+  /** Silence after which the group passes this consumer's partitions on; 1,000 to 600,000 ms, default 10,000. Kept up in the background, whatever handlers await; a consumer whose connection ends passes them on at once. */
   readonly sessionTimeoutMs?: number;
   /**
    * A name of its own, unique in the group, makes the consumer a static member: when its connection breaks it has `sessionTimeoutMs` to come back to its

@@ -38,8 +38,8 @@ it("sends by the clock to a broker that does not ask, and notices its silence", 
   comes({});
   vi.advanceTimersByTime(5_000);
   expect(beats).toEqual([false, false, false, false, false]);
-  vi.advanceTimersByTime(5_000);
-  expect(silentAfterMs).toBe(10_000);
+  vi.advanceTimersByTime(5_001);
+  expect(silentAfterMs).toBe(10_001);
 });
 
 it("answers a broker that asks, sends nothing else, and waits for as long as it announced", () => {
@@ -47,8 +47,8 @@ it("answers a broker that asks, sends nothing else, and waits for as long as it 
   expect(beats).toEqual([false]);
   vi.advanceTimersByTime(36_000);
   expect(silentAfterMs).toBeUndefined();
-  vi.advanceTimersByTime(1_000);
-  expect(silentAfterMs).toBe(37_000);
+  vi.advanceTimersByTime(1_001);
+  expect(silentAfterMs).toBe(37_001);
   expect(beats).toEqual([false]);
 });
 
@@ -57,8 +57,8 @@ it("asks when something is awaited, and notices a lost broker as soon as ever", 
   isAwaited = true;
   vi.advanceTimersByTime(3_000);
   expect(beats).toEqual([false, true]);
-  vi.advanceTimersByTime(7_000);
-  expect(silentAfterMs).toBe(10_000);
+  vi.advanceTimersByTime(7_001);
+  expect(silentAfterMs).toBe(10_001);
 });
 
 it("goes on when what it asked for is answered", () => {

@@ -31,21 +31,32 @@ export function startHeartbeats(
   peer: HeartbeatPeer,
 ): LinkHeartbeats {
   let timer = setInterval(turn, intervalMs);
+  let judging: NodeJS.Immediate | undefined;
   let lastHeardMs = performance.now();
   /** When the broker was asked for a heartbeat, and has said nothing since. */
   let askedAtMs: number | undefined;
   /** The broker asks, and next within this time; undefined: it does not. */
   let nextMs: number | undefined;
 
+  /** The limit that the broker's silence has passed. */
+  function passedMs(nowMs: number): number | undefined {
+    const silenceMsMax = sessionSilenceMsMax + Math.max(0, (nextMs ?? 0) - heartbeatIntervalMs);
+    if (nowMs - lastHeardMs > silenceMsMax) return silenceMsMax;
+    const unansweredMs = askedAtMs === undefined ? 0 : nowMs - askedAtMs + heartbeatIntervalMs;
+    return unansweredMs > sessionSilenceMsMax ? sessionSilenceMsMax : undefined;
+  }
+
+  /** Once everything that came was read: when this process stood still, it lies in the socket. */
+  function judge(): void {
+    const limitMs = passedMs(performance.now());
+    if (limitMs !== undefined) peer.silent(limitMs);
+  }
+
   function turn(): void {
     const nowMs = performance.now();
-    const silentMs = nowMs - lastHeardMs;
-    const silenceMsMax = sessionSilenceMsMax + Math.max(0, (nextMs ?? 0) - heartbeatIntervalMs);
-    const unansweredMs = askedAtMs === undefined ? 0 : nowMs - askedAtMs + heartbeatIntervalMs;
-    if (silentMs > silenceMsMax) peer.silent(silenceMsMax);
-    else if (unansweredMs > sessionSilenceMsMax) peer.silent(sessionSilenceMsMax);
+    if (passedMs(nowMs) !== undefined) judging = setImmediate(judge);
     else if (nextMs === undefined) peer.beat(false);
-    else if (askedAtMs === undefined && silentMs >= heartbeatIntervalMs && peer.isAwaited()) {
+    else if (askedAtMs === undefined && nowMs - lastHeardMs >= heartbeatIntervalMs && peer.isAwaited()) {
       askedAtMs = nowMs;
       peer.beat(true);
     }
@@ -65,6 +76,9 @@ export function startHeartbeats(
       clearInterval(timer);
       timer = setInterval(turn, shorterMs);
     },
-    stop: () => clearInterval(timer),
+    stop() {
+      clearInterval(timer);
+      clearImmediate(judging);
+    },
   };
 }

@@ -9,7 +9,7 @@ import { readJournal } from "./harness/load.js";
 import { startServices, startStandalone, type Topology } from "./harness/topologies.js";
 import { temporaryFolder } from "./harness/workspace.js";
 
-/** Of consumer-child.ts. */
+/** As consumer-child.ts has it unless it is told otherwise. */
 const sessionTimeoutMs = 3_000;
 let topology: Topology;
 let gmq: Gmq;
@@ -74,3 +74,42 @@ test.each([
   },
   60_000,
 );
+
+test("SIGSTOP of a consumer for less than its session timeout, and longer than three heartbeats: it keeps its partitions", async () => {
+  topology = await startServices({ brokers: 1 });
+  folder = await temporaryFolder();
+  gmq = await connect({ brokers: topology.brokers });
+  const topic = `patient-${randomUUID().slice(0, 8)}`;
+  const journal = join(folder.path, "journal");
+  const child = join(import.meta.dirname, "harness/consumer-child.ts");
+  stopped = startProcess({
+    name: "consumer",
+    command: process.execPath,
+    args: [child, topology.brokers.join(","), topic, "g", journal, "0", "exclusive", "40000"],
+  });
+  await stopped.waitForOutput(/consuming/, 30_000);
+  const handled: string[] = [];
+  const mine = gmq.subscribe(topic, { group: "g" }, ({ partition, offset }) => {
+    handled.push(`${partition}/${offset}`);
+  });
+  await expect.poll(() => mine.assignments.length, { timeout: 15_000 }).toBe(2);
+  await sleep(500);
+  const changes: string[] = [];
+  void (async () => {
+    for await (const { type } of mine.status()) if (type === "assigned" || type === "revoked") changes.push(type);
+  })();
+
+  process.kill(stopped.pid, "SIGSTOP");
+  await sleep(12_000);
+  const producer = gmq.producer();
+  await Promise.all(Array.from({ length: 100 }, (_, n) => producer.send(topic, { key: `k${n}`, value: `${n} x` })));
+  process.kill(stopped.pid, "SIGCONT");
+  const places = async () => [...handled, ...(await readJournal(journal)).map(({ place }) => place)];
+  await expect.poll(places, { timeout: 15_000 }).toHaveLength(100);
+  await sleep(2_000);
+  // Nothing came twice, and nobody else owned anything meanwhile.
+  expect(new Set(await places()).size).toBe(100);
+  expect(await places()).toHaveLength(100);
+  expect(changes).toEqual([]);
+  await mine.close();
+}, 60_000);

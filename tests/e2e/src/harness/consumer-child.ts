@@ -1,17 +1,18 @@
 /**
  * A consumer in a process of its own, to be killed: writes each record down before it acks it. Arguments: brokers, topic, group, file, optionally a number: every
- * record whose sequence is a multiple of it is poison, which is rejected until it was redriven; and optionally the mode.
+ * record whose sequence is a multiple of it is poison, which is rejected until it was redriven; and optionally the mode and the session timeout.
  */
 import { openSync, writeSync } from "node:fs";
 import { type ConsumerMode, connect, Reject } from "@gmq/client";
 
-const [brokers = "", topicName = "", group = "", file = "", poisonEvery = "0", mode = "exclusive"] =
-  process.argv.slice(2);
+const args = process.argv.slice(2);
+const [brokers = "", topicName = "", group = "", file = "", poisonEvery = "0", mode = "exclusive", timeout = "3000"] =
+  args;
 const journal = openSync(file, "a");
 const gmq = await connect({ brokers: brokers.split(","), timeoutMs: 30_000 });
 const subscription = gmq.subscribe<Uint8Array, Uint8Array>(
   topicName,
-  { group, concurrency: 32, sessionTimeoutMs: 3_000, mode: mode as ConsumerMode },
+  { group, concurrency: 32, sessionTimeoutMs: Number(timeout), mode: mode as ConsumerMode },
   (message) => {
     const value = new TextDecoder().decode(message.value).split(" ", 1)[0];
     const isPoison = Number(poisonEvery) > 0 && Number(value) % Number(poisonEvery) === 0;
