@@ -5,7 +5,7 @@ import type { SystemName } from "./client/task.ts";
 
 /** What the command line asks for. */
 export interface BenchOptions {
-  /** Workloads or names of cases; matched as prefixes. */
+  /** Workloads, or how names of cases begin. */
   readonly workloads: readonly string[];
   /** Undefined: all that a case names. */
   readonly systems: readonly SystemName[] | undefined;
@@ -28,10 +28,10 @@ export const helpText = `Usage: make bench ARGS="[options]"
 
 Measures GMQ beside its baselines: client, broker, storage and redis-server as processes of their own, rounds interleaved, medians and ratios.
 
-  --workloads W1,W4   workloads or names of cases, as prefixes (default W1,W2,W3; "all": every one but W9 and RSS)
+  --workloads W1,W4   workloads or names of cases, W1 or the first words of a case (default W1,W2,W3; "all": every one but W9, MEM and RSS)
   --systems a,b       only these beside GMQ: floor-resp, floor-http2, floor-chain, floor-fsync, ioredis, bullmq, nats, rabbitmq ("none": GMQ alone)
   --rounds n          rounds of each system, interleaved (default 5, with --quick 1)
-  --seconds n         measured time of a round (default 3, with --quick 2)
+  --seconds n         measured time of a round (default 3, with --quick 2); W9, MEM and RSS have their own
   --quick             fewer, shorter rounds
   --data file         JSON lines for W8 (default tests/data/debian-packages-sample.ndjson)
   --json file         where the results go (default bench/results/<time>.json; "-": none)

@@ -5,7 +5,7 @@ export const exitCodes = {
   failure: 1,
   /** The command line is wrong. */
   usage: 2,
-  /** Some records were stored and some were not. */
+  /** Some records were stored or settled and some were not. */
   partial: 3,
   /** Ctrl-C or SIGTERM; what was in flight has been finished. */
   interrupted: 130,
@@ -19,5 +19,5 @@ export const exitCodesHelp = `Exit codes:
   0    done
   1    failed: the broker is not reachable or refused it
   2    the command line is wrong
-  3    partly done: some records were stored, some were not
+  3    partly done: some records were stored or settled, some were not
   130  interrupted by Ctrl-C or SIGTERM, after finishing what was in flight`;

@@ -2,6 +2,7 @@ import { GmqError } from "@gmq/protocol";
 import type { TlsClientOptions } from "@gmq/transport/frames";
 import { type Admin, createAdmin } from "./admin.js";
 import { checkObject, inRange } from "./checked-values.js";
+import { clientVersion } from "./client-version.js";
 import type { ConsumerOptions } from "./consumer-options.js";
 import { createEncodeTurns } from "./encode-turns.js";
 import { type Instrumentation, instrumentHandler, instrumentProducer } from "./instrumentation.js";
@@ -64,8 +65,6 @@ export interface Gmq {
 const spareBytesMax = 16 * 1024 * 1024;
 /** Half of a batch: who comes behind a batch waits until it has left. */
 const encodeTurnBytes = 128 * 1024;
-/** Version that brokers and operators see. */
-const clientVersion = "@gmq/client 0.1.0";
 
 /**
  * Connects to the first broker that answers; afterwards a lost session is opened again by itself, with this broker or another.

@@ -53,7 +53,7 @@ export interface GroupConsumer {
 const resubscribeMsMin = 100;
 const resubscribeMsMax = 5_000;
 const lagEventMs = 1_000;
-/** A broker takes a client that is silent for a whole session timeout for gone. */
+/** A broker takes a client that is silent for a whole session timeout for gone; one that does not ask hears of it by the clock. */
 const heartbeatsPerTimeout = 4;
 let lastSubscriptionId = 0;
 

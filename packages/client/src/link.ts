@@ -35,7 +35,7 @@ export interface Link {
   attach(listener: LinkListener): () => void;
   /** Sends a request on the open session. @throws GmqError the broker's answer, or `unavailable` when there is no session or it is lost meanwhile */
   request(frame: ClientFrame): Promise<BrokerFrame>;
-  /** Says heartbeat at least this often until the returned function is called, whatever the broker asks for. */
+  /** Looks after the heartbeats at least this often until the returned function is called: whether the broker is silent, and where it does not ask, by saying one. */
   heartbeatEvery(intervalMs: number): () => void;
   /** Sends a frame that has no answer; dropped without a session: the next one begins anew. */
   send(frame: ClientFrame): void;

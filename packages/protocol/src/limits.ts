@@ -1,5 +1,5 @@
 /**
- * Every bound of GMQ, with its unit, in one place. What is refused names the limit that it met.
+ * The bounds of the wire, the log and the store, with their units. What is refused names the limit that it met.
  * `*Max` values are the largest accepted; defaults of configurable settings carry `Default`.
  */
 export const limits = {

@@ -254,7 +254,7 @@ export interface StoreStatus {
   readonly ready: boolean;
   /** Why not; when ready "", or what it does not do for now (a full store takes no appends, and serves consumers). */
   readonly reason: string;
-  /** What a crash of the store can lose: nothing, about the last second, everything since a snapshot. */
+  /** What a crash of the store can lose: nothing, up to about two seconds, everything since a snapshot. */
   readonly durability: "disk" | "about 1 s" | "memory" | "unknown";
   /** For operators: server version, role, memory, path. */
   readonly details: Readonly<Record<string, string>>;

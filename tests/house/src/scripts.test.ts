@@ -7,6 +7,15 @@ import { root } from "./sources.js";
 
 const callers = ["Makefile", ".ci/run", ...readdirSync(join(root, "scripts")).map((name) => `scripts/${name}`)];
 
+it("writes the client's version where the client says it", () => {
+  const { version } = JSON.parse(readFileSync(join(root, "packages/client/package.json"), "utf8")) as {
+    readonly version: string;
+  };
+  expect(readFileSync(join(root, "packages/client/src/client-version.ts"), "utf8")).toContain(
+    `"@gmq/client ${version}"`,
+  );
+});
+
 it("names no script that is not there, or that git does not take", () => {
   const named = callers.flatMap((caller) =>
     Array.from(readFileSync(join(root, caller), "utf8").matchAll(/(?<![\w/])scripts\/[\w.-]*\w/g), ([path]) => path),

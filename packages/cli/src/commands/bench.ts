@@ -14,9 +14,9 @@ const checkoutEntry = fileURLToPath(new URL("../../../../bench/src/main.ts", imp
 export function addBenchCommand(program: Command, context: CommandContext, entry = checkoutEntry): void {
   program
     .command("bench")
-    .summary("measure GMQ beside other queues (needs a checkout)")
+    .summary("measure GMQ beside other queues (needs a built checkout)")
     .description(
-      "Measures GMQ beside other queues on this machine. Needs a checkout, redis-server, and about a minute.",
+      "Measures GMQ beside other queues on this machine. Needs a built checkout (make build), redis-server, and some minutes.",
     )
     .argument("[options...]", "options of the benchmark, behind --; `gmq bench -- --help` lists them")
     .addHelpText("after", "\nExample:\n  gmq bench -- --help")

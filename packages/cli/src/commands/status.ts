@@ -27,6 +27,7 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
           ["sessions", status.sessions],
           ["up", `${Math.floor(status.uptimeMs / 1000)} s`],
           ["store", `${status.engine}, ${readiness(status)}`],
+          ["durability", status.durability],
           ["a crash loses", losses[status.durability] ?? status.durability],
           ...Object.entries(status.details).map(([name, value]) => [name, value] as const),
         ]),
@@ -42,6 +43,6 @@ function readiness({ ready, reason }: { readonly ready: boolean; readonly reason
 
 const losses: Readonly<Record<string, string>> = {
   disk: "nothing",
-  "about 1 s": "about the last second",
-  memory: "everything",
+  "about 1 s": "up to about two seconds",
+  memory: "everything, or what came since Redis' last snapshot",
 };

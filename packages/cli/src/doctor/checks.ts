@@ -67,7 +67,7 @@ function durability(loses: string): Finding {
   if (loses === "disk") return finding("durability", "ok", "a crash of the store loses nothing");
   if (loses === "about 1 s") {
     const advice = "set appendfsync always in the store where not even that may be lost";
-    return finding("durability", "ok", "a crash of the store loses about the last second", advice);
+    return finding("durability", "ok", "a crash of the store loses up to about two seconds", advice);
   }
   if (loses === "memory") {
     const advice = "set appendonly yes in Redis or Valkey, or give the embedded engine a folder (--data)";

@@ -5,7 +5,7 @@ import { Badge, Panel } from "../parts/panel.js";
 
 const losses: Readonly<Record<string, string>> = {
   disk: "A crash of the store loses nothing that was acknowledged.",
-  "about 1 s": "A crash of the store may lose about the last second.",
+  "about 1 s": "A crash of the store may lose up to about two seconds.",
   memory: "A crash of the store loses everything: it is in memory only.",
 };
 
