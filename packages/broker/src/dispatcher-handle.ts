@@ -12,7 +12,7 @@ export interface Dispatcher {
   pump(): void;
   /** The partition's end moved, as far as a hint can tell. */
   signal(endOffset: bigint): void;
-  /** Looks at the log once more, whatever the hints said; false: not before a consumer takes something. */
+  /** Looks at the log once more, whatever the hints said; false: not before a consumer takes something, or fewer records wait for a retry. */
   look(): boolean;
   /**
    * Settles what the consumer says. While the store does not answer it is sent again for up to `limits.settleResendMsMax`, a retry as a release: it may have been
@@ -39,5 +39,5 @@ export interface Dispatcher {
   readonly heldRecords: number;
 }
 
-/** Why nothing goes out: the consumer gave no credit, its connection is full, the store is asked or does not answer, there is nothing, it is to stop. */
-export type DispatcherWait = "credit" | "room" | "store" | "store retry" | "records" | "end";
+/** Why nothing goes out: no credit, a connection that is full, a store that is asked or does not answer, as many retries as may wait, nothing there, it is to stop. */
+export type DispatcherWait = "credit" | "room" | "store" | "store retry" | "retries" | "records" | "end";

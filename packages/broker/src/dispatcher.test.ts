@@ -1,6 +1,6 @@
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import type { Fetched, FollowEvents, LogEntry, PartitionFetch, PartitionSettle, SettleOutcome } from "@gmq/storage";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createCredit } from "./credit.js";
 import { createDispatcher } from "./dispatcher.js";
 import type { Dispatcher } from "./dispatcher-handle.js";
@@ -123,4 +123,92 @@ test("what a follow tells goes out once and in order; a look ends it first, and 
   await expect.poll(() => asked.length).toBe(2);
   expect(follows.length).toBe(2);
   dispatcher.stop();
+});
+
+/** A dispatcher at a log of entries with so many records each; its consumer takes everything. */
+function reading(recordCount: number, settle: (request: PartitionSettle) => Promise<SettleOutcome>) {
+  const asked: PartitionFetch[] = [];
+  const given: [offset: bigint, records: number][] = [];
+  const credit = createCredit();
+  credit.grant(limits.creditRecordsMax, limits.creditBytesMax);
+  const entryAt = (baseOffset: bigint): LogEntry => ({ ...entry, baseOffset, recordCount });
+  const dispatcher = createDispatcher(
+    {
+      ownership,
+      async fetch(fetch) {
+        asked.push(fetch);
+        const position = fetch.position + BigInt(recordCount);
+        return { ok: true, entries: [entryAt(fetch.position)], position, endOffset: position };
+      },
+      settle,
+      log: {
+        read: async ({ from }) => ({
+          entries: [entryAt((from as { offset: bigint }).offset)],
+          startOffset: 0n,
+          endOffset: 1_000_000n,
+        }),
+      },
+      lost: () => undefined,
+    },
+    onlyTaker({
+      credit,
+      deliver: (deliveries) => {
+        for (const one of deliveries) given.push([one.entry.baseOffset, one.entry.recordCount]);
+      },
+      writable: () => true,
+    }),
+    { position: 0n, endOffset: BigInt(recordCount), pending: [] },
+  );
+  return { dispatcher, asked, given };
+}
+
+const failed = (first: bigint, last: bigint, delayMs: number) =>
+  ({ firstOffset: first, lastOffset: last, verb: "retry", delayMs }) as const;
+
+test("an answer that comes after the end begins no wait", async () => {
+  vi.useFakeTimers();
+  try {
+    const { promise, resolve } = Promise.withResolvers<SettleOutcome>();
+    const { dispatcher, given } = reading(3, () => promise);
+    dispatcher.pump();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(given).toEqual([[0n, 3]]);
+    const settled = dispatcher.settle([failed(0n, 1n, 60_000)]);
+    dispatcher.stop();
+    resolve({ ok: true, refusals: [] });
+    expect(await settled).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("as many records as may wait for their retry hold back what is new, until one of them is due", async () => {
+  vi.useFakeTimers();
+  try {
+    const half = limits.delayedRecordsMax / 2;
+    const { dispatcher, asked, given } = reading(half, async () => ({ ok: true, refusals: [] }));
+    const endOf = (entries: number): bigint => BigInt(entries * half);
+    dispatcher.pump();
+    await vi.advanceTimersByTimeAsync(1);
+    await dispatcher.settle([failed(0n, endOf(1) - 1n, 60_000)]);
+    dispatcher.signal(endOf(2));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(given).toHaveLength(2);
+    await dispatcher.settle([failed(endOf(1), endOf(2) - 1n, 120_000)]);
+    dispatcher.signal(endOf(3));
+    expect(dispatcher.look()).toBe(false);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked).toHaveLength(2);
+    expect(dispatcher.waitsFor).toBe("retries");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(given.slice(2)).toEqual([
+      [0n, half],
+      [endOf(2), half],
+    ]);
+    expect(asked.map(({ position }) => position)).toEqual([0n, endOf(1), endOf(2)]);
+    dispatcher.stop();
+  } finally {
+    vi.useRealTimers();
+  }
 });

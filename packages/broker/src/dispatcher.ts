@@ -22,9 +22,8 @@ import type {
 } from "@gmq/storage";
 import { type Delivery, deliveryOf } from "./delivery.js";
 import type { Dispatcher, DispatcherWait } from "./dispatcher-handle.js";
-import { createEntrySlicer } from "./entry-slicer.js";
 import { createFollowedLog, type FollowedLog } from "./followed-log.js";
-import { createLedger, type DelayedRun } from "./ledger.js";
+import { createLedger, type DelayedRun, type Run } from "./ledger.js";
 import { type OperatorSettle, type OperatorSettleParts, settleForOperator } from "./operator-settle.js";
 import { readPending } from "./read-pending.js";
 import { createReadyRuns, type ReadyRun } from "./ready-runs.js";
@@ -78,8 +77,8 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
     this.#position = claim.position;
     this.#endOffset = claim.endOffset;
     this.#hintedEnd = claim.endOffset;
-    this.#waiting = createWaitingRuns((run) => {
-      this.#ready.insert(run);
+    this.#waiting = createWaitingRuns((runs) => {
+      this.#ready.insert(runs);
       this.pump();
     });
     this.#followed = createFollowedLog(context.follow, this);
@@ -93,7 +92,10 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
   get waitsFor(): DispatcherWait {
     if (this.#state !== "running") return "end";
     if (this.#failures > 0) return "store retry";
-    if (this.#ready.first === undefined && this.#position >= this.#hintedEnd) return "records";
+    if (this.#ready.first === undefined) {
+      if (this.#position >= this.#hintedEnd) return "records";
+      if (!this.#mayReadOn) return "retries";
+    }
     return this.#takers.records > 0 ? "store" : this.#takers.lacks;
   }
 
@@ -144,9 +146,9 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
     }
     if (deliveries.length > 0) current?.deliver(deliveries, this.#endOffset);
     if (this.#followed.isOpen) {
-      // More than the consumer takes: it is read when it does.
-      if (ready.first !== undefined) this.#followed.stop();
-    } else if (!this.#busy && ready.first === undefined && takers.records > 0) {
+      // More than the consumer takes, or than may wait for a retry: it is read when there is room.
+      if (ready.first !== undefined || !this.#mayReadOn) this.#followed.stop();
+    } else if (!this.#busy && ready.first === undefined && takers.records > 0 && this.#mayReadOn) {
       if (this.#position < this.#hintedEnd || this.#lookAgain) void this.#work(this.#fetchOn());
       else this.#followed.start(this.#next());
     }
@@ -161,7 +163,7 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
   look(): boolean {
     this.#lookAgain = true;
     this.pump();
-    return this.#state === "running" && this.#takers.records > 0;
+    return this.#state === "running" && this.#takers.records > 0 && this.#mayReadOn;
   }
 
   async settle(ranges: readonly SettleRange[]): Promise<readonly SettleRefusal[]> {
@@ -181,8 +183,8 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
     }
     const refused = new Set(outcome.refusals.map(({ firstOffset }) => firstOffset));
     this.#ledger.settled(refused.size === 0 ? plan.entries : without(plan.entries, refused));
-    for (const run of plan.released) if (!refused.has(run.baseOffset + BigInt(run.from))) this.#ready.insert(run);
-    for (const run of plan.delayed) if (!refused.has(run.baseOffset + BigInt(run.from))) this.#later(run);
+    const isTaken = ({ baseOffset, from }: Run): boolean => !refused.has(baseOffset + BigInt(from));
+    this.#comeAgain(plan.released.filter(isTaken), plan.delayed.filter(isTaken));
     this.pump();
     return [...plan.refusals, ...outcome.refusals, ...(sendings > 1 ? attemptsNotKnown(plan.entries) : [])];
   }
@@ -197,7 +199,7 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
         ...this.#waiting.takeOut(isMeant),
       ],
       bringBack: (runs) => {
-        for (const run of runs) this.#later(run);
+        this.#comeAgain([], runs);
         this.pump();
       },
       settle: (entries) => this.#settleNow(entries),
@@ -240,17 +242,26 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
   }
 
   #takeOver(entries: readonly PendingEntry[]): void {
+    const ready: Run[] = [];
+    const delayed: DelayedRun[] = [];
     for (const pending of entries) {
       const taken = this.#ledger.addPending(pending);
-      for (const run of taken.ready) this.#ready.insert(run);
-      for (const run of taken.delayed) this.#later(run);
+      for (const run of taken.ready) ready.push(run);
+      for (const run of taken.delayed) delayed.push(run);
     }
+    this.#comeAgain(ready, delayed);
   }
 
-  #later(run: DelayedRun): void {
-    // Without a delay it is now, in its place: what is new stays behind it.
-    if (run.delayMs === 0) this.#ready.insert(run);
-    else this.#waiting.add(run);
+  /** Without a delay it is now, in its place: what is new stays behind it. After the end an answer that comes late begins nothing. */
+  #comeAgain(ready: readonly Run[], delayed: readonly DelayedRun[]): void {
+    if (this.#state === "stopped") return;
+    this.#ready.insert([...ready, ...delayed.filter(({ delayMs }) => delayMs === 0)]);
+    for (const run of delayed) if (run.delayMs > 0) this.#waiting.add(run);
+  }
+
+  /** Records that wait for their retry are no consumer's credit: they have a bound of their own. */
+  get #mayReadOn(): boolean {
+    return this.#waiting.records < limits.delayedRecordsMax;
   }
 
   #next(): PartitionFetch {
@@ -261,10 +272,7 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
 
   /** Reads what the first runs need, several entries at a time; a run that has its entry and does not fit the credit is indexed for cutting. */
   async #prepare(run: ReadyRun): Promise<void> {
-    if (run.entry !== undefined) {
-      this.#ready.index(run.baseOffset, await createEntrySlicer(run.entry));
-      return;
-    }
+    if (run.entry !== undefined) return this.#ready.prepare(run);
     const found = await readPending(this.#context.log, this.ownership, run.baseOffset);
     if ("startOffset" in found) {
       // Retention or a purge was faster: the store has settled these away and counts them as lost.
@@ -309,7 +317,7 @@ class PartitionDispatcher implements Dispatcher, FollowEvents {
     this.#takeOver(found.pending.filter(({ baseOffset }) => !before.has(baseOffset)));
     for (const pending of found.pending) {
       const settled = before.get(pending.baseOffset);
-      if (settled !== undefined) for (const run of this.#ledger.reopen(pending, settled)) this.#ready.insert(run);
+      if (settled !== undefined) this.#comeAgain(this.#ledger.reopen(pending, settled), []);
     }
   }
 

@@ -1,11 +1,13 @@
-/** Cuts a range of records out of an entry without decoding one: for consumers whose credit is smaller than an entry, and for redelivery. */
+/**
+ * Cuts a range of records out of an entry without decoding one: for consumers whose credit is smaller than an entry, and for redelivery. Whole batches go out as
+ * they are stored; a compressed batch that has to be cut is unpacked, one at a time, as an entry may unpack to thousands of times its size.
+ */
 import {
   type BatchMeta,
   batchChecksum,
   codecNumbers,
   decodeEntryMeta,
   decompressBatch,
-  type EntryMeta,
   encodeEntryMeta,
   indexRecords,
   timestampBefore,
@@ -14,96 +16,158 @@ import type { LogEntry } from "@gmq/storage";
 
 /** One entry, ready to be cut. */
 export interface EntrySlicer {
-  /** The records `from` to `to - 1` as an entry of their own; its body is a view. The whole entry is returned as it is. */
-  slice(from: number, to: number): LogEntry;
-  /** Bytes of the records `from` to `to - 1`. */
-  sliceBytes(from: number, to: number): number;
+  readonly baseOffset: bigint;
+  /** As much of the records `from` to `to - 1` as the bytes allow, at least one record, as an entry of its own; undefined: the batch of `from` has to be opened first. */
+  cut(from: number, to: number, bytesMax: number): LogEntry | undefined;
+  /**
+   * Unpacks the batch of a record, in place of the one that was open.
+   * @throws GmqError `batch_corrupt`, `unknown_codec` when the stored bytes are not what they say
+   */
+  open(index: number): Promise<void>;
 }
+
+/** The unpacked bytes of a batch. */
+interface OpenBatch {
+  readonly body: Uint8Array;
+  readonly borders: Uint32Array;
+  /** What was looked for last: the timestamp of the record before this one. */
+  before: { readonly index: number; readonly timestampMs: number };
+}
+
+/** A batch in its entry: its first record, and where its bytes begin. */
+interface Place {
+  readonly batch: BatchMeta;
+  readonly first: number;
+  readonly position: number;
+  opened: OpenBatch | undefined;
+}
+
+type Unpack = typeof decompressBatch;
 
 /**
- * Prepares an entry: batches that are compressed are unpacked once.
- * @throws GmqError `batch_corrupt`, `unknown_codec` when the stored bytes are not what they say
+ * Prepares an entry: batches that are not compressed are open from the beginning.
+ * @throws GmqError `batch_corrupt` as `open` does
  */
-export async function createEntrySlicer(entry: LogEntry): Promise<EntrySlicer> {
+export function createEntrySlicer(entry: LogEntry, unpack: Unpack = decompressBatch): EntrySlicer {
   const meta = decodeEntryMeta(entry.meta);
-  const compressed = meta.batches.some(({ codec }) => codec !== codecNumbers.none);
-  return compressed ? slicerOf(entry, ...(await unpack(entry, meta))) : slicerOf(entry, meta, entry.body);
-}
-
-async function unpack(entry: LogEntry, meta: EntryMeta): Promise<[EntryMeta, Uint8Array]> {
+  const places: Place[] = [];
+  let first = 0;
   let position = 0;
-  const bodies: Uint8Array[] = [];
-  const batches: BatchMeta[] = [];
   for (const batch of meta.batches) {
-    const bytes = entry.body.subarray(position, position + batch.bodyBytes);
+    const place: Place = { batch, first, position, opened: undefined };
+    if (batch.codec === codecNumbers.none) place.opened = openedOf(batch, storedBytes(entry, place));
+    places.push(place);
+    first += batch.recordCount;
     position += batch.bodyBytes;
-    const body = await decompressBatch(batch.codec, bytes, batch.uncompressedBytes);
-    bodies.push(body);
-    batches.push({
-      ...batch,
-      codec: codecNumbers.none,
-      crc32: batchChecksum(body),
-      uncompressedBytes: body.length,
-      bodyBytes: body.length,
-    });
   }
-  return [{ ...meta, batches }, Buffer.concat(bodies)];
-}
+  /** The compressed batch that is open. */
+  let unpacked: Place | undefined;
 
-function slicerOf(entry: LogEntry, meta: EntryMeta, body: Uint8Array): EntrySlicer {
-  const borders = bordersOf(meta, body, entry.recordCount);
+  function close(): void {
+    if (unpacked !== undefined) unpacked.opened = undefined;
+    unpacked = undefined;
+  }
+
+  function partOf(from: number, batches: readonly BatchMeta[], body: Uint8Array): LogEntry {
+    const recordCount = batches.reduce((sum, batch) => sum + batch.recordCount, 0);
+    return {
+      baseOffset: entry.baseOffset + BigInt(from),
+      recordCount,
+      meta: encodeEntryMeta({ ...meta, batches }),
+      body,
+    };
+  }
+
   return {
-    slice(from, to) {
-      if (from === 0 && to === entry.recordCount) return entry;
-      return {
-        baseOffset: entry.baseOffset + BigInt(from),
-        recordCount: to - from,
-        meta: encodeEntryMeta({ ...meta, batches: batchesOf(meta, body, borders, from, to) }),
-        body: body.subarray(borders[from], borders[to]),
-      };
+    baseOffset: entry.baseOffset,
+    cut(from, to, bytesMax) {
+      const batches: BatchMeta[] = [];
+      let start = 0;
+      let bytes = 0;
+      for (const place of places) {
+        const { batch } = place;
+        if (place.first + batch.recordCount <= from) continue;
+        if (place.first >= to) break;
+        const isWhole = from <= place.first && place.first + batch.recordCount <= to;
+        if (isWhole && batch.bodyBytes <= bytesMax - bytes) {
+          if (batches.length === 0) start = place.position;
+          batches.push(withoutProducer(batch));
+          bytes += batch.bodyBytes;
+          continue;
+        }
+        // What is unpacked stands alone; what is stored as it goes out joins its neighbours without a copy.
+        const isStored = batch.codec === codecNumbers.none;
+        if (batches.length > 0 && !isStored) break;
+        if (place.opened === undefined) return undefined;
+        const index = Math.max(from - place.first, 0);
+        const last = Math.min(to - place.first, batch.recordCount);
+        const end = fitting(place.opened.borders, index, last, bytesMax - bytes, batches.length > 0 ? 0 : 1);
+        if (end === index) break;
+        const piece = place.opened.body.subarray(place.opened.borders[index], place.opened.borders[end]);
+        batches.push(pieceOf(place, place.opened, index, end, piece));
+        if (!isStored) {
+          // A copy: what is on its way must not hold the whole batch.
+          const part = partOf(from, batches, Buffer.from(piece));
+          if (end === batch.recordCount) close();
+          return part;
+        }
+        if (batches.length === 1) start = place.position + (place.opened.borders[index] as number);
+        bytes += piece.length;
+        if (end < batch.recordCount) break;
+      }
+      return partOf(from, batches, entry.body.subarray(start, start + bytes));
     },
-    sliceBytes: (from, to) => (borders[to] as number) - (borders[from] as number),
+    async open(index) {
+      const place = places.find((one) => index < one.first + one.batch.recordCount);
+      if (place === undefined || place.opened !== undefined) return;
+      close();
+      const { codec, uncompressedBytes } = place.batch;
+      const body = await unpack(codec, storedBytes(entry, place), uncompressedBytes);
+      place.opened = openedOf(place.batch, body);
+      unpacked = place;
+    },
   };
 }
 
-/** What the records `from` to `to - 1` have of each batch: parts are batches without their producers' numbers. */
-function batchesOf(meta: EntryMeta, body: Uint8Array, borders: Uint32Array, from: number, to: number): BatchMeta[] {
-  const parts: BatchMeta[] = [];
-  let first = 0;
-  for (const { recordCount, timestampMs } of meta.batches) {
-    const start = Math.max(from, first);
-    const end = Math.min(to, first + recordCount);
-    if (start < end) {
-      const bytes = body.subarray(borders[start], borders[end]);
-      const before = body.subarray(borders[first], borders[start]);
-      parts.push({
-        recordCount: end - start,
-        codec: codecNumbers.none,
-        crc32: batchChecksum(bytes),
-        producerId: 0n,
-        producerEpoch: 0,
-        firstSequence: 0,
-        uncompressedBytes: bytes.length,
-        dedupeId: undefined,
-        bodyBytes: bytes.length,
-        timestampMs: timestampBefore(before, timestampMs),
-      });
-    }
-    first += recordCount;
-  }
-  return parts;
+function storedBytes({ body }: LogEntry, { position, batch }: Place): Uint8Array {
+  return body.subarray(position, position + batch.bodyBytes);
 }
 
-/** Where each record of the entry begins in the body, and the end. */
-function bordersOf(meta: EntryMeta, body: Uint8Array, recordCount: number): Uint32Array {
-  const borders = new Uint32Array(recordCount + 1);
-  let record = 0;
-  let position = 0;
-  for (const batch of meta.batches) {
-    const own = indexRecords(body.subarray(position, position + batch.bodyBytes), batch.recordCount);
-    for (let index = 0; index < batch.recordCount; index++) borders[record++] = position + (own[index] as number);
-    position += batch.bodyBytes;
+function openedOf({ recordCount, timestampMs }: BatchMeta, body: Uint8Array): OpenBatch {
+  return { body, borders: indexRecords(body, recordCount), before: { index: 0, timestampMs } };
+}
+
+/** A batch of a part goes out without its producer's numbers, so that nobody takes it for the producer's own. */
+function withoutProducer(batch: BatchMeta): BatchMeta {
+  return { ...batch, producerId: 0n, producerEpoch: 0, firstSequence: 0, dedupeId: undefined };
+}
+
+/** What the records `index` to `end - 1` of a batch are as a batch of their own. */
+function pieceOf({ batch }: Place, opened: OpenBatch, index: number, end: number, bytes: Uint8Array): BatchMeta {
+  // Cuts follow each other: what lies before the last one is not read again.
+  const known = opened.before.index <= index ? opened.before : { index: 0, timestampMs: batch.timestampMs };
+  const between = opened.body.subarray(opened.borders[known.index], opened.borders[index]);
+  opened.before = { index, timestampMs: timestampBefore(between, known.timestampMs) };
+  return {
+    ...withoutProducer(batch),
+    recordCount: end - index,
+    codec: codecNumbers.none,
+    crc32: batchChecksum(bytes),
+    uncompressedBytes: bytes.length,
+    bodyBytes: bytes.length,
+    timestampMs: opened.before.timestampMs,
+  };
+}
+
+/** Where to end, so that the bytes fit: at least `recordsMin` records on. */
+function fitting(borders: Uint32Array, from: number, to: number, bytesMax: number, recordsMin: number): number {
+  const start = borders[from] as number;
+  let low = from + recordsMin;
+  let high = to;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if ((borders[middle] as number) - start <= bytesMax) low = middle;
+    else high = middle - 1;
   }
-  borders[recordCount] = position;
-  return borders;
+  return low;
 }

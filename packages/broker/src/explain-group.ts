@@ -245,6 +245,13 @@ function readerOf(reader: Dispatcher | undefined, at: GroupPartitionOffsets | un
       return [{ code: "client_not_reading", text: "the consumer's connection is full: it does not read" }];
     case "store retry":
       return [{ code: "store_unavailable", text: "the store did not answer the last read: it is asked again" }];
+    case "retries":
+      return [
+        {
+          code: "delayed",
+          text: `${limits.delayedRecordsMax} records or more wait for their next attempt: nothing new is read until fewer do`,
+        },
+      ];
     default:
       return [];
   }

@@ -1,5 +1,6 @@
 /** The entries of a ledger and the state of each of their records. Pure. */
 import type { SettleRange } from "@gmq/storage";
+import type { OffsetSpan } from "./offset-spans.js";
 
 export const waiting = 0;
 export const withConsumer = 1;
@@ -35,7 +36,7 @@ export function takeBack(entry: Entry, from: number, to: number, { verb, inPlace
 }
 
 /** Records of one entry. */
-interface Part {
+export interface Part {
   readonly entry: Entry;
   readonly from: number;
   readonly to: number;
@@ -56,23 +57,36 @@ export function hasSettled({ entry, from, to }: Part): boolean {
   return entry.states?.subarray(from, to).includes(done) === true;
 }
 
-/**
- * The parts of a range by entry, undefined when some record of it is not with the consumer. Offsets that no entry holds were settled before:
- * an entry leaves the ledger when all of it is.
- */
-export function cut(entries: readonly Entry[], range: SettleRange): Part[] | undefined {
-  if (range.lastOffset < range.firstOffset) return undefined;
+/** The parts of a span by entry. Offsets that no entry holds were settled before: an entry leaves the ledger when all of it is. */
+export function partsOf(entries: readonly Entry[], { firstOffset, lastOffset }: OffsetSpan): Part[] {
   const parts: Part[] = [];
-  let at = Math.max(0, firstAfter(entries, range.firstOffset) - 1);
-  for (let entry = entries[at]; entry !== undefined && entry.baseOffset <= range.lastOffset; entry = entries[++at]) {
-    const first = range.firstOffset - entry.baseOffset;
+  let at = Math.max(0, firstAfter(entries, firstOffset) - 1);
+  for (let entry = entries[at]; entry !== undefined && entry.baseOffset <= lastOffset; entry = entries[++at]) {
+    const first = firstOffset - entry.baseOffset;
     const from = first < 0n ? 0 : Number(first);
-    const to = Math.min(entry.recordCount, Number(range.lastOffset - entry.baseOffset) + 1);
-    if (from >= to) continue;
-    if (!isWithConsumer(entry, from, to)) return undefined;
-    parts.push({ entry, from, to });
+    const to = Math.min(entry.recordCount, Number(lastOffset - entry.baseOffset) + 1);
+    if (from < to) parts.push({ entry, from, to });
   }
   return parts;
+}
+
+/** The parts of a range by entry, undefined when some record of it is not with the consumer. */
+export function cut(entries: readonly Entry[], range: OffsetSpan): Part[] | undefined {
+  if (range.lastOffset < range.firstOffset) return undefined;
+  const parts = partsOf(entries, range);
+  return parts.every(({ entry, from, to }) => isWithConsumer(entry, from, to)) ? parts : undefined;
+}
+
+/** The records of the spans that wait in the broker, in order when the spans are. */
+export function waitingSpans(entries: readonly Entry[], spans: readonly OffsetSpan[]): OffsetSpan[] {
+  return spans.flatMap((span) =>
+    partsOf(entries, span).flatMap(({ entry: { baseOffset, states, shared }, from, to }) =>
+      runsWhere(to - from, (index) => (states?.[from + index] ?? shared) === waiting).map(([first, end]) => ({
+        firstOffset: baseOffset + BigInt(from + first),
+        lastOffset: baseOffset + BigInt(from + end - 1),
+      })),
+    ),
+  );
 }
 
 function isWithConsumer(entry: Entry, from: number, to: number): boolean {

@@ -1,6 +1,9 @@
+import { limits } from "@gmq/protocol";
 import type { SettleRange } from "@gmq/storage";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createLedger } from "./ledger.js";
+import { createLedger, type LedgerSettle } from "./ledger.js";
+import { conflictsOf } from "./settle-ranges.js";
 
 const range = (
   first: number,
@@ -199,4 +202,83 @@ describe("ledger", () => {
     }
     expect(ledger.heldRecords).toBe(0);
   });
+
+  it("plans a record once, however often it is acked", () => {
+    const ledger = createLedger();
+    for (let at = 0; at < 2_000; at++) {
+      ledger.add(BigInt(at * 10), 10);
+      ledger.delivered(run(at * 10, 10));
+    }
+    const acks = Array.from({ length: limits.settleRangesPerFrameMax }, () => range(0, 19_999));
+    const plan = ledger.plan(acks);
+    expect(plan.refusals).toEqual([]);
+    expect(plan.entries).toHaveLength(2_000);
+    expect(plan.entries.reduce((sum, { ranges }) => sum + ranges.length, 0)).toBe(2_000);
+    // Overlapping in steps: as many pieces as there are records and borders of entries.
+    const steps = ledger.plan(acks.map((_, at) => range(at % 100, 19_999 - (at % 7), "ack")));
+    expect(steps.entries.reduce((sum, { ranges }) => sum + ranges.length, 0)).toBeLessThan(2_100);
+    ledger.settled(plan.entries);
+    expect(ledger.heldRecords).toBe(0);
+  });
+
+  it("takes tries in place that overlap up to a bound", () => {
+    const ledger = createLedger();
+    ledger.add(0n, 1_000);
+    ledger.delivered(run(0, 1_000));
+    const tries = Array.from({ length: 1_001 }, () => range(0, 999, "retry", { inPlace: true }));
+    const plan = ledger.plan([...tries, range(0, 0)]);
+    expect(plan.refusals.map(({ error }) => error.code)).toEqual(["resource_exhausted"]);
+    expect(plan.entries[0]?.ranges).toHaveLength(1_001);
+  });
+
+  it("says of ranges that overlap what it says of each alone, and each record is settled as it was said first", () => {
+    const verbs = fc.constantFrom<SettleRange["verb"]>("ack", "ack", "reject", "release", "retry");
+    const someRange = fc
+      .tuple(fc.nat({ max: 21 }), fc.integer({ min: -1, max: 9 }), verbs, fc.boolean())
+      .map(([first, length, verb, inPlace]) =>
+        range(first, first + length, verb, verb === "retry" && inPlace ? { inPlace } : {}),
+      );
+    fc.assert(
+      fc.property(
+        fc.array(someRange, { maxLength: 8 }),
+        fc.array(fc.nat({ max: 14 }), { maxLength: 4 }),
+        (asked, settled) => {
+          const ledger = withTwoEntries();
+          ledger.add(15n, 6);
+          ledger.delivered(run(15, 6, 0, 2));
+          ledger.delivered(run(15, 6, 4, 5));
+          for (const offset of settled) ledger.settled(ledger.plan([range(offset, offset)]).entries);
+          const conflicting = conflictsOf(asked);
+          const alone = asked.map((one) => (conflicting.has(one) ? undefined : ledger.plan([one])));
+          const together = ledger.plan(asked);
+          expect(
+            together.refusals.map(({ firstOffset, lastOffset, error }) => [firstOffset, lastOffset, error.code]),
+          ).toEqual(
+            asked.flatMap((one, at) => {
+              const code = conflicting.has(one) ? "invalid_argument" : alone[at]?.refusals[0]?.error.code;
+              return code === undefined ? [] : [[one.firstOffset, one.lastOffset, code]];
+            }),
+          );
+          expect(saidOf([together])).toEqual(saidOf(alone.flatMap((plan) => plan ?? [])));
+          for (const key of ["released", "delayed"] as const)
+            expect(together[key]).toEqual(alone.flatMap((plan) => plan?.[key] ?? []));
+        },
+      ),
+    );
+  });
 });
+
+/** The verbs of each record in order; an ack or a reject but once. */
+function saidOf(plans: readonly LedgerSettle[]): Map<bigint, string[]> {
+  const said = new Map<bigint, string[]>();
+  for (const { firstOffset, lastOffset, verb } of plans.flatMap(({ entries }) =>
+    entries.flatMap(({ ranges }) => ranges),
+  )) {
+    for (let offset = firstOffset; offset <= lastOffset; offset++) {
+      const own = said.get(offset) ?? [];
+      if ((verb !== "ack" && verb !== "reject") || !own.includes(verb)) own.push(verb);
+      said.set(offset, own);
+    }
+  }
+  return new Map([...said].sort(([left], [right]) => Number(left - right)));
+}

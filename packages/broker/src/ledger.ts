@@ -2,6 +2,7 @@
  * What one assignment has handed to its consumer and what became of it. Pure. Entries that go out whole and come back whole cost nothing per record;
  * a state per record is made only for an entry that is cut or partly settled.
  */
+import { limits } from "@gmq/protocol";
 import type { EntrySettle, HandBacks, PendingEntry, SettleRange, SettleRefusal } from "@gmq/storage";
 import {
   cut,
@@ -9,14 +10,18 @@ import {
   type Entry,
   firstAfter,
   hasSettled,
+  type Part,
+  partsOf,
   runsWhere,
   statesOf,
   takeBack,
   unsettledParts,
   waiting,
+  waitingSpans,
   withConsumer,
 } from "./ledger-entries.js";
-import { conflictsOf, createRefuse, isIdempotent } from "./settle-ranges.js";
+import { createOffsetSpans, type OffsetSpans } from "./offset-spans.js";
+import { areApart, byFirstOffset, conflictsOf, createRefuse, isIdempotent, type Refusal } from "./settle-ranges.js";
 
 /** Records `from` to `to - 1` of the entry at `baseOffset`, to be delivered. */
 export interface Run {
@@ -58,7 +63,10 @@ export interface Ledger {
   attempts(run: Run): readonly AttemptsAt[];
   /** How often records of the run were handed back; indexes are the entry's. Undefined: never. */
   handBacks(run: Run): HandBacks | undefined;
-  /** Splits a consumer's ranges by entry. What was never delivered, or is named twice, is refused; nothing changes until `settled`. */
+  /**
+   * Splits a consumer's ranges by entry. What was never delivered, or is named twice, is refused; a record that is acked or rejected several times is so once.
+   * Nothing changes until `settled`.
+   */
   plan(ranges: readonly SettleRange[]): LedgerSettle;
   /**
    * The same for an operator, who names records one by one, wherever they are: with the consumer or waiting in the broker. What is settled is refused, and so is
@@ -77,6 +85,16 @@ export interface Ledger {
   dropBelow(offset: bigint): void;
   /** Records that are with the consumer now; counted when asked. */
   readonly heldRecords: number;
+}
+
+/** What ranges that overlap share. */
+interface Overlap {
+  /** Records that wait in the broker. */
+  readonly waiting: OffsetSpans;
+  /** Records that a range of the settlement acks or rejects. */
+  readonly ended: OffsetSpans;
+  /** Records whose tries in place it may still name. */
+  triesLeft: number;
 }
 
 /** Makes an empty ledger. */
@@ -177,14 +195,15 @@ class EntryLedger implements Ledger {
     const delayed: DelayedRun[] = [];
     const conflicting = conflictsOf(ranges);
     const refuse = createRefuse();
+    const overlap = areApart(ranges) ? undefined : this.#overlapOf(ranges);
     for (const range of ranges) {
       if (conflicting.has(range)) {
         refusals.push(refuse(range, "invalid_argument"));
         continue;
       }
-      const parts = range.lastOffset < this.#deliveredEnd ? cut(this.#entries, range) : undefined;
-      if (parts === undefined) {
-        refusals.push(refuse(range, "not_delivered"));
+      const parts = this.#partsOf(range, overlap);
+      if (!Array.isArray(parts)) {
+        refusals.push(refuse(range, parts));
         continue;
       }
       // What is settled is never delivered again: a retry of it is refused, a release passes over it. To end it again changes nothing.
@@ -209,6 +228,29 @@ class EntryLedger implements Ledger {
       ranges: own,
     }));
     return { entries: settles, refusals, released, delayed };
+  }
+
+  /** What of the ranges waits here, looked up once for all of them: they may name the same records thousands of times. */
+  #overlapOf(ranges: readonly SettleRange[]): Overlap {
+    const named = createOffsetSpans();
+    const inOrder = ranges.filter((range) => range.firstOffset <= range.lastOffset).sort(byFirstOffset);
+    for (const range of inOrder) named.add(range);
+    const waits = createOffsetSpans(waitingSpans(this.#entries, named.spans));
+    return { waiting: waits, ended: createOffsetSpans(), triesLeft: limits.creditRecordsMax };
+  }
+
+  /** The parts of a range, but for records that an earlier one of the settlement ends; or why it is refused. */
+  #partsOf(range: SettleRange, overlap: Overlap | undefined): Part[] | Refusal {
+    if (range.lastOffset >= this.#deliveredEnd) return "not_delivered";
+    if (overlap === undefined) return cut(this.#entries, range) ?? "not_delivered";
+    if (range.lastOffset < range.firstOffset || overlap.waiting.touches(range)) return "not_delivered";
+    // A try in place counts each time that it is said.
+    if (range.verb === "retry" && range.inPlace === true) {
+      overlap.triesLeft -= Number(range.lastOffset - range.firstOffset) + 1;
+      if (overlap.triesLeft < 0) return "too_many";
+    }
+    const spans = isIdempotent(range) ? overlap.ended.add(range) : [range];
+    return spans.flatMap((span) => partsOf(this.#entries, span));
   }
 
   planFor(ranges: readonly SettleRange[], takenBack: boolean): LedgerSettle {

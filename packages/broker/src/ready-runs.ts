@@ -1,11 +1,10 @@
 /** What may be delivered, in order of offsets: what was taken over or handed back stands before what is read on. A run's entry may have to be read, and indexed for cutting, first. */
 import type { LogEntry } from "@gmq/storage";
-import type { EntrySlicer } from "./entry-slicer.js";
+import { createEntrySlicer, type EntrySlicer } from "./entry-slicer.js";
 import type { Run } from "./ledger.js";
 
 /** A run whose entry may have to be read first. */
 export interface ReadyRun extends Run {
-  readonly slicer: EntrySlicer | undefined;
   readonly entry: LogEntry | undefined;
 }
 
@@ -16,16 +15,16 @@ export interface CutRun extends Run {
 
 export interface ReadyRuns {
   readonly first: ReadyRun | undefined;
-  /** Puts a run whose entry is not here in its place. */
-  insert(run: Run): void;
+  /** Puts runs whose entries are not here in their places, all of them in one pass. */
+  insert(runs: readonly Run[]): void;
   /** Adds an entry that was just read, behind everything. */
   append(entry: LogEntry): void;
   /** Takes as much of the first run as both bounds allow, at least one record; undefined when its entry has to be read or indexed first. */
   take(run: ReadyRun, recordsMax: number, bytesMax: number): CutRun | undefined;
   /** Gives runs their entries, as far as these are theirs. */
   attach(entries: readonly LogEntry[]): void;
-  /** Makes the runs of an entry ready to be cut. */
-  index(baseOffset: bigint, slicer: EntrySlicer): void;
+  /** Makes a run that has its entry ready to be cut; one entry is, the last one that was asked for. @throws GmqError as `EntrySlicer.open` does */
+  prepare(run: ReadyRun): Promise<void>;
   /** Takes single records out, wherever they stand; what lies between them stays. */
   takeOut(isMeant: (offset: bigint) => boolean): Run[];
   /** Drops what the log has no more. */
@@ -40,70 +39,136 @@ export function createReadyRuns(): ReadyRuns {
 
 /** A class, as credit is one. */
 class RunQueue implements ReadyRuns {
+  /** By offset; what stands before `#head` is gone. */
   #ready: ReadyRun[] = [];
+  #head = 0;
+  /** Of the entry that was cut last. */
+  #slicer: EntrySlicer | undefined;
 
   get first(): ReadyRun | undefined {
-    return this.#ready[0];
+    return this.#ready[this.#head];
   }
 
-  insert({ baseOffset, recordCount, from, to }: Run): void {
-    const offset = baseOffset + BigInt(from);
-    const at = this.#ready.findIndex((other) => other.baseOffset + BigInt(other.from) > offset);
-    const run = { baseOffset, recordCount, from, to, entry: undefined, slicer: undefined };
-    this.#ready.splice(at < 0 ? this.#ready.length : at, 0, run);
+  insert(runs: readonly Run[]): void {
+    if (runs.length === 0) return;
+    const added = runs.map(({ baseOffset, recordCount, from, to }) => {
+      return { baseOffset, recordCount, from, to, entry: undefined };
+    });
+    added.sort((left, right) => {
+      const apart = offsetOf(left) - offsetOf(right);
+      return apart < 0n ? -1 : apart > 0n ? 1 : 0;
+    });
+    const place = this.#placeOf(offsetOf(added[0] as ReadyRun));
+    if (added.length === 1) {
+      this.#ready.splice(place, 0, ...added);
+      return;
+    }
+    // What stands before the first of them stays; the rest is merged, what was there before what is equal to it.
+    const behind = this.#ready.splice(place);
+    let at = 0;
+    for (const run of added) {
+      const offset = offsetOf(run);
+      while (at < behind.length && offsetOf(behind[at] as ReadyRun) <= offset)
+        this.#ready.push(behind[at++] as ReadyRun);
+      this.#ready.push(run);
+    }
+    while (at < behind.length) this.#ready.push(behind[at++] as ReadyRun);
   }
 
   append(entry: LogEntry): void {
     const { baseOffset, recordCount } = entry;
-    this.#ready.push({ baseOffset, recordCount, from: 0, to: recordCount, entry, slicer: undefined });
+    this.#ready.push({ baseOffset, recordCount, from: 0, to: recordCount, entry });
   }
 
   take(run: ReadyRun, recordsMax: number, bytesMax: number): CutRun | undefined {
-    const { entry, slicer } = run;
+    const { entry } = run;
     const isWhole = run.from === 0 && run.to === run.recordCount;
     if (entry !== undefined && isWhole && entry.recordCount <= recordsMax && entry.body.length <= bytesMax) {
-      this.#ready.shift();
+      this.#shift();
       return { ...run, bytes: entry };
     }
-    if (slicer === undefined) return undefined;
-    const to = fitting(slicer, run.from, Math.min(run.to, run.from + recordsMax), bytesMax);
-    if (to === run.to) this.#ready.shift();
-    else this.#ready[0] = { ...run, from: to };
-    return { ...run, to, bytes: slicer.slice(run.from, to) };
+    if (this.#slicer?.baseOffset !== run.baseOffset) return undefined;
+    const bytes = this.#slicer.cut(run.from, Math.min(run.to, run.from + recordsMax), bytesMax);
+    if (bytes === undefined) return undefined;
+    const to = run.from + bytes.recordCount;
+    if (to === run.to) this.#shift();
+    else this.#ready[this.#head] = { ...run, from: to };
+    return { ...run, to, bytes };
   }
 
   attach(entries: readonly LogEntry[]): void {
     const found = new Map(entries.map((entry) => [entry.baseOffset, entry]));
-    this.#ready.forEach((run, at) => {
-      const entry = run.entry ?? found.get(run.baseOffset);
-      if (entry !== undefined) this.#ready[at] = { ...run, entry };
-    });
+    const last = entries.at(-1)?.baseOffset ?? -1n;
+    for (let at = this.#head; at < this.#ready.length; at++) {
+      const run = this.#ready[at] as ReadyRun;
+      if (run.baseOffset > last) break;
+      this.#ready[at] = { ...run, entry: run.entry ?? found.get(run.baseOffset) };
+    }
   }
 
-  index(baseOffset: bigint, slicer: EntrySlicer): void {
-    this.#ready.forEach((run, at) => {
-      if (run.baseOffset === baseOffset) this.#ready[at] = { ...run, slicer };
-    });
+  async prepare({ entry, from }: ReadyRun): Promise<void> {
+    if (entry === undefined) return;
+    if (this.#slicer?.baseOffset !== entry.baseOffset) this.#slicer = createEntrySlicer(entry);
+    await this.#slicer.open(from);
   }
 
   takeOut(isMeant: (offset: bigint) => boolean): Run[] {
     const taken: Run[] = [];
-    this.#ready = this.#ready.flatMap((run) => {
-      const cuts = cutRun(run, isMeant);
-      for (const { from, to, isOut } of cuts) if (isOut) taken.push({ ...run, from, to });
-      return cuts.filter(({ isOut }) => !isOut).map(({ from, to }) => ({ ...run, from, to }));
-    });
+    this.#replace(
+      this.#ready.slice(this.#head).flatMap((run) => {
+        const cuts = cutRun(run, isMeant);
+        for (const { from, to, isOut } of cuts) if (isOut) taken.push({ ...run, from, to });
+        return cuts.filter(({ isOut }) => !isOut).map(({ from, to }) => ({ ...run, from, to }));
+      }),
+    );
     return taken;
   }
 
   dropBelow(offset: bigint): void {
-    const first = this.#ready.findIndex(({ baseOffset }) => baseOffset >= offset);
-    this.#ready.splice(0, first < 0 ? this.#ready.length : first);
+    this.#replace(this.#ready.slice(this.#head).filter(({ baseOffset }) => baseOffset >= offset));
   }
 
   clear(): void {
-    this.#ready.length = 0;
+    this.#replace([]);
   }
+
+  #replace(runs: ReadyRun[]): void {
+    this.#ready = runs;
+    this.#head = 0;
+    this.#letGo();
+  }
+
+  #shift(): void {
+    const gone = this.#ready[this.#head] as ReadyRun;
+    // Its place is let go of later, its bytes now.
+    this.#ready[this.#head++] = { ...gone, entry: undefined };
+    if (this.#head * 2 > this.#ready.length) {
+      this.#ready.splice(0, this.#head);
+      this.#head = 0;
+    }
+    this.#letGo();
+  }
+
+  /** What was unpacked of an entry goes with the last run of it. */
+  #letGo(): void {
+    if (this.#slicer?.baseOffset !== this.first?.baseOffset) this.#slicer = undefined;
+  }
+
+  /** Where the first run above an offset stands. */
+  #placeOf(offset: bigint): number {
+    let low = this.#head;
+    let high = this.#ready.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (offsetOf(this.#ready[middle] as ReadyRun) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function offsetOf({ baseOffset, from }: Run): bigint {
+  return baseOffset + BigInt(from);
 }
 
 /** Cuts a run into single records that are meant and the runs between them. */
@@ -119,11 +184,4 @@ export function cutRun(
     else last.to = index + 1;
   }
   return cuts;
-}
-
-/** Where to cut, so that the bytes fit: at least one record. */
-function fitting(slicer: EntrySlicer, from: number, to: number, bytesMax: number): number {
-  let end = to;
-  while (end > from + 1 && slicer.sliceBytes(from, end) > bytesMax) end = from + Math.max(1, (end - from) >>> 1);
-  return end;
 }

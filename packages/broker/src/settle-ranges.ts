@@ -1,6 +1,7 @@
 /** What is wrong with the ranges of a settlement, whatever was delivered. Pure. */
 import { type ErrorCode, GmqError } from "@gmq/protocol";
 import type { EntrySettle, SettleRange, SettleRefusal } from "@gmq/storage";
+import type { OffsetSpan } from "./offset-spans.js";
 
 const fates = ["ack", "reject", "back"] as const;
 
@@ -15,6 +16,21 @@ function fateOf({ verb, inPlace }: SettleRange): (typeof fates)[number] | undefi
   return verb === "retry" && inPlace === true ? undefined : "back";
 }
 
+/** Compares ranges by where they begin. */
+export function byFirstOffset(left: OffsetSpan, right: OffsetSpan): number {
+  return left.firstOffset < right.firstOffset ? -1 : left.firstOffset > right.firstOffset ? 1 : 0;
+}
+
+/** Whether each range lies behind the one before it, so that none shares records with another. */
+export function areApart(ranges: readonly OffsetSpan[]): boolean {
+  let end = -1n;
+  for (const { firstOffset, lastOffset } of ranges) {
+    if (firstOffset <= end || lastOffset < firstOffset) return false;
+    end = lastOffset;
+  }
+  return true;
+}
+
 /**
  * Ranges that share records with an earlier one of the settlement and say something else, or give a record back twice: it would be delivered again though it is
  * settled, or twice. To ack, or to reject, twice is no conflict, nor are tries that failed in place before the verdict: they may well come together.
@@ -23,9 +39,7 @@ function fateOf({ verb, inPlace }: SettleRange): (typeof fates)[number] | undefi
 export function conflictsOf(ranges: readonly SettleRange[]): ReadonlySet<SettleRange> {
   const found = new Set<SettleRange>();
   if (ranges.every(({ verb }) => verb === "ack")) return found;
-  const sorted = [...ranges].sort((left, right) =>
-    left.firstOffset < right.firstOffset ? -1 : left.firstOffset > right.firstOffset ? 1 : 0,
-  );
+  const sorted = [...ranges].sort(byFirstOffset);
   /** Last offset by fate. */
   const ends = { ack: -1n, reject: -1n, back: -1n };
   for (const range of sorted) {
@@ -43,6 +57,7 @@ const refusals = {
   not_delivered: ["not_delivered", "are not with this consumer"],
   already_settled: ["already_settled", "are settled already"],
   invalid_argument: ["invalid_argument", "are named twice in one settlement"],
+  too_many: ["resource_exhausted", "are named too often in one settlement"],
   with_consumer: ["conflict", "are with the consumer now"],
   with_nobody: ["conflict", "wait in the broker, or are being settled: no consumer has them now"],
   with_only_consumer: ["conflict", "are with the only consumer that could take them here"],

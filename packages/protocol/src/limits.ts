@@ -63,6 +63,8 @@ export const limits = {
   settleRangesPerFrameMax: 32_768,
   /** 49 days: delays travel as 32-bit numbers. */
   retryDelayMsMax: 49 * 24 * 60 * 60 * 1_000,
+  /** Records of one group and partition that wait in a broker for their retry; from there on it reads nothing new of the partition until fewer do. */
+  delayedRecordsMax: 100_000,
   /** Bytes of the reason a record is rejected with, and of the text of the error behind it; clients cut longer ones. */
   rejectReasonBytesMax: 256,
   rejectErrorTextBytesMax: 1_024,
