@@ -66,6 +66,13 @@ it("docs/scaling.md names what was measured as it is", () => {
   expect(page).toContain(`of W2 ÷ ${fanOutShare} (W6)`);
 });
 
+it("docs/scaling.md says of a hundred million what its table says", () => {
+  const [, , brokers, storages] = /(That is) (\d+) brokers, (\d+) storage services/.exec(read("scaling.md")) ?? [];
+  const row = (name: string): string | undefined =>
+    new RegExp(`\\| all cells: ${name} \\| \\d+ \\| (\\d+) \\|`).exec(read("scaling.md"))?.[1];
+  expect([brokers, storages]).toEqual([row("brokers"), row("storage services")]);
+});
+
 it("docs/scaling.md names the choices as they are", () => {
   const page = read("scaling.md");
   for (const [name, value] of Object.entries(choices)) {
@@ -76,7 +83,7 @@ it("docs/scaling.md names the choices as they are", () => {
 it("grows with what is asked for, and never below what a cluster needs", () => {
   const demand = { recordsPerS: 1e6, recordBytes: 512, groups: 1, retentionS: 600 };
   const { cell } = planFor(demand);
-  // 1e6 records/s x 1.2 µs = 1.2 cores of brokers, at half a core each 3.
+  // 1e6 records/s x 1.3 µs = 1.3 cores of brokers, at half a core each 3.
   expect(cell.brokers).toBe(3);
   expect(cell.retainedBytes).toBe(1e6 * 600 * 525);
   expect(planFor({ ...demand, groups: 3 }).cell.brokers).toBeGreaterThan(cell.brokers);
@@ -90,8 +97,9 @@ it("grows with what is asked for, and never below what a cluster needs", () => {
 
 it("costs by size what was measured at each size, and refuses to guess beyond", () => {
   expect(sizeFactor(512)).toBe(1);
-  expect(sizeFactor(100)).toBeCloseTo(665_599 / 1_414_655, 6);
-  expect(sizeFactor(4_096)).toBeCloseTo(665_599 / (438e6 / 4_096), 6);
+  const { publishPerS, smallRecord, largeRecord } = measured;
+  expect(sizeFactor(100)).toBeCloseTo(publishPerS / smallRecord.perS, 6);
+  expect(sizeFactor(4_096)).toBeCloseTo(publishPerS / ((largeRecord.mbPerS * 1e6) / 4_096), 6);
   expect(sizeFactor(2_000)).toBeGreaterThan(sizeFactor(512));
   expect(() => sizeFactor(99)).toThrow(RangeError);
   expect(() => sizeFactor(1_048_577)).toThrow(RangeError);
