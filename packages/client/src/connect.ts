@@ -56,7 +56,10 @@ export interface Gmq {
     options: ConsumerOptions,
   ): Consumer<Out>;
   readonly admin: Admin;
-  /** Drains producers, subscriptions and consumers, then ends the session. Idempotent. */
+  /**
+   * Drains subscriptions and consumers (up to 10,000 ms), then producers, so that what handlers send still goes out (in what is left of that time, 1,000 ms at least), then ends
+   * the session. Idempotent.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -65,6 +68,9 @@ export interface Gmq {
 const spareBytesMax = 16 * 1024 * 1024;
 /** Half of a batch: who comes behind a batch waits until it has left. */
 const encodeTurnBytes = 128 * 1024;
+/** Until a client is drained, and what of it producers have at least. */
+const drainMsMax = 10_000;
+const producerDrainMsMin = 1_000;
 
 /**
  * Connects to the first broker that answers; afterwards a lost session is opened again by itself, with this broker or another.
@@ -105,8 +111,9 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
   const topics = createTopicDirectory(link);
   const spares = createSpareBuffers(spareBytesMax);
   const turns = createEncodeTurns(encodeTurnBytes);
-  /** What has to be drained before the session ends, last made first. */
-  const open = new Set<() => Promise<void>>();
+  /** Drained before the session ends, and before producers: handlers send. */
+  const readers = new Set<() => Promise<void>>();
+  const producers = new Set<Producer>();
   let closing: Promise<void> | undefined;
 
   function assertOpen(): void {
@@ -114,16 +121,18 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
   }
 
   async function close(): Promise<void> {
-    await Promise.allSettled([...open].reverse().map((drain) => drain()));
+    const endMs = performance.now() + drainMsMax;
+    await Promise.allSettled(Array.from(readers, (drain) => drain()));
+    const timeoutMs = Math.max(producerDrainMsMin, endMs - performance.now());
+    await Promise.allSettled(Array.from(producers, (producer) => producer.close({ timeoutMs })));
     await link.close();
   }
 
   const gmq: Gmq = {
     producer(producerOptions = {}) {
       assertOpen();
-      const drain = (): Promise<void> => producer.close();
-      const producer = createProducer(link, topics, spares, turns, producerOptions, () => open.delete(drain));
-      open.add(drain);
+      const producer = createProducer(link, topics, spares, turns, producerOptions, () => producers.delete(producer));
+      producers.add(producer);
       return instrumentation === undefined ? producer : instrumentProducer(producer, instrumentation);
     },
     subscribe(topic, subscribeOptions, handler) {
@@ -140,8 +149,8 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
         instrumentation === undefined
           ? handler
           : instrumentHandler(handler, subscribeOptions.group ?? "", instrumentation);
-      const subscription = createSubscription(link, topic, subscribeOptions, traced, () => open.delete(drain));
-      open.add(drain);
+      const subscription = createSubscription(link, topic, subscribeOptions, traced, () => readers.delete(drain));
+      readers.add(drain);
       return subscription;
     },
     messages(topic, options) {
@@ -153,8 +162,8 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
       assertOpen();
       checkObject("options", consumerOptions);
       const drain = (): Promise<void> => consumer.close();
-      const consumer = createConsumer(link, topic, consumerOptions, () => open.delete(drain));
-      open.add(drain);
+      const consumer = createConsumer(link, topic, consumerOptions, () => readers.delete(drain));
+      readers.add(drain);
       return consumer;
     },
     admin: createAdmin(link, topics.forget),

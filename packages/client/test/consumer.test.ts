@@ -102,6 +102,28 @@ describe("giving up", () => {
 });
 
 describe("leaving", () => {
+  it("close lets a handler that runs send: its record is settled, not given up", async () => {
+    await publish("t", ["x"]);
+    const began = Promise.withResolvers<void>();
+    const producer = gmq.producer();
+    const failures: unknown[] = [];
+    gmq.subscribe("t", { group: "g", retry: { maxAttempts: 1 } }, async ({ value }) => {
+      began.resolve();
+      await sleep(200);
+      await producer.send("out", { value, partition: 0 }).catch((error: unknown) => {
+        failures.push(error);
+        throw error;
+      });
+    });
+    await began.promise;
+    await sleep(50);
+    await gmq.close();
+    expect(failures).toEqual([]);
+    expect(await test.stored("out")).toEqual(["x"]);
+    expect(await lag("g")).toBe(0);
+    await expect(producer.send("out", { value: "late" })).rejects.toMatchObject({ code: "closed" });
+  });
+
   it("break leaves the group: another consumer has the rest at once", async () => {
     await publish("t", numbered(0, 4));
     for await (const message of gmq.messages("t", { group: "g" })) {
