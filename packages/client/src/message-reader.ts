@@ -149,22 +149,19 @@ export function createConsumer<In, Out>(
     for (const resolve of wakers) resolve();
   }
 
-  /** Waits until something is queued; false when the consumer has ended. */
-  async function queued(callOptions: CallOptions): Promise<boolean> {
+  /** Waits until something is queued, within what is left of the caller's time, whoever takes what comes meanwhile; false when the consumer has ended. */
+  async function queued(left: () => CallOptions): Promise<boolean> {
     while (queue.length === 0 && over === undefined) {
-      let waker: (() => void) | undefined;
-      const arrived = new Promise<void>((resolve) => {
-        waker = resolve;
-        wakers.add(resolve);
-      });
-      await bounded(arrived, callOptions, "receiving").finally(() => waker !== undefined && wakers.delete(waker));
+      const { promise: arrived, resolve: waker } = Promise.withResolvers<void>();
+      wakers.add(waker);
+      await bounded(arrived, left(), "receiving").finally(() => wakers.delete(waker));
     }
     if (over?.error !== undefined) throw over.error;
     return over === undefined;
   }
 
   async function* messages(): AsyncGenerator<Message<Out>> {
-    while (await queued({})) {
+    while (await queued(() => ({}))) {
       const raw = queue.shift();
       const message = raw === undefined ? undefined : await open(raw);
       if (message !== undefined) yield message;
@@ -176,13 +173,15 @@ export function createConsumer<In, Out>(
       inRange("max", max, 1, limits.creditRecordsMax);
       checkTimeout(timeoutMs);
       const untilMs = performance.now() + timeoutMs;
+      const left = (): CallOptions => ({
+        timeoutMs: Math.max(0, Math.ceil(untilMs - performance.now())),
+        ...(signal === undefined ? {} : { signal }),
+      });
       let raws: RawMessage[] = [];
       let opened: Message<Out>[] = [];
       while (opened.length === 0) {
         try {
-          const leftMs = Math.max(0, Math.ceil(untilMs - performance.now()));
-          if (!(await queued({ timeoutMs: leftMs, ...(signal === undefined ? {} : { signal }) })))
-            throw new GmqError("closed", "the consumer is closed");
+          if (!(await queued(left))) throw new GmqError("closed", "the consumer is closed");
         } catch (error) {
           if (GmqError.is(error, "deadline_exceeded")) return null;
           throw error;

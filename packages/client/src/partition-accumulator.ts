@@ -50,6 +50,8 @@ export interface PartitionAccumulator {
   failed(batch: SealedBatch, error: GmqError): void;
   /** Fails the records whose deadline has passed. What was sent may be stored all the same. */
   expire(nowMs: number): void;
+  /** Ends the linger of what gathers; the returned function tells whether everything added before is answered. */
+  flush(): () => boolean;
   /** Fails everything. */
   close(error: GmqError): void;
   /** Records that are not answered. */
@@ -61,6 +63,7 @@ export interface PartitionAccumulator {
 export interface AccumulatorOptions {
   /** 0n: not idempotent. */
   readonly producerId: bigint;
+  /** Read for each record: another broker may take less. */
   readonly batchBytesMax: number;
   readonly batchRecordsMax: number;
   readonly lingerMs: number;
@@ -105,7 +108,7 @@ const numbersRetriesAnew = hasSeededBug("retry-with-new-sequence");
 /** Makes an empty accumulator. */
 export function createPartitionAccumulator(options: AccumulatorOptions): PartitionAccumulator {
   const encoder = createBatchEncoder(Math.min(options.batchBytesMax, 16 * 1024), options.spares);
-  let gathering: { readonly waiters: (RecordWaiter | undefined)[]; bytes: number; readonly dueMs: number } | undefined;
+  let gathering: { readonly waiters: (RecordWaiter | undefined)[]; bytes: number; dueMs: number } | undefined;
   /** Sealed, oldest first; those in front may be in flight. */
   const batches: Batch[] = [];
   let inFlight = 0;
@@ -343,6 +346,14 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
       encoder.take();
       options.freed(gathering.bytes);
       gathering = undefined;
+    },
+
+    flush() {
+      if (gathering !== undefined) gathering.dueMs = 0;
+      const end = sealedCount + (gathering === undefined ? 0 : 1);
+      return () =>
+        unanswered === 0 ||
+        (sealedCount >= end && batches.every(({ ordinal, waiters }) => ordinal >= end || waiters.every(isNobody)));
     },
 
     close(error) {

@@ -10,8 +10,8 @@ export interface ProducerOptions {
   /** Bytes of records that are not answered yet; past it `send` waits. Default 32 MiB. */
   readonly bufferedBytesMax?: number;
   /**
-   * Bytes of sends that wait for room or for their schema, 1 KiB a record beside its bytes or text; past it a send that would wait is refused with `resource_exhausted`:
-   * nothing of it was sent. Default 256 MiB.
+   * Bytes of sends that wait for room or for their schema, about: 1 KiB a record beside its encoded bytes; of what is not encoded yet (a `sendBatch`, a schema that takes its
+   * time) only values of bytes or text count. Past it a send that would wait is refused with `resource_exhausted`: nothing of it was sent. Default 256 MiB.
    */
   readonly waitingBytesMax?: number;
   /** Default `none`. */

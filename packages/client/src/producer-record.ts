@@ -82,12 +82,12 @@ function checkedDeliverAt(deliverAt: Date | number, nowMs: number): number {
 }
 
 /** Bytes that the record takes in a batch. @throws GmqError `record_too_large` */
-export function checkedBytes(encodable: EncodableRecord): number {
+export function checkedBytes(encodable: EncodableRecord, bytesMax: number): number {
   const bytes = encodedRecordBytes(encodable);
-  if (bytes <= limits.recordBytesMax) return bytes;
+  if (bytes <= bytesMax) return bytes;
   throw new GmqError("record_too_large", `the record takes ${bytes} bytes`, {
     field: "value",
-    limit: `${limits.recordBytesMax} bytes`,
+    limit: `${bytesMax} bytes`,
   });
 }
 

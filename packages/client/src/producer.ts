@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { GmqError, limits, type SpareBuffers } from "@gmq/protocol";
+import type { Welcome } from "@gmq/protocol/messages";
 import { createByteBudget } from "./byte-budget.js";
 import { bounded, type CallOptions } from "./call-options.js";
 import { checkTimeout } from "./checked-values.js";
@@ -22,7 +23,8 @@ import type { TopicDirectory } from "./topic-directory.js";
 export interface Producer {
   /**
    * Resolves when the record is stored. Waits while the byte budget is full.
-   * @throws GmqError `schema_invalid`, `record_too_large`, `topic_not_found`, `partition_not_found`, …; `deadline_exceeded`: not known to be stored, a new send may store it twice
+   * @throws GmqError `schema_invalid`, `record_too_large`, `topic_not_found`, `partition_not_found`, …; `resource_exhausted`: too many sends wait,
+   * nothing of this one was sent; `deadline_exceeded`: not known to be stored, a new send may store it twice
    */
   send<In = Uint8Array | string>(
     topic: TopicLike<In, unknown>,
@@ -37,7 +39,7 @@ export interface Producer {
     records: readonly ProducerRecord<NoInfer<In>>[],
     options?: CallOptions,
   ): Promise<SendResult[]>;
-  /** Resolves when everything sent so far is answered, one way or the other. */
+  /** Resolves when everything sent before it is answered, one way or the other, whatever is sent meanwhile. */
   flush(options?: CallOptions): Promise<void>;
   /** Flushes (up to `timeoutMs`, default 10,000 ms), then refuses what is left and what comes. */
   close(options?: { readonly timeoutMs?: number }): Promise<void>;
@@ -61,11 +63,13 @@ export function createProducer(
   const producerId = settings.idempotent ? randomProducerId() : 0n;
   const byTopic = new Map<string, Map<number, PartitionAccumulator>>();
   const outbox = createOutbox(link, topics, byTopic, schedule);
-  const idleWaiters = new Set<() => void>();
+  /** Each looks what became of what it waits for; true: some of that is not in an accumulator yet, so nothing may linger in its way. */
+  const flushes = new Set<() => boolean>();
   let scheduled = false;
   let lingerTimer: NodeJS.Timeout | undefined;
   let expiryTimer: NodeJS.Timeout | undefined;
-  let flushing = 0;
+  /** The last welcome. */
+  let brokerLimits: Pick<Welcome, "batchBytesMax" | "recordBytesMax"> = limits;
   /** Set: no new sends are taken; those that wait still go out until it is closed. */
   let closing: Promise<void> | undefined;
   const intake = createRecordIntake({
@@ -73,6 +77,7 @@ export function createProducer(
     turns,
     budget,
     waitingBytesMax: settings.waitingBytesMax,
+    recordBytesMax: () => Math.min(brokerLimits.recordBytesMax, brokerLimits.batchBytesMax),
     accumulatorOf,
     schedule,
   });
@@ -84,7 +89,9 @@ export function createProducer(
     if (accumulator === undefined) {
       accumulator = createPartitionAccumulator({
         producerId,
-        batchBytesMax: settings.batchBytesMax,
+        get batchBytesMax() {
+          return Math.min(settings.batchBytesMax, brokerLimits.batchBytesMax);
+        },
         batchRecordsMax: limits.batchRecordsMax,
         lingerMs: settings.lingerMs,
         codec: settings.compression,
@@ -112,23 +119,23 @@ export function createProducer(
   function pump(): void {
     scheduled = false;
     intake.endTurn();
-    outbox.pump(flushing > 0);
-    watchLinger();
+    const nowMs = performance.now();
+    let now = false;
+    for (const look of flushes) now = look() || now;
+    outbox.pump(now);
+    watchLinger(nowMs);
     watchExpiry();
-    if (idleWaiters.size > 0 && isIdle()) for (const resolve of idleWaiters) resolve();
   }
 
   function unanswered(): number {
     return allAccumulators().reduce((sum, accumulator) => sum + accumulator.unanswered, 0);
   }
 
-  function isIdle(): boolean {
-    return !intake.isWaiting && unanswered() === 0;
-  }
-
-  function watchLinger(): void {
+  /** What was due at `nowMs` and still gathers waits for an answer or a session, which pumps. */
+  function watchLinger(nowMs: number): void {
     if (settings.lingerMs === 0 || lingerTimer !== undefined) return;
-    const due = Math.min(...allAccumulators().map(({ lingerEndMs }) => lingerEndMs ?? Number.POSITIVE_INFINITY));
+    const dues = allAccumulators().map(({ lingerEndMs = 0 }) => lingerEndMs);
+    const due = Math.min(...dues.filter((endMs) => endMs > nowMs));
     if (due === Number.POSITIVE_INFINITY) return;
     lingerTimer = setTimeout(
       () => {
@@ -154,7 +161,8 @@ export function createProducer(
   }
 
   const detach = link.attach({
-    opened() {
+    opened(welcome) {
+      brokerLimits = welcome;
       outbox.opened();
       schedule();
     },
@@ -177,6 +185,8 @@ export function createProducer(
     budget.close(error);
     for (const accumulator of allAccumulators()) accumulator.close(error);
     byTopic.clear();
+    // Who flushes beside that hears of it.
+    schedule();
     closed();
   }
 
@@ -184,6 +194,7 @@ export function createProducer(
     send(like, record, given) {
       if (closing !== undefined) return Promise.reject(closedError());
       const sendLimits = limitsOf(given);
+      if (sendLimits.signal?.aborted === true) return Promise.reject(givenUp(sendLimits.signal));
       const sent = new Promise<StoredRecord>((resolve, reject) => {
         try {
           checkTimeout(given?.timeoutMs);
@@ -202,8 +213,7 @@ export function createProducer(
       const { signal } = sendLimits;
       const { promise, resolve } = Promise.withResolvers<void>();
       const batch = new BatchResults(records.length, resolve);
-      const abort = (): void =>
-        batch.failFrom(0, new GmqError("cancelled", "the send was given up", { cause: signal?.reason }));
+      const abort = (): void => batch.failFrom(0, givenUp(signal));
       signal?.addEventListener("abort", abort, { once: true });
       if (signal?.aborted === true) abort();
       else if (closing !== undefined) batch.failFrom(0, closedError());
@@ -214,20 +224,21 @@ export function createProducer(
     },
 
     async flush(flushOptions = {}) {
-      if (isIdle()) return;
-      flushing++;
-      let done: (() => void) | undefined;
-      try {
-        const idle = new Promise<void>((resolve) => {
-          done = resolve;
-          idleWaiters.add(resolve);
-        });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      let marks: (() => boolean)[] | undefined;
+      const look = (): boolean => {
+        if (marks?.every((isAnswered) => isAnswered()) === true) resolve();
+        return marks === undefined;
+      };
+      const mark = (): void => {
+        marks = allAccumulators().map((accumulator) => accumulator.flush());
         schedule();
-        await bounded(idle, flushOptions, "the flush");
-      } finally {
-        flushing--;
-        if (done !== undefined) idleWaiters.delete(done);
-      }
+      };
+      flushes.add(look);
+      schedule();
+      if (intake.waiting === undefined) mark();
+      else void intake.waiting.then(mark);
+      await bounded(promise, flushOptions, "the flush").finally(() => flushes.delete(look));
     },
 
     close({ timeoutMs = 10_000 } = {}) {
@@ -238,6 +249,10 @@ export function createProducer(
     [Symbol.asyncDispose]: () => producer.close(),
   };
   return producer;
+}
+
+function givenUp(signal: AbortSignal | undefined): GmqError {
+  return new GmqError("cancelled", "the send was given up", { cause: signal?.reason });
 }
 
 /** 63 random bits, never 0. */

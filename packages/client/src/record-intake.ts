@@ -46,8 +46,8 @@ export interface RecordIntake {
     sendLimits: SendLimits,
     batch: BatchResults,
   ): void;
-  /** Something waits to be added. */
-  readonly isWaiting: boolean;
+  /** Resolves when what waits now is added or refused; undefined: nothing waits. */
+  readonly waiting: Promise<unknown> | undefined;
   /** What was added so far is sent: the next records without a key go to the next partition. */
   endTurn(): void;
   /** Refuses what waits and what comes. */
@@ -60,6 +60,8 @@ export interface IntakeParts {
   readonly turns: EncodeTurns;
   readonly budget: ByteBudget;
   readonly waitingBytesMax: number;
+  /** Asked for each record: another broker may take less. */
+  recordBytesMax(): number;
   accumulatorOf(topic: string, partition: number): PartitionAccumulator;
   /** Sends what was added at the end of the turn. */
   schedule(): void;
@@ -71,7 +73,7 @@ const partBytes = 1024 * 1024;
 /** What the send of a record keeps beside its value while it waits, about. */
 const waitingSendBytes = 1_024;
 
-/** What a record counts while it waits, not encoded yet. */
+/** What a record counts while it waits and is not encoded yet, at least. */
 function bytesWhileWaiting(record: { readonly value: unknown }): number {
   const value = record?.value;
   const valueBytes = value instanceof Uint8Array || typeof value === "string" ? value.length : 0;
@@ -84,6 +86,7 @@ export function createRecordIntake({
   turns,
   budget,
   waitingBytesMax,
+  recordBytesMax,
   accumulatorOf,
   schedule,
 }: IntakeParts): RecordIntake {
@@ -96,8 +99,8 @@ export function createRecordIntake({
   let addedBytes = 0;
 
   /**
-   * Encodes a record and adds it, behind `before`; the waiter hears of everything that happens after that. Nothing waits in the usual case; a record may have to for its
-   * schema, its topic or the budget. One without a timestamp gets `nowMs`, by the wall clock.
+   * Encodes a record and adds it, one that is sent `alone` behind all that waits; the waiter hears of everything that happens after that. Nothing waits in the usual case; a
+   * record may have to for its schema, its topic or the budget. One without a timestamp gets `nowMs`, by the wall clock.
    */
   function encode<In>(
     like: TopicLike<In, unknown>,
@@ -105,33 +108,39 @@ export function createRecordIntake({
     sendLimits: SendLimits,
     waiter: PlacedWaiter,
     nowMs: number,
-    before: Promise<void> | undefined,
+    alone: boolean,
   ): Promise<void> | undefined {
     const { name, codec } = topicOf(like);
     checkObject("record", record);
+    const before = alone ? waitingAdd : undefined;
     const value = codec.encode(record.value);
-    if (before === undefined && !(value instanceof Promise)) {
-      const partitions = topics.peek(name, sendLimits.startMs);
-      const encodable = encodableOf(record, value, nowMs);
-      const bytes = checkedBytes(encodable);
+    let encoded: EncodableRecord | undefined;
+    let bytes = 0;
+    if (value instanceof Promise) value.catch(nothing);
+    else {
+      encoded = encodableOf(record, value, nowMs);
+      bytes = checkedBytes(encoded, recordBytesMax());
+      const partitions = before === undefined ? topics.peek(name, sendLimits.startMs) : undefined;
       if (partitions !== undefined && budget.take(bytes)) {
-        place(name, partitions, encodable, bytes, record, waiter);
+        place(name, partitions, encoded, bytes, record, waiter);
         return undefined;
       }
     }
-    if (value instanceof Promise) value.catch(nothing);
-    return (async () => {
+    const bytesIfWaiting = encoded === undefined ? bytesWhileWaiting(record) : waitingSendBytes + bytes;
+    const refusal = alone ? refusalOf(bytesIfWaiting) : undefined;
+    if (refusal !== undefined) throw refusal;
+    const waiting = (async () => {
       if (before !== undefined) await bounded(before, left(sendLimits), "the send");
-      const encodable = encodableOf(
-        record,
-        value instanceof Promise ? await bounded(value, left(sendLimits), "the send") : value,
-        nowMs,
-      );
+      if (value instanceof Promise)
+        encoded = encodableOf(record, await bounded(value, left(sendLimits), "the send"), nowMs);
+      const encodable = encoded as EncodableRecord;
       const partitions = topics.peek(name, performance.now()) ?? (await topics.partitions(name, left(sendLimits)));
-      const bytes = checkedBytes(encodable);
+      bytes = checkedBytes(encodable, recordBytesMax());
       if (!budget.take(bytes)) await budget.wait(bytes, left(sendLimits));
       place(name, partitions, encodable, bytes, record, waiter);
     })();
+    if (alone) hold(waiting, bytesIfWaiting);
+    return waiting;
   }
 
   /** Why what would wait is refused, when there is no room for more that waits; one alone always has room. */
@@ -154,8 +163,6 @@ export function createRecordIntake({
     const turn = Promise.allSettled([waitingAdd, own]).then(() => {
       if (waitingAdd !== turn) return;
       waitingAdd = undefined;
-      // Whoever flushes may have waited for this one.
-      schedule();
     });
     waitingAdd = turn;
   }
@@ -190,14 +197,7 @@ export function createRecordIntake({
         }
         const waiter = new BatchWaiter(sendLimits.deadlineMs, batch, index);
         try {
-          const waiting = encode(
-            like,
-            records[index] as (typeof records)[number],
-            sendLimits,
-            waiter,
-            nowMs,
-            undefined,
-          );
+          const waiting = encode(like, records[index] as (typeof records)[number], sendLimits, waiter, nowMs, false);
           if (waiting === undefined) continue;
           const next = (): void => addFrom(index + 1);
           waiting.then(next, (error: unknown) => {
@@ -249,15 +249,11 @@ export function createRecordIntake({
 
   return {
     add(like, record, sendLimits, waiter) {
-      const refusal = waitingAdd === undefined ? undefined : refusalOf(bytesWhileWaiting(record));
-      if (refusal !== undefined) throw refusal;
-      const waiting = encode(like, record, sendLimits, waiter, Date.now(), waitingAdd);
-      if (waiting !== undefined) hold(waiting, bytesWhileWaiting(record));
-      return waiting;
+      return encode(like, record, sendLimits, waiter, Date.now(), true);
     },
     addAll,
-    get isWaiting() {
-      return waitingAdd !== undefined;
+    get waiting() {
+      return waitingAdd;
     },
     endTurn: partitioner.endTurn,
     close() {

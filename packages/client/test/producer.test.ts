@@ -68,6 +68,16 @@ describe("batches", () => {
     expect((await test.stored("t")).length).toBe(300);
   });
 
+  it("are no larger than the broker takes", async () => {
+    const strict = await startDeployment(1, { batchBytesMax: 65_536 });
+    const client = await connect({ brokers: strict.urls });
+    const records = Array.from({ length: 1_000 }, () => ({ value: new Uint8Array(500), partition: 0 }));
+    const results = await client.producer().sendBatch("t", records);
+    expect(results.filter(({ ok }) => !ok)).toEqual([]);
+    await client.close();
+    await strict.stop();
+  });
+
   it.each(["gzip", "zstd"] as const)(
     "compressed with %s are smaller, and read as they were sent",
     async (compression) => {

@@ -1,5 +1,5 @@
 /** Real brokers on real ports in this process, over one engine in memory. They can be drained, killed and started again. */
-import { type Broker, createBroker } from "@gmq/broker";
+import { type Broker, type BrokerLimits, createBroker } from "@gmq/broker";
 import { silentLogger } from "@gmq/log";
 import { decodeEntryMeta, decodeRecords, decompressBatch } from "@gmq/protocol";
 import { type Listener, listen } from "@gmq/service";
@@ -33,7 +33,7 @@ export interface TestDeployment {
   stop(): Promise<void>;
 }
 
-export async function startDeployment(count = 1): Promise<TestDeployment> {
+export async function startDeployment(count = 1, limits: Partial<BrokerLimits> = {}): Promise<TestDeployment> {
   const engine = await createEmbeddedEngine({ memory: true });
   const appendedBatches: PartitionAppend["batches"][number][] = [];
   let held: Promise<void> | undefined;
@@ -50,7 +50,7 @@ export async function startDeployment(count = 1): Promise<TestDeployment> {
       },
     },
   };
-  const brokers = await Promise.all(Array.from({ length: count }, () => startTestBroker(watched)));
+  const brokers = await Promise.all(Array.from({ length: count }, () => startTestBroker(watched, limits)));
 
   return {
     engine,
@@ -96,9 +96,15 @@ export async function startDeployment(count = 1): Promise<TestDeployment> {
   };
 }
 
-async function startTestBroker(engine: Engine): Promise<TestBroker> {
+async function startTestBroker(engine: Engine, limits: Partial<BrokerLimits>): Promise<TestBroker> {
   async function start(port: number): Promise<{ broker: Broker; listener: Listener }> {
-    const broker = createBroker({ engine, defaultPartitions: 4, heartbeatIntervalMs: 1_000, revokeTimeoutMs: 20_000 });
+    const broker = createBroker({
+      engine,
+      defaultPartitions: 4,
+      heartbeatIntervalMs: 1_000,
+      revokeTimeoutMs: 20_000,
+      limits,
+    });
     const { routes, frameHandlers } = broker;
     const listener = await listen({ host: "127.0.0.1", port, routes, frameHandlers, logger: silentLogger });
     return { broker, listener };
