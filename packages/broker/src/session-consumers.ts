@@ -288,7 +288,9 @@ function requireConsume(caller: Caller, { group, topics }: Subscribe): void {
   for (const topic of topics) requireTopic(caller, "consume", topic);
 }
 
-function check({ subscriptionId, mode, topics }: Subscribe): void {
+/** @throws GmqError `invalid_argument`, `already_subscribed` naming the field */
+function check(request: Subscribe): void {
+  const { subscriptionId, mode, topics } = request;
   if (subscriptionId === 0)
     throw new GmqError("invalid_argument", "the subscription has no number", {
       field: "subscription_id",
@@ -302,6 +304,15 @@ function check({ subscriptionId, mode, topics }: Subscribe): void {
   }
   if (new Set(topics).size !== topics.length)
     throw new GmqError("already_subscribed", "a topic is named twice", { field: "topics" });
+  const { sessionTimeoutMsMin, sessionTimeoutMsMax } = limits;
+  const timeoutMs = timeoutOf(request);
+  // Here, not with the store: the session goes by it from now on, and a broadcast has no member there.
+  if (timeoutMs < sessionTimeoutMsMin || timeoutMs > sessionTimeoutMsMax) {
+    throw new GmqError("invalid_argument", `session_timeout_ms is ${timeoutMs}`, {
+      field: "session_timeout_ms",
+      limit: `${sessionTimeoutMsMin} to ${sessionTimeoutMsMax} ms`,
+    });
+  }
 }
 
 const modes: ReadonlySet<SubscriptionMode> = new Set([

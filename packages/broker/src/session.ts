@@ -182,8 +182,9 @@ class ClientSession implements Session, FrameHandlers<SessionRequest>, Heartbeat
   silent(silenceMsMax: number): void {
     const limit = `${silenceMsMax} ms`;
     const error = new GmqError("unavailable", "the client was silent for too long", { field: "heartbeat", limit });
-    this.#stream.close(error);
+    // First, as the stream tells its end at once, and that would be taken for one that broke.
     this.#finish(true);
+    this.#stream.close(error);
   }
 
   checkCaller(): void {
@@ -240,7 +241,6 @@ class ClientSession implements Session, FrameHandlers<SessionRequest>, Heartbeat
     const consumers = "consumers" in this.#state ? this.#state.consumers : undefined;
     this.#setState(closedState);
     this.#logger.debug("session closed", { clean });
-    this.#whenIdle?.();
     (consumers?.close({ clean }) ?? Promise.resolve())
       .finally(() => {
         this.#isGone = true;

@@ -34,6 +34,7 @@ interface WrongSubscribe {
   readonly topics?: string[];
   readonly mode?: number;
   readonly memberId?: string;
+  readonly staticMember?: boolean;
   readonly sessionTimeoutMs?: number;
   readonly start?: StartPosition;
 }
@@ -448,6 +449,36 @@ describe("a session that does not begin well", () => {
     } finally {
       await strict.stop();
     }
+  });
+
+  it("passes everything on at once when a client falls silent, also what static members have", async () => {
+    const strict = await startTestBroker({ heartbeatIntervalMs: 500 });
+    try {
+      const silent = await strict.session({ silent: true });
+      const membership = { memberId: "steady", staticMember: true, sessionTimeoutMs: limits.sessionTimeoutMsMax };
+      await silent.askFor(subscribe({ group: "steady-group", ...membership }), "subscribed");
+      // Silence lasts for the shortest session timeout.
+      const brief = { subscriptionId: 2, group: "brief-group", sessionTimeoutMs: limits.sessionTimeoutMsMin };
+      await silent.askFor(subscribe(brief), "subscribed");
+      expect(await silent.ended).toMatchObject({ code: "unavailable", field: "heartbeat" });
+      const next = await strict.session({ silent: true });
+      next.beatEvery(30);
+      expect(await next.subscribe("there", "steady-group", 2)).toHaveLength(2);
+    } finally {
+      await strict.stop();
+    }
+  });
+
+  it("goes on after a session timeout that is far too short, in a group and in a broadcast", async () => {
+    const own = await test.session();
+    for (const mode of [SubscriptionMode.EXCLUSIVE, SubscriptionMode.SHARED, SubscriptionMode.BROADCAST]) {
+      const answers = await own.answersTo(subscribe({ mode, sessionTimeoutMs: 1 }));
+      const field = "session_timeout_ms";
+      expect(answers).toMatchObject([
+        { case: "error", value: { code: "invalid_argument", field, limit: "1000 to 600000 ms" } },
+      ]);
+    }
+    expect(own.end).toBeUndefined();
   });
 });
 
