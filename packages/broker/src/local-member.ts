@@ -5,10 +5,12 @@ import type {
   DeskPeers,
   GroupMemberSpec,
   GroupStore,
+  GroupView,
   Ownership,
   PartitionOwnership,
   TopicPartition,
 } from "@gmq/storage";
+import { deskOwnerships } from "@gmq/storage";
 
 /** What happens to a member's partitions; called by membership, in order for each partition. */
 export interface MemberEvents {
@@ -207,6 +209,20 @@ class PartitionHolder implements LocalMember {
     } else if (current.state === "claiming") current.state = "revoking";
     else if (current.state === "releasing") this.#context.giveBack([current.partition]);
   }
+}
+
+/** Whose each partition is, as a view of the group shows it. */
+export function ownedByMember(view: GroupView): Map<string, MemberPartition[]> {
+  const owned = new Map<string, MemberPartition[]>();
+  for (const member of view.members)
+    if (member.kind === "desk") owned.set(member.memberId, deskOwnerships(view, member));
+  for (const ownership of view.partitions) {
+    if (ownership.memberId === undefined) continue;
+    const list = owned.get(ownership.memberId) ?? [];
+    list.push(ownership);
+    owned.set(ownership.memberId, list);
+  }
+  return owned;
 }
 
 /** Somebody who was there is there no more. */

@@ -16,13 +16,12 @@ import type {
   StartPosition,
   TopicPartition,
 } from "@gmq/storage";
-import { deskOwnerships } from "@gmq/storage";
 import {
   createLocalMember,
   type LocalMember,
   type LocalMemberContext,
   type MemberEvents,
-  type MemberPartition,
+  ownedByMember,
 } from "./local-member.js";
 import { createWheel, type WheelItem } from "./wheel.js";
 
@@ -55,7 +54,7 @@ export interface Memberships {
 interface Home {
   readonly groups: GroupStore;
   readonly logger: Logger;
-  apply(watch: Watch, view: GroupView): void;
+  apply(watch: Watch, view: GroupView): boolean;
   look(watch: Watch): Promise<void>;
   remove(entry: Entry): void;
 }
@@ -170,6 +169,9 @@ interface Watch extends WheelItem {
   /** A look is under way; `again` when something happened meanwhile. */
   looking: boolean;
   again: boolean;
+  /** Looks that failed one after the other, and the timer of the next one. */
+  failures: number;
+  next: NodeJS.Timeout | undefined;
 }
 
 /** A session is renewed this often within its timeout: a store that is away for two thirds of it costs nobody anything. */
@@ -177,7 +179,11 @@ const heartbeatsPerTimeout = 3;
 const heartbeatRetryMs = 250;
 /** After the time of a session is up, by the store's clock: the store has to see it so. */
 const expiryGraceMs = 50;
+const joinRetryMs = 250;
+/** After a look that failed, doubled with each that fails after it; one that lost a race has only to let the others finish. */
 const lookRetryMs = 250;
+const lookAfterConflictMs = 20;
+const lookRetryMsMax = 4_000;
 
 /** Makes the memberships of one broker. */
 export function createMemberships(groups: GroupStore, logger: Logger): Memberships {
@@ -203,6 +209,8 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       slot: -1,
       looking: false,
       again: false,
+      failures: 0,
+      next: undefined,
     };
     watches.set(group, watch);
     return watch;
@@ -216,12 +224,13 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
     watch.entries.delete(entry);
     if (watch.entries.size > 0) return;
     expiries.take(watch);
+    clearTimeout(watch.next);
     watches.delete(watch.group);
   }
 
-  /** `asked`: the version that was known when the view was asked for. A lower one then is a store that lost its tail, not an old answer. */
-  function apply(watch: Watch, view: GroupView, asked = 0): void {
-    if (view.version < watch.version && view.version >= asked) return;
+  /** False: it is an old answer. `asked`: the version that was known when the view was asked for; a lower one then is a store that lost its tail. */
+  function apply(watch: Watch, view: GroupView, asked = 0): boolean {
+    if (view.version < watch.version && view.version >= asked) return false;
     watch.version = view.version;
     const incarnations = new Map(view.members.map(({ memberId, incarnation }) => [memberId, incarnation]));
     const owned = ownedByMember(view);
@@ -233,6 +242,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       else
         end(entry, new GmqError("fenced", `another session of member ${memberId} took over`, { field: "member_id" }));
     }
+    return true;
   }
 
   function end(entry: Entry, error: GmqError): void {
@@ -256,10 +266,12 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       entry.rejoining = false;
       if (!entry.hasLeft) apply(watch, view);
     } catch (cause) {
-      entry.rejoining = false;
       const error = GmqError.from(cause);
-      if (!error.retryable) end(entry, error);
-      else after(lookRetryMs, () => void rejoin(entry));
+      if (!error.retryable) return end(entry, error);
+      after(joinRetryMs, () => {
+        entry.rejoining = false;
+        void rejoin(entry);
+      });
     }
   }
 
@@ -276,9 +288,12 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       watch.again = true;
       return;
     }
+    // It comes before the one that waits.
+    clearTimeout(watch.next);
     watch.looking = true;
     watch.again = false;
     const asked = watch.version;
+    let waitMs = 0;
     try {
       const view = await groups.get(watch.group);
       if (view !== undefined) apply(watch, view, asked);
@@ -288,10 +303,13 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
     } catch (error) {
       logger.warn("a group could not be read", { group: watch.group, error });
       watch.again = true;
+      const baseMs = GmqError.from(error).code === "conflict" ? lookAfterConflictMs : lookRetryMs;
+      waitMs = Math.min(lookRetryMsMax, baseMs * 2 ** watch.failures++) * (0.5 + Math.random() / 2);
     }
+    if (waitMs === 0) watch.failures = 0;
     watch.looking = false;
     if (watch.again && !closed && watches.get(watch.group) === watch)
-      after(watch.version === 0 ? lookRetryMs : 0, () => void look(watch));
+      watch.next = setTimeout(() => void look(watch), waitMs);
   }
 
   function allEntries(): Entry[] {
@@ -348,7 +366,8 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       watch.entries.add(entry);
       // The first renewal at any time within the interval: members that join together do not stay together.
       renewIn(entry, Math.random() * heartbeatIntervalMs(spec));
-      apply(watch, view);
+      // What is known already was applied before the member was here.
+      if (!apply(watch, view)) void look(watch);
       return entry;
     },
     signal(signal) {
@@ -365,6 +384,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       closed = true;
       wheel.close();
       for (const timer of timers) clearTimeout(timer);
+      for (const { next } of watches.values()) clearTimeout(next);
       expiries.close();
       for (const entry of allEntries()) entry.member.stop();
       watches.clear();
@@ -374,17 +394,4 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
 
 function heartbeatIntervalMs({ sessionTimeoutMs }: GroupMemberSpec): number {
   return sessionTimeoutMs / heartbeatsPerTimeout;
-}
-
-function ownedByMember(view: GroupView): Map<string, MemberPartition[]> {
-  const owned = new Map<string, MemberPartition[]>();
-  for (const member of view.members)
-    if (member.kind === "desk") owned.set(member.memberId, deskOwnerships(view, member));
-  for (const ownership of view.partitions) {
-    if (ownership.memberId === undefined) continue;
-    const list = owned.get(ownership.memberId) ?? [];
-    list.push(ownership);
-    owned.set(ownership.memberId, list);
-  }
-  return owned;
 }
