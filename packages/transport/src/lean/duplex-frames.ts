@@ -16,6 +16,8 @@ export interface FrameCodec<Incoming, Outgoing> {
 export interface CallEnd {
   /** Ends this side in order or with an error; written bytes go out first. */
   finish(stream: Http2Stream, error: GmqError | undefined): void;
+  /** Breaks the call off at once, whatever the peer does. */
+  cut(stream: Http2Stream): void;
 }
 
 /** A FrameStream and the ways in which its transport tells it of the end. */
@@ -91,12 +93,7 @@ class StreamFrames<Incoming, Outgoing> implements DuplexFrames<Incoming, Outgoin
     this.#unsentBytes += bytes + prefixBytes;
     const waiting = this.#unsentBytes + this.#stream.writableLength;
     if (waiting > limits.sendBufferBytesFatal) {
-      this.close(
-        new GmqError("resource_exhausted", "the peer does not read", {
-          field: "send buffer",
-          limit: `${limits.sendBufferBytesFatal} bytes`,
-        }),
-      );
+      this.#overflow();
       return false;
     }
     if (waiting <= limits.sendBufferBytesMax) return true;
@@ -130,10 +127,22 @@ class StreamFrames<Incoming, Outgoing> implements DuplexFrames<Incoming, Outgoin
     this.#tell(error);
   }
 
+  /** Nothing of what is queued is waited for. */
+  #overflow(): void {
+    this.#closed = true;
+    this.#unsent = undefined;
+    this.#unsentBytes = 0;
+    const limit = `${limits.sendBufferBytesFatal} bytes`;
+    // Before the cut, whose own end of the call would tell less.
+    this.#tell(new GmqError("resource_exhausted", "the peer does not read", { field: "send buffer", limit }));
+    this.#end.cut(this.#stream);
+  }
+
   #decode(bytes: Uint8Array): Incoming {
     try {
       return this.#codec.decode(bytes);
     } catch (cause) {
+      if (cause instanceof GmqError) throw cause;
       throw new GmqError("malformed_frame", "a frame could not be parsed", { field: "frame", cause });
     }
   }

@@ -29,6 +29,7 @@ export function openLeanStream<Incoming, Outgoing>(
       if (error === undefined) stream.end();
       else reset();
     },
+    cut: () => reset(),
   });
   const cancel = (): void =>
     duplex.close(new GmqError("cancelled", "the caller gave up", { cause: options.signal?.reason }));

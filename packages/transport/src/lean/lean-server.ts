@@ -3,7 +3,7 @@
  * Called by the listener for each new HTTP/2 stream; what it does not take goes on to Connect.
  */
 import { constants, type Http2Stream, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import type { Caller } from "../caller.js";
 import type { FrameStreamAcceptor, PeerContext } from "../frame-stream.js";
 import { requestIdHeader, requestIdOf } from "../request-id.js";
@@ -80,7 +80,8 @@ function serve<Incoming, Outgoing>(
 class ServedCall<Incoming, Outgoing> implements CallEnd {
   readonly frames: DuplexFrames<Incoming, Outgoing>;
   readonly #deadline: NodeJS.Timeout | undefined;
-  #lingering: NodeJS.Timeout | undefined;
+  /** From the close on: until all is sent, then until the client has closed too. */
+  #closing: NodeJS.Timeout | undefined;
   #outcome: GmqError | undefined;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, codec: FrameCodec<Incoming, Outgoing>) {
@@ -91,7 +92,8 @@ class ServedCall<Incoming, Outgoing> implements CallEnd {
     stream.on("wantTrailers", () => {
       stream.sendTrailers(statusTrailers(this.#outcome));
       // A client that keeps its side open after the status would hold the stream.
-      this.#lingering = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), lingerMs);
+      clearTimeout(this.#closing);
+      this.#closing = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), lingerMs);
     });
     stream.on("end", () => {
       if (stream.rstCode === constants.NGHTTP2_NO_ERROR) this.frames.halfEnded();
@@ -99,7 +101,7 @@ class ServedCall<Incoming, Outgoing> implements CallEnd {
     stream.on("error", (cause) => this.frames.ended(new GmqError("unavailable", "the stream broke", { cause })));
     stream.on("close", () => {
       clearTimeout(this.#deadline);
-      clearTimeout(this.#lingering);
+      clearTimeout(this.#closing);
       this.frames.ended(
         stream.rstCode === constants.NGHTTP2_NO_ERROR
           ? undefined
@@ -110,7 +112,14 @@ class ServedCall<Incoming, Outgoing> implements CallEnd {
 
   finish(stream: Http2Stream, error: GmqError | undefined): void {
     this.#outcome = error;
+    this.#closing = setTimeout(() => this.cut(stream), limits.closeTimeoutMs);
     stream.end();
+  }
+
+  /** gRPC takes the code for RESOURCE_EXHAUSTED. Without the `destroy` the stream would be held until its reset is sent, which a connection that takes nothing never does. */
+  cut(stream: Http2Stream): void {
+    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    stream.destroy();
   }
 }
 

@@ -1,15 +1,15 @@
 import { once } from "node:events";
-import { type ClientHttp2Session, connect, createServer, type Http2Server } from "node:http2";
+import { type ClientHttp2Session, connect, createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import {
   type SessionRequest,
   SessionRequestSchema,
   type SessionResponse,
   SessionResponseSchema,
 } from "@gmq/protocol/messages";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { anybody } from "../caller.js";
 import type { FrameStream, PeerContext } from "../frame-stream.js";
 import { openLeanStream } from "./lean-client.js";
@@ -137,6 +137,61 @@ describe("lean gRPC stream", () => {
     await expect.poll(() => received).toBe(sent + 1);
     await expect.poll(() => client.drained.count).toBe(1);
     client.stream.close();
+  });
+
+  describe("whose client does not read", () => {
+    /** Opens one, and returns the server's end of it. */
+    async function openUnread() {
+      let told: GmqError | undefined;
+      const accepted = new Promise<ServerSide>((resolve) => {
+        accept = (stream) => {
+          const end = (error: GmqError | undefined): void => {
+            told = error;
+          };
+          stream.start({ frame: () => undefined, drain: () => undefined, end });
+          resolve(stream);
+        };
+      });
+      const streams = once(server, "stream") as Promise<[ServerHttp2Stream]>;
+      const raw = session.request({
+        ":method": "POST",
+        ":path": path,
+        "content-type": "application/grpc",
+        te: "trailers",
+      });
+      const broken = new Promise<Error>((resolve) => raw.once("error", resolve));
+      const [stream] = await streams;
+      const closed = new Promise<void>((resolve) => stream.once("close", resolve));
+      return { frames: await accepted, stream, closed, broken, told: () => told };
+    }
+
+    const large = create(SessionResponseSchema, {
+      frame: { case: "resolvedTopic", value: { topic: "x".repeat(1024 * 1024) } },
+    });
+
+    afterEach(() => {
+      vi.useRealTimers();
+    });
+
+    it("is reset when what is queued at its close was not read in time", async () => {
+      const { frames, stream, closed, broken } = await openUnread();
+      frames.send(large);
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      frames.close();
+      await vi.advanceTimersByTimeAsync(limits.closeTimeoutMs - 1);
+      expect(stream.destroyed).toBe(false);
+      await vi.advanceTimersByTimeAsync(1);
+      await closed;
+      expect((await broken).message).toContain("NGHTTP2_ENHANCE_YOUR_CALM");
+    });
+
+    it("is cut off with all that is queued when that is too much", async () => {
+      const { frames, closed, broken, told } = await openUnread();
+      while (!frames.closed) frames.send(large);
+      await closed;
+      expect((await broken).message).toContain("NGHTTP2_ENHANCE_YOUR_CALM");
+      expect(told()).toMatchObject({ code: "resource_exhausted", field: "send buffer", limit: "67108864 bytes" });
+    });
   });
 
   it("refuses an oversized frame and garbage with a typed error", async () => {

@@ -67,5 +67,11 @@ function brokenBy(cause: Error): GmqError {
     return new GmqError("resource_exhausted", "the peer takes no more connections from this address for now", {
       cause,
     });
+  // The same of a stream: how a server cuts one off that is not read.
+  if (/^Stream closed with error code (?:11|NGHTTP2_ENHANCE_YOUR_CALM)$/.test(cause.message))
+    return new GmqError("resource_exhausted", "the peer cut the stream off: it was not read", {
+      field: "send buffer",
+      cause,
+    });
   return new GmqError("unavailable", `the stream broke: ${cause.message}`, { cause });
 }
