@@ -1,5 +1,5 @@
-import { GmqError } from "@gmq/protocol";
-import type { FetchOutcome, GroupStore, Ownership, PartitionSettle, SettleOutcome } from "../engine.js";
+import { GmqError, limits } from "@gmq/protocol";
+import type { FetchOutcome, GroupStore, MemberLiveness, Ownership, PartitionSettle, SettleOutcome } from "../engine.js";
 import {
   groupFromMessage,
   kindToMessage,
@@ -70,20 +70,22 @@ export function createRemoteGroups(links: Links): GroupStore {
     },
 
     async heartbeat(members) {
-      if (members.length === 0) return [];
-      const answer = await (await links.for("heartbeats")).client.heartbeatMembers({
-        members: members.map(({ group, memberId, incarnation, sessionTimeoutMs }) => ({
-          group,
-          memberId,
-          incarnation,
-          sessionTimeoutMs,
-        })),
-      });
-      return answer.members.map(({ fenced, groupVersion, nextExpiryInMs }) => ({
-        fenced,
-        groupVersion: Number(groupVersion),
-        nextExpiryInMs,
-      }));
+      const liveness: MemberLiveness[] = [];
+      for (let first = 0; first < members.length; first += membersPerHeartbeatMax) {
+        const { client: service } = await links.for("heartbeats");
+        const piece = members.slice(first, first + membersPerHeartbeatMax);
+        const answer = await service.heartbeatMembers({
+          members: piece.map(({ group, memberId, incarnation, sessionTimeoutMs }) => ({
+            group,
+            memberId,
+            incarnation,
+            sessionTimeoutMs,
+          })),
+        });
+        for (const { fenced, groupVersion, nextExpiryInMs } of answer.members)
+          liveness.push({ fenced, groupVersion: Number(groupVersion), nextExpiryInMs });
+      }
+      return liveness;
     },
 
     async leave({ group, memberId, incarnation }) {
@@ -192,17 +194,23 @@ export function createRemoteGroups(links: Links): GroupStore {
   };
 }
 
-/** Texts of rejected records in one frame, about; one partition's settlement came in one frame and fits one. */
-const textBytesMax = 2 * 1024 * 1024;
+/** With three names of the longest each they fit a frame. */
+const membersPerHeartbeatMax = 10_000;
 
-/** Cuts a call into frames: as a rule one, more only when many records are rejected at once. */
+/** Settlements in one frame, about: no more ranges than one settlement may have, so that an answer that refuses all of them fits a frame too. */
+const settleBytesMax = 2 * 1024 * 1024;
+const rangeBytes = settleBytesMax / limits.settleRangesPerFrameMax;
+/** An entry without its ranges, and a partition without its names and entries. */
+const entryBytes = 24;
+
+/** Cuts a call into frames: as a rule one. One partition's settlement is not cut: it came in one frame and fits one. */
 function piecesOf(settles: readonly PartitionSettle[]): PartitionSettle[][] {
   const pieces: PartitionSettle[][] = [];
   let bytes = 0;
   for (const settle of settles) {
-    const own = textBytesOf(settle);
+    const own = bytesOf(settle);
     const piece = pieces.at(-1);
-    if (piece === undefined || (own > 0 && bytes + own > textBytesMax)) {
+    if (piece === undefined || bytes + own > settleBytesMax) {
       pieces.push([settle]);
       bytes = own;
     } else {
@@ -213,11 +221,13 @@ function piecesOf(settles: readonly PartitionSettle[]): PartitionSettle[][] {
   return pieces;
 }
 
-function textBytesOf({ entries }: PartitionSettle): number {
-  let bytes = 0;
-  for (const { ranges } of entries)
+function bytesOf({ ownership: { topic, group, memberId }, entries }: PartitionSettle): number {
+  let bytes = entryBytes * (1 + entries.length) + topic.length + group.length + memberId.length;
+  for (const { ranges } of entries) {
+    bytes += ranges.length * rangeBytes;
     for (const { reason, errorText } of ranges)
       if (reason !== undefined) bytes += reason.length + (errorText?.length ?? 0);
+  }
   return bytes;
 }
 
