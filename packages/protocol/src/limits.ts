@@ -44,6 +44,8 @@ export const limits = {
 
   /** Bytes of one frame of a session or link. */
   frameBytesMax: 8 * 1024 * 1024,
+  /** Items of all lists in one frame: two bytes of it can be a message, which takes fifty. Twice what a settlement of the size of a frame has. */
+  listItemsPerFrameMax: 524_288,
   /** Bytes of one unary control request. */
   controlBytesMax: 1024 * 1024,
   /** Bytes that a frame stream may hold unsent before `send` asks its caller to wait. */

@@ -21,7 +21,9 @@ import {
   FileDescriptorProtoSchema,
   StringValueSchema,
 } from "@bufbuild/protobuf/wkt";
+import { limits } from "@gmq/protocol";
 import {
+  AppendBatchesSchema,
   BatchSchema,
   DeliverSchema,
   GetStoreStatusResponseSchema,
@@ -30,6 +32,7 @@ import {
   OwnershipSchema,
   PartitionBatchSchema,
   PartitionFetchSchema,
+  PublishBatchesSchema,
   RevokedSchema,
   SessionRequestSchema,
   SessionResponseSchema,
@@ -242,6 +245,23 @@ describe("view decoder, malformed bytes", () => {
     // The same inside a larger array: what is behind is another's.
     const inside = Uint8Array.from([...bytes, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).subarray(0, bytes.length);
     expect(() => viewDecoderOf(desc)(inside)).toThrowError();
+  });
+
+  it.each<[string, DescMessage, number[], number, string]>([
+    ["empty messages", PublishBatchesSchema, [0x12, 0], 1, "gmq.v1.PublishBatches.batches"],
+    ["numbers", RevokedSchema, [0x10, 0], 1, "gmq.v1.Revoked.assignment_ids"],
+    ["lists inside a list", AppendBatchesSchema, [0x0a, 2, 0x1a, 0], 2, "gmq.v1.AppendBatches.appends"],
+  ])("bounds the items of a frame's lists: %s", (_, desc, part, itemsInPart, list) => {
+    const most = limits.listItemsPerFrameMax;
+    const bytesOf = (parts: number) => Buffer.alloc(part.length * parts, Uint8Array.from(part));
+    expect(() => viewDecoderOf(desc)(bytesOf(most / itemsInPart))).not.toThrow();
+    expect(() => viewDecoderOf(desc)(bytesOf(most / itemsInPart + 1))).toThrowError(
+      expect.objectContaining({
+        code: "malformed_frame",
+        limit: `${most} items`,
+        message: expect.stringContaining(list),
+      }),
+    );
   });
 
   it("bounds groups and messages inside each other", () => {

@@ -7,6 +7,7 @@ import { type DescField, type DescMessage, type MessageShape, ScalarType } from 
 import { type Construct, frameShapes } from "./frame-shapes.js";
 import { unsupported } from "./gather-encoder.js";
 import {
+  countItem,
   enter,
   inputOf,
   leave,
@@ -26,7 +27,7 @@ import {
   type WireInput,
 } from "./wire-input.js";
 
-/** Decodes one kind of message. @throws Error when the bytes are not one */
+/** Decodes one kind of message. @throws Error when the bytes are not one, GmqError `malformed_frame` when its lists are too long */
 export type ViewDecoder<Message extends DescMessage> = (bytes: Uint8Array) => MessageShape<Message>;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -124,7 +125,7 @@ function isOptional(member: Member): boolean {
   return member.kind === "field" && member.fieldKind !== "list" && zeroOf(member) === undefined;
 }
 
-function fieldReader({ localName, oneof, fieldKind }: DescField, place: number, read: Read): FieldReader {
+function fieldReader({ localName, name, parent, oneof, fieldKind }: DescField, place: number, read: Read): FieldReader {
   if (oneof !== undefined) {
     return (values, input) => {
       const before = values[place] as { readonly case: string; readonly value: unknown } | undefined;
@@ -136,12 +137,14 @@ function fieldReader({ localName, oneof, fieldKind }: DescField, place: number, 
       values[place] = read(input, values[place]);
     };
   }
+  const list = `${parent.typeName}.${name}`;
   return (values, input) => {
+    countItem(input, list);
     const item = read(input, undefined);
-    const list = values[place] as unknown[] | undefined;
+    const items = values[place] as unknown[] | undefined;
     // A list is made of the size of its first item: most have one.
-    if (list === undefined) values[place] = [item];
-    else list.push(item);
+    if (items === undefined) values[place] = [item];
+    else items.push(item);
   };
 }
 

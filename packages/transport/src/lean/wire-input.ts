@@ -8,6 +8,7 @@
  * Every read throws when it would go beyond the end. Bytes beyond the array's own end are undefined: they end a varint, and then it is too long.
  */
 
+import { GmqError, limits } from "@gmq/protocol";
 import { high, low, signed, unsigned, words } from "./long-words.js";
 
 /** Messages and groups inside each other, as protobuf-es bounds them. */
@@ -23,12 +24,14 @@ export interface WireInput {
   /** Where the message being read ends. */
   end: number;
   depth: number;
+  /** Of lists, so far. */
+  items: number;
 }
 
 const strictText = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export function inputOf(bytes: Uint8Array): WireInput {
-  return { bytes, position: 0, end: bytes.length, depth: 1 };
+  return { bytes, position: 0, end: bytes.length, depth: 1, items: 0 };
 }
 
 /** A tag or a length: at most five bytes, and no bit beyond the 32nd. */
@@ -131,6 +134,15 @@ export function enter(input: WireInput): number {
 export function leave(input: WireInput, outer: number): void {
   input.end = outer;
   input.depth--;
+}
+
+/** Counts an item of a list. @throws GmqError `malformed_frame` */
+export function countItem(input: WireInput, list: string): void {
+  if (++input.items <= limits.listItemsPerFrameMax) return;
+  throw new GmqError("malformed_frame", `the lists of a frame are too long, with ${list}`, {
+    field: "frame",
+    limit: `${limits.listItemsPerFrameMax} items`,
+  });
 }
 
 /** Passes by the value of a tag that is not known. @throws Error for a tag that there is not */
