@@ -7,9 +7,14 @@ import { root } from "./sources.js";
 const path = join(root, "docs/errors.md");
 
 it("docs/errors.md is the error table", () => {
+  // The meanings stand beside the codes for whoever reads or writes them; clients need not carry them.
+  const source = readFileSync(join(root, "packages/protocol/src/errors.ts"), "utf8");
+  const meanings = new Map(
+    Array.from(source.matchAll(/\/\*\* (.+) \*\/\n {2}(\w+): rule\(/g), ([, meaning, code]) => [code, meaning]),
+  );
   const rows = Object.entries(errorTable).map(
-    ([code, { retryable, status, meaning }]) =>
-      `| \`${code}\` | ${retryable ? "yes" : "no"} | \`${status}\` | ${meaning} |`,
+    ([code, { retryable, status }]) =>
+      `| \`${code}\` | ${retryable ? "yes" : "no"} | \`${status}\` | ${meanings.get(code)} |`,
   );
   const text = `# Errors
 
