@@ -174,8 +174,9 @@ export function createRecordIntake({
     sendLimits: SendLimits,
     batch: BatchResults,
   ): void {
-    const bytesIfWaiting = records.reduce((sum, record) => sum + bytesWhileWaiting(record), 0);
-    const refusal = refusalOf(bytesIfWaiting);
+    // Counted only where something waits: most batches do not.
+    const bytesIfWaiting = (): number => records.reduce((sum, record) => sum + bytesWhileWaiting(record), 0);
+    const refusal = waitingAdd === undefined ? undefined : refusalOf(bytesIfWaiting());
     if (refusal !== undefined) {
       batch.failFrom(0, refusal);
       return;
@@ -219,7 +220,7 @@ export function createRecordIntake({
         batch.failFrom(0, GmqError.from(error));
         begin();
       });
-    if (!isAdded) hold(added.promise, bytesIfWaiting);
+    if (!isAdded) hold(added.promise, bytesIfWaiting());
   }
 
   /** Adds a record whose bytes the budget holds already; gives them back when it cannot be added. */
