@@ -120,6 +120,19 @@ async function start(options: Partial<SubscribeOptions>, handler: Handler<string
   return { subscription, broker };
 }
 
+/** It has handled `a`, hangs in `b`, and its broker answers nothing any more. */
+async function startHanging() {
+  let signal: AbortSignal | undefined;
+  const { subscription, broker } = await start({ concurrency: 2 }, (message, context) => {
+    if (message.value === "a") return;
+    ({ signal } = context);
+    return new Promise(() => undefined);
+  });
+  broker.answersAll = false;
+  broker.delivers(1, 0n, ["a", "b"]);
+  return { subscription, broker, signalOfB: () => signal };
+}
+
 const passMs = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
 /** Names of those that have resolved, in order. */
@@ -160,19 +173,12 @@ describe("a subscription that drains", () => {
   });
 
   it("fires the signals when its time is over, and waits no longer than half a second for a broker that does not answer", async () => {
-    let signal: AbortSignal | undefined;
-    const { subscription, broker } = await start({ concurrency: 2 }, (message, context) => {
-      if (message.value === "a") return;
-      ({ signal } = context);
-      return new Promise(() => undefined);
-    });
-    broker.answersAll = false;
-    broker.delivers(1, 0n, ["a", "b"]);
+    const { subscription, broker, signalOfB } = await startHanging();
     const order = orderOf({ drain: subscription.drain({ timeoutMs: 200 }) });
     await passMs(199);
-    expect(signal?.aborted).toBe(false);
+    expect(signalOfB()?.aborted).toBe(false);
     await passMs(1);
-    expect([signal?.aborted, order]).toEqual([true, []]);
+    expect([signalOfB()?.aborted, order]).toEqual([true, []]);
     // And a timer's turn for the answer to `unsubscribe`.
     await passMs(500 + 1);
     expect(order).toEqual(["drain"]);
@@ -182,17 +188,10 @@ describe("a subscription that drains", () => {
 
 describe("a subscription that closes", () => {
   it("fires the signals at once, and waits for a silent broker as long as for a revocation", async () => {
-    let signal: AbortSignal | undefined;
-    const { subscription, broker } = await start({ concurrency: 2 }, (message, context) => {
-      if (message.value === "a") return;
-      ({ signal } = context);
-      return new Promise(() => undefined);
-    });
-    broker.answersAll = false;
-    broker.delivers(1, 0n, ["a", "b"]);
+    const { subscription, broker, signalOfB } = await startHanging();
     const order = orderOf({ close: subscription.close() });
     await passMs(0);
-    expect(signal?.aborted).toBe(true);
+    expect(signalOfB()?.aborted).toBe(true);
     await passMs(limits.revokeTimeoutMsDefault - 1);
     expect(order).toEqual([]);
     await passMs(1 + 1);
