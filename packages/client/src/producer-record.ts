@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type EncodableRecord, encodedRecordBytes, GmqError, limits } from "@gmq/protocol";
 import { momentMs } from "./checked-values.js";
+import { bytesOf, checkDedupeId, checkedDeliverAt } from "./record-fields.js";
 
 /** A record to send. */
 export interface ProducerRecord<Value> {
@@ -70,17 +71,6 @@ export function tagsOf({ dedupeId, deliverAt }: ProducerRecord<unknown>): Record
   return { dedupeId: dedupeId ?? randomUUID(), deliverAtMs: ms > nowMs ? BigInt(ms) : 0n };
 }
 
-function checkedDeliverAt(deliverAt: Date | number, nowMs: number): number {
-  const ms = deliverAt instanceof Date ? deliverAt.getTime() : deliverAt;
-  if (!Number.isSafeInteger(ms) || ms < 0 || ms - nowMs > limits.deliverAfterMsMax) {
-    throw new GmqError("invalid_argument", `deliverAt is ${ms}`, {
-      field: "deliverAt",
-      limit: `a time up to ${limits.deliverAfterMsMax} ms from now`,
-    });
-  }
-  return ms;
-}
-
 /** Bytes that the record takes in a batch. @throws GmqError `record_too_large` */
 export function checkedBytes(encodable: EncodableRecord, bytesMax: number): number {
   const bytes = encodedRecordBytes(encodable);
@@ -114,22 +104,4 @@ function headersOf(headers: Readonly<Record<string, string | Uint8Array>> | unde
     });
   }
   return list;
-}
-
-function bytesOf(field: string, value: string | Uint8Array): Uint8Array {
-  if (typeof value === "string") return utf8.encode(value);
-  if (value instanceof Uint8Array) return value;
-  throw new GmqError("invalid_argument", `${field} is ${value === null ? "null" : `of type ${typeof value}`}`, {
-    field,
-    limit: "text or bytes",
-  });
-}
-
-function checkDedupeId(dedupeId: string): void {
-  const bytes = typeof dedupeId === "string" ? utf8.encode(dedupeId).length : 0;
-  if (bytes >= 1 && bytes <= limits.dedupeIdBytesMax) return;
-  throw new GmqError("invalid_argument", `dedupeId takes ${bytes} bytes`, {
-    field: "dedupeId",
-    limit: `a text of 1 to ${limits.dedupeIdBytesMax} bytes`,
-  });
 }

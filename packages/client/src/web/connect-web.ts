@@ -2,10 +2,11 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { BrokerService } from "@gmq/protocol/messages";
-import { GmqError, limits } from "@gmq/protocol/portable";
-import type { CallOptions } from "../call-options.js";
-import { checkObject } from "../checked-values.js";
+import { GmqError } from "@gmq/protocol/portable";
+import { bounded, type CallOptions } from "../call-options.js";
+import { checkObject, checkPartition, checkTimeout } from "../checked-values.js";
 import { pause } from "../pause.js";
+import { bytesOf, checkDedupeId, checkedDeliverAt } from "../record-fields.js";
 import { type TopicLike, topicOf } from "../topic.js";
 import type { TopicsLike } from "../topic-list.js";
 import { fromWebError } from "./web-errors.js";
@@ -20,7 +21,7 @@ import {
 export interface WebConnectOptions {
   /** URL of one broker, or of a proxy that sends one page to one broker: settling needs the broker that delivers. Default `http://localhost:50051`. */
   readonly broker?: string;
-  /** Asked before every call. */
+  /** Asked before every call, within its time. A call for which none can be had is `unavailable`, and tried again like one. */
   readonly auth?: { readonly token: () => string | Promise<string> };
 }
 
@@ -62,7 +63,7 @@ export interface WebGmq {
     options: WebSubscribeOptions,
     handler: WebHandler<Out>,
   ): WebSubscription;
-  /** Drains subscriptions. Idempotent. */
+  /** Drains subscriptions, up to 10,000 ms; their handlers may send meanwhile. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -72,45 +73,61 @@ const againMsMax = 2_000;
 
 /** Makes the client; nothing is opened before its first use. @throws GmqError `invalid_argument` */
 export function connect(options: WebConnectOptions = {}): WebGmq {
+  checkObject("options", options);
   const { broker = "http://localhost:50051", auth } = options;
-  if (!URL.canParse(broker)) {
-    throw new GmqError("invalid_argument", `${JSON.stringify(broker)} is no URL`, {
+  if (!URL.canParse(broker) || !/^https?:$/.test(new URL(broker).protocol)) {
+    throw new GmqError("invalid_argument", `${JSON.stringify(broker)} is no URL of a broker`, {
       field: "broker",
       limit: "http://host:port or https://host:port",
     });
   }
+  if (auth !== undefined) checkFunction("auth.token", auth?.token);
   const transport = createConnectTransport({
     baseUrl: broker,
     useBinaryFormat: true,
     interceptors: [
       (next) => async (request) => {
-        if (auth !== undefined) request.header.set("authorization", `Bearer ${await auth.token()}`);
+        if (auth !== undefined) request.header.set("authorization", `Bearer ${await tokenOf(auth, request.signal)}`);
         return next(request);
       },
     ],
   });
   const client: Client<typeof BrokerService> = createClient(BrokerService, transport);
   const open = new Set<WebSubscription>();
+  let closing: Promise<void> | undefined;
+  /** Only when the subscriptions are drained: their handlers send. */
   let closed = false;
 
-  function assertOpen(): void {
-    if (closed) throw new GmqError("closed", "the client is closed");
+  function assertOpen(isOver: boolean): void {
+    if (isOver) throw new GmqError("closed", "the client is closed");
+  }
+
+  async function close(): Promise<void> {
+    await Promise.allSettled([...open].map((subscription) => subscription.drain()));
+    closed = true;
   }
 
   return {
     async send(like, record, { signal, timeoutMs = sendTimeoutMsDefault } = {}) {
-      assertOpen();
+      assertOpen(closed);
+      checkTimeout(timeoutMs);
       const { name, codec } = topicOf(like);
       checkObject("record", record);
       const { key, headers, partition, deliverAt, dedupeId = randomId() } = record;
+      checkDedupeId(dedupeId);
+      if (partition !== undefined) checkPartition("partition", partition);
+      for (const [header, text] of Object.entries(headers ?? {})) checkText(`headers.${header.slice(0, 64)}`, text);
+      const fields = {
+        ...(typeof key === "string" ? { key } : key === undefined ? {} : { keyBytes: bytesOf("key", key) }),
+        ...(partition === undefined ? {} : { partition }),
+        ...(deliverAt === undefined ? {} : { deliverAtMs: BigInt(checkedDeliverAt(deliverAt, Date.now())) }),
+      };
       const request = {
+        ...fields,
         topic: name,
         value: await codec.encode(record.value),
         headers: { ...headers },
         dedupeId,
-        ...(typeof key === "string" ? { key } : key === undefined ? {} : { keyBytes: key }),
-        ...(partition === undefined ? {} : { partition }),
-        ...(deliverAt === undefined ? {} : { deliverAtMs: BigInt(Math.trunc(Number(deliverAt))) }),
       };
       const untilMs = performance.now() + timeoutMs;
       for (let tries = 0; ; tries++) {
@@ -134,31 +151,47 @@ export function connect(options: WebConnectOptions = {}): WebGmq {
       }
     },
     subscribe(topics, subscribeOptions, handler) {
-      assertOpen();
+      assertOpen(closing !== undefined);
       checkObject("options", subscribeOptions);
-      if (typeof handler !== "function") {
-        throw new GmqError("invalid_argument", `the handler is of type ${typeof handler}`, {
-          field: "handler",
-          limit: "a function",
-        });
-      }
-      const subscription = createWebSubscription(client, topics, subscribeOptions, handler, () =>
-        open.delete(subscription),
-      );
+      checkFunction("handler", handler);
+      const subscription = createWebSubscription(client, topics, subscribeOptions, handler);
+      const forget = (): void => void open.delete(subscription);
       open.add(subscription);
+      subscription.closed.then(forget, forget);
       return subscription;
     },
-    async close() {
-      closed = true;
-      await Promise.allSettled([...open].map((subscription) => subscription.drain()));
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
+}
+
+/** @throws GmqError `invalid_argument` */
+function checkFunction(field: string, value: unknown): void {
+  if (typeof value === "function") return;
+  throw new GmqError("invalid_argument", `${field} is of type ${typeof value}`, { field, limit: "a function" });
+}
+
+/** @throws GmqError `invalid_argument` */
+function checkText(field: string, value: unknown): void {
+  if (typeof value === "string") return;
+  throw new GmqError("invalid_argument", `${field} is of type ${typeof value}`, { field, limit: "a text" });
+}
+
+/** @throws GmqError `unavailable` when there is none now: it is asked for again with the next call */
+async function tokenOf({ token }: NonNullable<WebConnectOptions["auth"]>, signal: AbortSignal): Promise<string> {
+  try {
+    return await bounded((async () => token())(), { signal }, "asking for a token");
+  } catch (cause) {
+    if (GmqError.is(cause)) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new GmqError("unavailable", `no token could be had: ${message}`, { cause });
+  }
 }
 
 /** Also where a page is not on a secure origin, which has no `randomUUID`. */
 function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
-    .join("")
-    .slice(0, limits.dedupeIdBytesMax);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

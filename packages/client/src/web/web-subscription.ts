@@ -1,11 +1,10 @@
 /**
- * Consume in a browser: a server stream delivers, unary calls settle. A stream that breaks, or says nothing for too long, is opened again with backoff; what was not
- * settled comes again.
+ * Consume in a browser: one stream after the other. A stream that breaks, or says nothing for too long, is opened again with backoff; what was not settled comes again.
  */
 import type { Client } from "@connectrpc/connect";
-import type { BrokerService, ConsumedRecord, ConsumeResponse } from "@gmq/protocol/messages";
-import { GmqError, limits } from "@gmq/protocol/portable";
-import { inRange } from "../checked-values.js";
+import type { BrokerService, ConsumedRecord } from "@gmq/protocol/messages";
+import { GmqError } from "@gmq/protocol/portable";
+import { checkTimeout, inRange, oneOf } from "../checked-values.js";
 import { checkConsumer, type OnInvalid, type Start, wireModes } from "../consumer-options.js";
 import { createLanes } from "../lanes.js";
 import type { Message, Settlement } from "../message.js";
@@ -13,8 +12,7 @@ import { pause } from "../pause.js";
 import { Reject } from "../reject.js";
 import { rejection, rejectReasons } from "../reject-text.js";
 import { type TopicsLike, topicListOf } from "../topic-list.js";
-import { createSettleQueue, type SettleQueue } from "./settle-queue.js";
-import { fromWebError } from "./web-errors.js";
+import { createWebStream, silenceMsMax, type WebStream } from "./web-stream.js";
 
 /** A record that was delivered to a browser. */
 export type WebMessage<Value> = Pick<
@@ -44,38 +42,39 @@ export interface WebSubscribeOptions {
   };
   /** What becomes of a value that does not fit the topic; default `deadLetter`. */
   readonly onInvalid?: OnInvalid;
-  /** Hears of what mends itself: a lost stream, a verdict that did not arrive. */
+  /** Hears of what mends itself: a lost stream, a verdict that did not arrive (it is sent again). What it throws ends the subscription. */
   readonly onProblem?: (error: GmqError) => void;
+  /** Closes the subscription when it fires. */
   readonly signal?: AbortSignal;
 }
 
 export interface WebSubscription {
   /** True while the broker delivers. */
   readonly connected: boolean;
-  /** Begins no new handler, waits for those that run, settles and leaves. */
-  drain(): Promise<void>;
-  /** Leaves at once; what is unsettled comes again. */
+  /**
+   * Begins no new handler, waits for those that run, settles and leaves. Past `timeoutMs` (0 to 2,147,483,647, default 10,000) the handlers' signals fire and what they hold
+   * comes again; a broker that does not answer is then waited for half a second more. A handler that awaits it waits for itself, and so for that time.
+   * @throws GmqError `invalid_argument`
+   */
+  drain(options?: { readonly timeoutMs?: number }): Promise<void>;
+  /** Fires the handlers' signals, sends what was settled before, and leaves; waits up to 5,000 ms for a broker that does not answer. What is unsettled comes again. */
   close(): Promise<void>;
   /** Resolves when it is closed, rejects when it ended by an error. */
   readonly closed: Promise<void>;
 }
 
-/** Brokers say something every 10 s. */
-const silenceMsMax = 35_000;
 const againMsMin = 200;
 const againMsMax = 10_000;
+/** What closing gives to what was settled, and a drain whose time is over. */
+const leaveMsMax = 5_000;
+const leaveMsMin = 500;
+/** As many as a broker gives to one stream. */
+const maxInFlightMax = 10_000;
 const text = new TextDecoder();
-
-/** One stream's life. */
-interface Stream {
-  readonly controller: AbortController;
-  sessionId: string;
-  readonly settlements: SettleQueue;
-}
 
 interface Delivered {
   readonly record: ConsumedRecord;
-  readonly stream: Stream;
+  readonly stream: WebStream;
 }
 
 /** Starts a subscription. @throws GmqError `invalid_argument`, `invalid_name` */
@@ -84,7 +83,6 @@ export function createWebSubscription<In, Out>(
   like: TopicsLike<In, Out>,
   options: WebSubscribeOptions,
   handler: WebHandler<Out>,
-  ended: () => void,
 ): WebSubscription {
   const {
     mode = "exclusive",
@@ -99,7 +97,8 @@ export function createWebSubscription<In, Out>(
   const topics = topicListOf(like);
   const { group, start: position } = checkConsumer(topics.names, { group: options.group, mode, start, onInvalid });
   inRange("concurrency", concurrency, 1, 10_000);
-  inRange("maxInFlight", maxInFlight, 1, limits.creditRecordsMax);
+  oneOf("mode", mode, ["exclusive", "shared"]);
+  inRange("maxInFlight", maxInFlight, 1, maxInFlightMax);
   inRange("retry.backoff.initialMs", initialMs, 1, 86_400_000);
   inRange("retry.backoff.maxMs", maxMs, initialMs, 86_400_000);
   inRange("retry.maxAttempts", maxAttempts, 1, 1_000_000);
@@ -107,31 +106,22 @@ export function createWebSubscription<In, Out>(
   const lanes = createLanes<Delivered>(concurrency, run);
   const outcome = Promise.withResolvers<void>();
   outcome.promise.catch(() => undefined);
-  let stream: Stream | undefined;
-  let draining = false;
+  let stream: WebStream | undefined;
+  /** No handler begins any more. */
+  let quiet = false;
+  let leaving: Promise<void> | undefined;
 
-  /** Verdicts go to the stream that delivered: another one has other numbers for its partitions. */
-  function createStream(): Stream {
-    const own: Stream = {
-      controller: new AbortController(),
-      sessionId: "",
-      settlements: createSettleQueue(
-        async (assignmentId, ranges) => {
-          try {
-            return (await client.settle({ sessionId: own.sessionId, assignmentId, ranges })).refusals;
-          } catch (error) {
-            throw fromWebError(error);
-          }
-        },
-        (error) => options.onProblem?.(error),
-      ),
-    };
-    return own;
+  function problem(error: GmqError): void {
+    try {
+      options.onProblem?.(error);
+    } catch (cause) {
+      finish(GmqError.from(cause));
+    }
   }
 
   async function run({ record, stream: own }: Delivered): Promise<void> {
-    const { signal } = own.controller;
-    if (draining || signal.aborted) return;
+    const { signal } = own.lost;
+    if (quiet || signal.aborted) return;
     let verdict: Settlement | undefined;
     try {
       const value = await decode(record);
@@ -148,6 +138,7 @@ export function createWebSubscription<In, Out>(
     try {
       return await topics.codecOf(topic).decode(value);
     } catch (cause) {
+      if (GmqError.is(cause, "schema_invalid")) throw cause;
       throw new GmqError("schema_invalid", cause instanceof Error ? cause.message : String(cause), { cause });
     }
   }
@@ -155,7 +146,7 @@ export function createWebSubscription<In, Out>(
   function invalidVerdict(error: GmqError): Settlement | undefined {
     if (onInvalid === "skip") return { verb: "ack" };
     if (onInvalid === "deadLetter") return rejection(rejectReasons.invalid, error);
-    finish(error);
+    void leave(leaveMsMax, error);
     return undefined;
   }
 
@@ -166,51 +157,37 @@ export function createWebSubscription<In, Out>(
     return { verb: "retry", delayMs, inPlace: false };
   }
 
-  /** One stream, from its start to its end. @throws what ended it */
   async function read(): Promise<void> {
-    const own = createStream();
-    const stop = (): void => own.controller.abort();
-    stopping.signal.addEventListener("abort", stop, { once: true });
-    let watchdog = setTimeout(stop, silenceMsMax);
+    const request = { group, topics: [...topics.names], start: position, maxInFlight, mode: wireModes[mode] };
+    const own = createWebStream(client, request, stopping.signal, {
+      started() {
+        stream = own;
+      },
+      record(record) {
+        if (!quiet) lanes.add({ record, stream: own }, mode === "shared" ? undefined : laneOf(record));
+      },
+      problem,
+      moved: (id) => void lanes.remove(({ record, stream: from }) => from === own && record.assignmentId === id),
+    });
     try {
-      const request = { group, topics: [...topics.names], start: position, maxInFlight, mode: wireModes[mode] };
-      for await (const response of client.consume(request, { signal: own.controller.signal })) {
-        clearTimeout(watchdog);
-        watchdog = setTimeout(stop, silenceMsMax);
-        take(own, response);
-      }
+      await own.read();
     } finally {
-      clearTimeout(watchdog);
-      stopping.signal.removeEventListener("abort", stop);
-      own.controller.abort();
       if (stream === own) stream = undefined;
       lanes.remove((delivered) => delivered.stream === own);
     }
   }
 
-  function take(own: Stream, { event }: ConsumeResponse): void {
-    if (event.case === "started") {
-      own.sessionId = event.value.sessionId;
-      stream = own;
-    } else if (event.case === "record" && !draining) {
-      lanes.add({ record: event.value, stream: own }, mode === "shared" ? undefined : laneOf(event.value));
-    }
-  }
-
   async function consume(): Promise<void> {
-    for (let failures = 0; !stopping.signal.aborted; ) {
+    // Who drains has nothing to gain from another stream: what it had comes again.
+    for (let failures = 0; !quiet; ) {
       const startedMs = performance.now();
       try {
         await read();
-        throw new GmqError("unavailable", "the broker ended the stream");
       } catch (cause) {
         if (stopping.signal.aborted) return;
-        const error = fromWebError(cause, stopping.signal);
-        if (!error.retryable) {
-          finish(error);
-          return;
-        }
-        options.onProblem?.(error);
+        const error = GmqError.from(cause);
+        if (!error.retryable) return finish(error);
+        problem(error);
         failures = performance.now() - startedMs > silenceMsMax ? 0 : failures + 1;
         await pause(Math.min(againMsMax, againMsMin * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2), [
           stopping.signal,
@@ -220,23 +197,40 @@ export function createWebSubscription<In, Out>(
   }
 
   function finish(error?: GmqError): void {
+    stopAll();
     stopping.abort();
     options.signal?.removeEventListener("abort", onAbort);
-    ended();
     if (error === undefined) outcome.resolve();
     else outcome.reject(error);
   }
 
-  async function drain(): Promise<void> {
-    draining = true;
+  function stopAll(): void {
+    quiet = true;
     lanes.remove(() => true);
-    await lanes.idle();
-    await stream?.settlements.flushed();
-    finish();
+  }
+
+  /** Ends it: handlers are told, and what was settled before has so long to be answered. */
+  function leave(timeoutMs: number, error?: GmqError): Promise<void> {
+    stopAll();
+    stream?.lost.abort();
+    leaving ??= settled(timeoutMs).then(() => finish(error));
+    return leaving;
+  }
+
+  async function settled(timeoutMs: number): Promise<void> {
+    if (stream !== undefined) await Promise.race([stream.settlements.flushed(), pause(timeoutMs, [stopping.signal])]);
+  }
+
+  async function drain({ timeoutMs = 10_000 }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    checkTimeout(timeoutMs);
+    const untilMs = performance.now() + timeoutMs;
+    stopAll();
+    await Promise.race([lanes.idle(), pause(timeoutMs, [stopping.signal])]);
+    await leave(Math.max(leaveMsMin, untilMs - performance.now()));
   }
 
   function onAbort(): void {
-    finish();
+    void leave(leaveMsMax);
   }
 
   options.signal?.addEventListener("abort", onAbort, { once: true });
@@ -248,9 +242,7 @@ export function createWebSubscription<In, Out>(
       return stream !== undefined;
     },
     drain,
-    async close() {
-      finish();
-    },
+    close: () => leave(leaveMsMax),
     closed: outcome.promise,
   };
 }
