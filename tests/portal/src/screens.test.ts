@@ -46,7 +46,7 @@ const screens: readonly {
   {
     name: "dead letters of a group",
     path: "/dead-letters/payments/refunds",
-    heading: "refunds gave up of payments",
+    heading: "Dead letters of refunds from payments",
     waitFor: "no such order",
   },
   { name: "jobs, none", path: "/jobs", heading: "Jobs", waitFor: "No job has run yet" },
@@ -140,7 +140,7 @@ describe("a topic", () => {
       .first()
       .waitFor();
     await link.click();
-    await page.getByRole("heading", { level: 1, name: "refunds gave up of payments" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Dead letters of refunds from payments" }).waitFor();
   });
 });
 

@@ -63,6 +63,7 @@ export function groupRow(
     name,
     members: group?.members.filter(({ kind }) => kind !== MemberKind.DESK).length ?? 0,
     shared: group?.members.some(({ kind }) => kind !== MemberKind.UNSPECIFIED) ?? false,
+    paused: isPaused(group?.partitions ?? []),
     topics: [...new Set(group?.partitions.map(({ topic }) => topic))].sort(),
     partitions: partitions.length,
     lagRecords: lag,
@@ -73,6 +74,10 @@ export function groupRow(
     lagGrowthPerSecond: rounded(rates.note(`lag ${name}`, lag, atMs)),
     sampledAtMs: BigInt(atMs),
   });
+}
+
+function isPaused(partitions: readonly { readonly hold: string }[]): boolean {
+  return partitions.length > 0 && partitions.every(({ hold }) => hold === "paused");
 }
 
 /** The row before, when nothing but the time of the look differs: what is the same need not be sent. */

@@ -1,6 +1,6 @@
 /**
  * Looks at the cluster once a second while somebody watches, however many they are. Topics and groups are described in turns, those seen longest ago
- * first and at most 250 in a look: a large cluster makes the figures older, not the load higher.
+ * first and at most 250 in a look, groups before topics that were not seen yet either: a large cluster makes the figures older, not the load higher.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
@@ -77,7 +77,9 @@ export function createClusterSampler(brokers: Brokers, logger: Logger): ClusterS
     if (statuses.every((answer) => "problem" in answer)) return { ...state, ...seen, problem: "no broker answers" };
     try {
       const now = { ...seen, ...(await lookAtRows()) };
-      return { ...now, problem: "", points: [...state.points, pointOf(now)].slice(-pointsMax) };
+      // A sum without some of them is no figure of the cluster.
+      const points = isWhole(now) ? [...state.points, pointOf(now)].slice(-pointsMax) : state.points;
+      return { ...now, problem: "", points };
     } catch (error) {
       return { ...state, ...seen, problem: GmqError.from(error).message };
     }
@@ -91,7 +93,8 @@ export function createClusterSampler(brokers: Brokers, logger: Logger): ClusterS
       const tookMs = performance.now() - startedAt;
       nextListAt = startedAt + Math.min(listIntervalMsMax, Math.max(intervalMs / 2, tookMs * listRest));
     }
-    const rows = [...topics.values(), ...groups.values()].sort((left, right) =>
+    // The sort keeps the order of equals.
+    const rows = [...groups.values(), ...topics.values()].sort((left, right) =>
       Number(left.sampledAtMs - right.sampledAtMs),
     );
     const topicsNow = new Map(topics);
@@ -183,6 +186,11 @@ function fresh<Row extends PortalTopic | PortalGroup>(before: Row, now: Row): Ro
   const kept = unchangedOr(before, now);
   kept.sampledAtMs = now.sampledAtMs;
   return kept;
+}
+
+/** Whether each topic and group was looked at. */
+function isWhole({ topics, groups }: Pick<ClusterState, "topics" | "groups">): boolean {
+  return [...topics.values(), ...groups.values()].every(({ sampledAtMs }) => sampledAtMs > 0n);
 }
 
 function pointOf({ brokers, topics, groups }: Pick<ClusterState, "brokers" | "topics" | "groups">) {

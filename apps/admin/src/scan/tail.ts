@@ -14,6 +14,7 @@ import {
 } from "@gmq/protocol/messages";
 import type { Brokers } from "../calls/brokers.js";
 import { inTurns } from "../calls/in-turns.js";
+import { createRates } from "../cluster/rates.js";
 import { cutRecord } from "./cut-record.js";
 import { createBrowse } from "./partition-scan.js";
 import { createRecordFilter, createTextMatcher } from "./record-filter.js";
@@ -50,7 +51,9 @@ export async function* tail(
     const perFrame = Math.max(1, Math.floor((rateMax * frameIntervalMs) / 1_000));
     await follower.look();
     yield create(PortalServiceTailResponseSchema, totals);
-    let lookedAt = performance.now();
+    // As if it had begun a second ago: what one look finds is no rate.
+    const rates = createRates();
+    rates.note(topic, 0n, performance.now() - 1_000);
     while (!signal.aborted) {
       await pause(frameIntervalMs, signal);
       if (signal.aborted) return;
@@ -65,12 +68,10 @@ export async function* tail(
       totals.matched += BigInt(matching.length);
       totals.shown += BigInt(shown.length);
       totals.dropped += BigInt(matching.length - shown.length) + appended - BigInt(records.length);
-      const seconds = (performance.now() - lookedAt) / 1_000;
-      lookedAt = performance.now();
       yield create(PortalServiceTailResponseSchema, {
         ...totals,
         records: shown,
-        recordsPerSecond: seconds > 0 ? Number(appended) / seconds : 0,
+        recordsPerSecond: rates.note(topic, totals.appended, performance.now()),
       });
     }
   } finally {

@@ -1,5 +1,5 @@
-import { Link, Outlet, useNavigate } from "@tanstack/react-router";
-import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
+import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { WhoAmI } from "../access/who-am-i.js";
 import type { LiveState } from "../live/live-state.js";
 import { useLive } from "../live/live-store.js";
@@ -60,25 +60,13 @@ export function Shell(): ReactNode {
             </span>
           )}
           {facts?.readOnly === true && <Badge tone="warn">read-only</Badge>}
-          <nav
-            aria-label="Main"
-            className="relative order-last flex w-full gap-1 overflow-x-auto md:order-none md:w-auto"
-          >
-            <NavLink to="/" name="Overview" />
-            <NavLink to="/topics" name="Topics" />
-            <NavLink to="/groups" name="Groups" />
-            <NavLink to="/dead-letters" name="Dead letters" />
-            <NavLink to="/jobs" name="Jobs" />
-            <NavLink to="/alerts" name="Alerts" count={live.alertCount} />
-            <NavLink to="/audit" name="Audit" />
-            <NavLink to="/access" name="Access" />
-          </nav>
+          <MainNav alertCount={live.alertCount} />
           <div className="ml-auto flex items-center gap-2">
             {live.activeJobs.length > 0 && <RunningJobs jobs={live.activeJobs} />}
             <Freshness live={live} />
             <WhoAmI />
-            <Button look="plain" className="max-sm:hidden text-muted" onClick={acts.openPalette}>
-              Find <kbd className="rounded bg-raised px-1 font-mono text-[11px]">Ctrl K</kbd>
+            <Button look="plain" className="text-muted" onClick={acts.openPalette}>
+              Find <kbd className="rounded bg-raised px-1 font-mono text-[11px] max-sm:hidden">Ctrl K</kbd>
             </Button>
             <Button look="quiet" aria-label="Help" className="w-8 px-0" onClick={acts.openHelp}>
               ?
@@ -97,6 +85,34 @@ export function Shell(): ReactNode {
       )}
       {open === "help" && <Help version={facts?.version} onClose={() => setOpen(undefined)} />}
     </div>
+  );
+}
+
+/** The pages. Where they do not fit beside each other, the one that is open is scrolled to. */
+function MainNav({ alertCount }: { readonly alertCount: number }): ReactNode {
+  const nav = useRef<HTMLElement>(null);
+  const { pathname } = useLocation();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the address says which page is open, the count how wide what stands before it is.
+  useEffect(() => {
+    const open = nav.current?.querySelector<HTMLElement>("[aria-current=page]");
+    if (nav.current === null || open === null || open === undefined) return;
+    nav.current.scrollLeft = open.offsetLeft - (nav.current.clientWidth - open.offsetWidth) / 2;
+  }, [pathname, alertCount]);
+  return (
+    <nav
+      ref={nav}
+      aria-label="Main"
+      className="relative order-last flex w-full gap-1 overflow-x-auto md:order-none md:w-auto"
+    >
+      <NavLink to="/" name="Overview" />
+      <NavLink to="/topics" name="Topics" />
+      <NavLink to="/groups" name="Groups" />
+      <NavLink to="/dead-letters" name="Dead letters" />
+      <NavLink to="/jobs" name="Jobs" />
+      <NavLink to="/alerts" name="Alerts" count={alertCount} />
+      <NavLink to="/audit" name="Audit" />
+      <NavLink to="/access" name="Access" />
+    </nav>
   );
 }
 

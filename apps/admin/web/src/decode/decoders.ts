@@ -87,6 +87,11 @@ export function hexDump(bytes: Uint8Array): string {
   return lines.join("\n");
 }
 
+/** A key or a header's value as it stands in a line: text, or hexadecimal where it is none. */
+export function readableOf(bytes: Uint8Array): string {
+  return guess(bytes, false) === "hex" ? hexOf(bytes) : looseTextOf(bytes);
+}
+
 /** Text as well as it can be read. */
 export function looseTextOf(bytes: Uint8Array): string {
   return looseUtf8.decode(bytes);

@@ -76,6 +76,7 @@ export function partitionColumns(
       id: "age",
       header: "Oldest",
       numeric: true,
+      from: "sm",
       sortBy: ({ lagMs }) => lagMs,
       cell: ({ lagMs }) => (lagMs === 0n ? "–" : formatDuration(lagMs)),
     },
@@ -98,7 +99,6 @@ export function partitionColumns(
       id: "unsettled",
       header: "Handed out",
       numeric: true,
-      from: "sm",
       sortBy: ({ unsettledRecords }) => unsettledRecords,
       cell: ({ topic, partition, unsettledRecords }) =>
         unsettledRecords === 0n ? (
@@ -129,7 +129,11 @@ export function partitionColumns(
           ) : (
             <MemberName id={owner} client={clients.get(owner) ?? ""} />
           )}
-          {hold !== "" && <Badge tone="warn">{hold}</Badge>}
+          {hold !== "" && (
+            <span className="ml-2">
+              <Badge tone="warn">{hold}</Badge>
+            </span>
+          )}
           {nextOwner !== "" && nextOwner !== "/held" && (
             <span className="ml-2 text-xs text-warn">
               passing to {memberText(nextOwner, clients.get(nextOwner) ?? "")}

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { DecoderName } from "../decode/decoders.js";
-import { looseTextOf } from "../decode/decoders.js";
+import { readableOf } from "../decode/decoders.js";
 import { useProtobuf } from "../decode/use-protobuf.js";
 import { ValueView } from "../decode/value-view.js";
 import { useLive } from "../live/live-store.js";
@@ -58,7 +58,7 @@ export function RecordDetails(props: RecordDetailsProps): ReactNode {
         )}
         <dt className="text-muted">Key</dt>
         <dd className="m-0 font-mono text-xs leading-5 wrap-anywhere">
-          {record.key === undefined ? <span className="font-sans text-muted">none</span> : looseTextOf(record.key)}
+          {record.key === undefined ? <span className="font-sans text-muted">none</span> : readableOf(record.key)}
         </dd>
       </dl>
       {record.masked && <p className="text-[13px] text-warn">Some of it is masked for you: *** stands in its place.</p>}
@@ -124,7 +124,7 @@ function Headers({
           // biome-ignore lint/suspicious/noArrayIndexKey: names of headers may repeat, and their order does not change.
           <div key={index} className="contents">
             <dt className="text-muted wrap-anywhere">{key}</dt>
-            <dd className="m-0 wrap-anywhere">{looseTextOf(value)}</dd>
+            <dd className="m-0 wrap-anywhere">{readableOf(value)}</dd>
           </div>
         ))}
       </dl>

@@ -1,6 +1,6 @@
 import type { PortalRecord } from "@gmq/protocol/messages";
 import type { ReactNode } from "react";
-import { type DecoderName, looseTextOf, preview } from "../decode/decoders.js";
+import { type DecoderName, preview } from "../decode/decoders.js";
 import type { TopicProtobuf } from "../decode/use-protobuf.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { formatBytes, formatTime } from "../parts/format.js";
@@ -21,7 +21,7 @@ export function placeOf({ partition, offset }: { readonly partition: number; rea
 }
 
 function keyLine(key: Uint8Array, decoder: DecoderName, protobuf: TopicProtobuf): string {
-  return decoder === "auto" ? looseTextOf(key.subarray(0, 200)) : preview(key, decoder, false, protobuf.key);
+  return preview(key, decoder, false, protobuf.key);
 }
 
 /** Records, one line each. */
@@ -69,7 +69,13 @@ export function RecordTable({
       header: "Value",
       grow: true,
       cell: ({ value, valueBytes }) => (
-        <span className="font-mono text-xs">{preview(value, decoder, value.length < valueBytes, protobuf.value)}</span>
+        <span className="font-mono text-xs">
+          {valueBytes === 0 ? (
+            <span className="font-sans text-muted">empty</span>
+          ) : (
+            preview(value, decoder, value.length < valueBytes, protobuf.value)
+          )}
+        </span>
       ),
     },
     {

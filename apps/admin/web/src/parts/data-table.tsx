@@ -13,6 +13,8 @@ export interface Column<Row> {
   /** Smallest width of the window at which it is shown. */
   readonly from?: "sm" | "md" | "lg";
   readonly grow?: boolean;
+  /** With `grow`: where the window is narrow the text takes as many lines as it needs, in place of being cut. Not in tall tables. */
+  readonly wraps?: boolean;
 }
 
 /** Column and direction, as the address holds them: "lag" or "-lag". */
@@ -76,10 +78,10 @@ export function DataTable<Row>(props: DataTableProps<Row>): ReactNode {
                 aria-current={isCurrent?.(row) === true ? "true" : undefined}
                 className="border-b border-line last:border-0 hover:bg-raised aria-[current=true]:bg-accent-soft"
               >
-                {columns.map(({ id, cell, numeric, from, grow }) => (
+                {columns.map(({ id, cell, numeric, from, grow, wraps }) => (
                   <td
                     key={id}
-                    className={`h-9 px-2 py-1 first:pl-4 last:pr-4 sm:px-3 ${numeric === true ? "text-right whitespace-nowrap tabular-nums" : "text-left"} ${grow === true ? "w-full max-w-0 truncate" : ""} ${from === undefined ? "" : shownFrom[from]}`}
+                    className={`h-9 px-2 py-1 first:pl-4 last:pr-4 sm:px-3 ${numeric === true ? "text-right whitespace-nowrap tabular-nums" : "text-left"} ${grow === true ? `w-full max-w-0 ${wraps === true ? "sm:truncate max-sm:wrap-anywhere" : "truncate"}` : ""} ${from === undefined ? "" : shownFrom[from]}`}
                   >
                     {cell(row)}
                   </td>

@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { formatBytes, formatShort, formatTime } from "./format.js";
 import type { LineChartProps } from "./line-chart.js";
+import { withGaps } from "./with-gaps.js";
 
 const heightPx = 160;
 /** A chart of nothing has an axis too. */
@@ -42,7 +43,7 @@ export function LineChartCanvas({ times, series, unit }: LineChartProps): ReactN
   }, [shape, unit]);
 
   useEffect(() => {
-    plot.current?.setData([[...times], ...series.map(({ values }) => [...values])]);
+    plot.current?.setData(withGaps(times, series));
   });
 
   return <div ref={box} className="h-40 w-full" />;

@@ -20,9 +20,9 @@ export function PageHeader({
       <div className="min-w-0">
         {above !== undefined && <div className="mb-0.5 text-xs text-muted">{above}</div>}
         <h1 className="text-xl font-semibold tracking-tight wrap-anywhere">
-          {title}
+          {title}{" "}
           {note !== undefined && (
-            <span className="ml-3 text-[13px] font-normal tracking-normal text-muted">{note}</span>
+            <span className="ml-2 text-[13px] font-normal tracking-normal text-muted">{note}</span>
           )}
         </h1>
       </div>

@@ -36,11 +36,11 @@ export function PendingHistograms({ records }: { readonly records: readonly Pend
           )}
         />
         <Histogram
-          title="Again in"
+          title="Again in, those that wait for a retry"
           bars={classes(
-            records.map(({ dueInMs }) => dueInMs),
+            records.filter(({ dueInMs }) => dueInMs > 0).map(({ dueInMs }) => dueInMs),
             [
-              ["at once", 1],
+              ["below 1 s", 1_000],
               ["below 10 s", 10_000],
               ["below 1 min", 60_000],
               ["below 10 min", 600_000],

@@ -116,9 +116,19 @@ const maskingColumns: readonly Column<PortalMaskingRule>[] = [
   },
 ];
 
+/** "AddPartitions" as people write it. */
+function wordsOf(action: string): string {
+  return action.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
 const roles = ["viewer", "operator", "admin"];
 const actColumns: readonly Column<{ readonly action: string; readonly role: string }>[] = [
-  { id: "act", header: "Act", grow: true, cell: ({ action }) => <span className="font-medium">{action}</span> },
+  {
+    id: "act",
+    header: "Act",
+    grow: true,
+    cell: ({ action }) => <span className="font-medium">{wordsOf(action)}</span>,
+  },
   ...roles.map((role) => ({
     id: role,
     header: role,

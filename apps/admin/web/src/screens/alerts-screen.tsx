@@ -244,8 +244,9 @@ function openColumns(now: number, silence: ((alert: PortalAlert) => void) | unde
       id: "text",
       header: "What",
       grow: true,
+      wraps: true,
       cell: ({ subject, text }) => (
-        <span title={text} className="[&>a]:block [&>a]:truncate [&>a]:leading-6">
+        <span title={text} className="[&>a]:block sm:[&>a]:truncate sm:[&>a]:leading-6 max-sm:[&>a]:min-h-6">
           <SubjectLink subject={subject} text={text} />
         </span>
       ),
@@ -286,7 +287,7 @@ function openColumns(now: number, silence: ((alert: PortalAlert) => void) | unde
 function pastColumns(now: number): readonly Column<PortalAlert>[] {
   return [
     { id: "state", header: "State", cell: () => <Badge tone="good">over</Badge> },
-    { id: "text", header: "What", grow: true, cell: ({ text }) => <span title={text}>{text}</span> },
+    { id: "text", header: "What", grow: true, wraps: true, cell: ({ text }) => <span title={text}>{text}</span> },
     {
       id: "rule",
       header: "Rule",
@@ -314,11 +315,12 @@ function pastColumns(now: number): readonly Column<PortalAlert>[] {
 }
 
 const ruleColumns: readonly Column<PortalAlertRule>[] = [
-  { id: "name", header: "Rule", cell: ({ name }) => <span className="font-medium whitespace-nowrap">{name}</span> },
+  { id: "name", header: "Rule", cell: ({ name }) => <span className="font-medium sm:whitespace-nowrap">{name}</span> },
   {
     id: "condition",
     header: "Fires when",
     grow: true,
+    wraps: true,
     cell: (rule) => <span title={conditionOf(rule)}>{conditionOf(rule)}</span>,
   },
   {

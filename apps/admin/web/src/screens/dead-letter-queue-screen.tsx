@@ -49,7 +49,7 @@ export function DeadLetterQueueScreen(): ReactNode {
   return (
     <>
       <PageHeader
-        title={`${group} gave up of ${topic}`}
+        title={`Dead letters of ${group} from ${topic}`}
         above={
           <Link to="/dead-letters" className="text-muted">
             Dead letters
@@ -256,7 +256,7 @@ function letterColumns(
       from: "md",
       cell: ({ errorText }) => (
         <span className="block max-w-72 truncate text-muted" title={errorText}>
-          {errorText}
+          {errorText === "" ? "–" : errorText}
         </span>
       ),
     },

@@ -13,25 +13,31 @@ import { Badge, Panel } from "../parts/panel.js";
 
 const route = getRouteApi("/groups");
 
-type Only = "all" | "behind" | "memberless";
+type Only = "all" | "behind" | "memberless" | "paused";
 const onlyOptions: readonly (readonly [Only, string])[] = [
   ["all", "all groups"],
   ["behind", "behind"],
   ["memberless", "without members"],
+  ["paused", "paused"],
 ];
+
+const passes: Readonly<Record<Only, (group: PortalGroup) => boolean>> = {
+  all: () => true,
+  behind: ({ lagRecords }) => lagRecords > 0n,
+  memberless: ({ members }) => members === 0,
+  paused: ({ paused }) => paused,
+};
 
 /** Every group with its lag. */
 export function GroupsScreen(): ReactNode {
   const live = useLive();
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const only: Only = search.only === "behind" || search.only === "memberless" ? search.only : "all";
+  const only = onlyOptions.find(([name]) => name === search.only)?.[0] ?? "all";
   const wanted = (search.q ?? "").toLowerCase();
   const all = [...live.groups.values()];
   const rows = all.filter(
-    ({ name, topics, lagRecords, members }) =>
-      (name.toLowerCase().includes(wanted) || topics.some((topic) => topic.toLowerCase().includes(wanted))) &&
-      (only === "all" || (only === "behind" ? lagRecords > 0n : members === 0)),
+    (group) => [group.name, ...group.topics].some((text) => text.toLowerCase().includes(wanted)) && passes[only](group),
   );
   return (
     <>
@@ -98,7 +104,15 @@ const columns: readonly Column<PortalGroup>[] = [
     header: "Group",
     grow: true,
     sortBy: ({ name }) => name,
-    cell: ({ name }) => <GroupLink group={name} />,
+    cell: ({ name, paused, shared }) => (
+      <>
+        <GroupLink group={name} />
+        <span className="ml-2 inline-flex gap-1">
+          {paused && <Badge tone="warn">paused</Badge>}
+          {shared && <Badge>shared</Badge>}
+        </span>
+      </>
+    ),
   },
   {
     id: "members",
@@ -158,8 +172,9 @@ const columns: readonly Column<PortalGroup>[] = [
 ];
 
 /** At the present pace; nothing to say while the lag does not fall. */
-export function timeToDrain({ lagRecords, lagGrowthPerSecond }: PortalGroup): string {
+export function timeToDrain({ lagRecords, lagGrowthPerSecond, paused }: PortalGroup): string {
   if (lagRecords === 0n) return "–";
+  if (paused) return "paused";
   if (lagGrowthPerSecond >= 0) return lagGrowthPerSecond > 0 ? "grows" : "stands";
   return formatDuration((Number(lagRecords) * 1_000) / -lagGrowthPerSecond);
 }

@@ -31,9 +31,11 @@ export function JobScreen(): ReactNode {
       portal.getJob({ jobId, after: pageParam, limit: pageOutcomes, outcome }, { signal }),
     initialPageParam: 0,
     getNextPageParam: ({ more }, pages) => (more ? pages.length * pageOutcomes : undefined),
-    refetchInterval: ({ state: { data } }) => {
+    refetchInterval: ({ state: { data, error } }) => {
       const known = data?.pages.at(-1)?.job;
-      return known !== undefined && !isActive(known) ? false : refreshMs;
+      // One that there is not will not be there later.
+      const isOver = known === undefined ? error !== null : !isActive(known);
+      return isOver ? false : refreshMs;
     },
   });
   const job = looked.data?.pages.at(-1)?.job;

@@ -260,7 +260,21 @@ function LastWrites({ live }: { readonly live: LiveState }): ReactNode {
 }
 
 const growingColumns: readonly Column<PortalGroup>[] = [
-  { id: "name", header: "Group", grow: true, cell: ({ name }) => <GroupLink group={name} /> },
+  {
+    id: "name",
+    header: "Group",
+    grow: true,
+    cell: ({ name, paused }) => (
+      <>
+        <GroupLink group={name} />
+        {paused && (
+          <span className="ml-2">
+            <Badge tone="warn">paused</Badge>
+          </span>
+        )}
+      </>
+    ),
+  },
   { id: "lag", header: "Lag", numeric: true, cell: ({ lagRecords }) => formatCount(lagRecords) },
   { id: "age", header: "Oldest", numeric: true, cell: ({ lagMs }) => formatDuration(lagMs) },
   {

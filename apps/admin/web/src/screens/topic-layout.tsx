@@ -4,7 +4,7 @@ import { useMay } from "../access/access-store.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
-import { counted, formatCount } from "../parts/format.js";
+import { counted } from "../parts/format.js";
 import { PageHeader } from "../parts/page-header.js";
 import { say } from "../parts/toasts.js";
 import { TypedConfirm } from "../parts/typed-confirm.js";
@@ -20,6 +20,7 @@ export function TopicLayout(): ReactNode {
   const mayChangeTopics = useMay("admin");
   const [deleting, setDeleting] = useState(false);
   const readers = [...live.groups.values()].filter(({ topics }) => topics.includes(topic));
+  const consumers = readers.reduce((sum, { members }) => sum + members, 0);
   const row = live.topics.get(topic);
   const readOnly = live.facts?.readOnly === true;
 
@@ -73,9 +74,9 @@ export function TopicLayout(): ReactNode {
                     .join(", ")}${readers.length > 5 ? ", …" : ""}) has settled of it`}
             </li>
           </ul>
-          {readers.some(({ members }) => members > 0) && (
+          {consumers > 0 && (
             <p className="font-medium text-warn">
-              {formatCount(readers.reduce((sum, { members }) => sum + members, 0))} consumers are reading it now.
+              {counted(consumers, "consumer is", "consumers are")} reading it now.
             </p>
           )}
         </TypedConfirm>

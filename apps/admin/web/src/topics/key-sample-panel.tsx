@@ -2,7 +2,7 @@ import type { PortalServiceSampleKeysResponse, SampledKey } from "@gmq/protocol/
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { looseTextOf, textOf } from "../decode/decoders.js";
+import { looseTextOf, readableOf, textOf } from "../decode/decoders.js";
 import { Button } from "../parts/button.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { counted, formatCount } from "../parts/format.js";
@@ -64,7 +64,7 @@ function columns(topic: string, { sampled }: PortalServiceSampleKeysResponse): r
       grow: true,
       cell: ({ key }) => {
         const text = textOf(key);
-        if (text === undefined) return <span className="font-mono text-xs">{looseTextOf(key)}</span>;
+        if (text === undefined) return <span className="font-mono text-xs">{readableOf(key)}</span>;
         return (
           <Link
             to="/topics/$topic/messages"
