@@ -10,7 +10,7 @@ import type {
   PartitionOwnership,
   TopicPartition,
 } from "@gmq/storage";
-import { deskOwnerships } from "@gmq/storage";
+import { claimWhole, deskOwnerships } from "@gmq/storage";
 
 /** What happens to a member's partitions; called by membership, in order for each partition. */
 export interface MemberEvents {
@@ -96,7 +96,7 @@ class PartitionHolder implements LocalMember {
   async reclaim(partition: TopicPartition): Promise<ClaimResult> {
     const holding = this.#holdings.get(placeOf(partition));
     if (holding === undefined) throw replaced(partition);
-    return this.#context.groups.claim(this.#ownershipOf(holding), holding.peers);
+    return claimWhole(this.#context.groups, this.#ownershipOf(holding), holding.peers);
   }
 
   releasing(partitions: readonly TopicPartition[]): TopicPartition[] {
@@ -146,7 +146,7 @@ class PartitionHolder implements LocalMember {
     const ownership = this.#ownershipOf(holding);
     const { peers } = holding;
     try {
-      const result = await groups.claim(ownership, peers);
+      const result = await claimWhole(groups, ownership, peers);
       if (this.#isGone(place, holding)) return;
       if (holding.state === "revoking") {
         holding.state = "releasing";

@@ -41,6 +41,8 @@ export const limits = {
   entryBytesMax: 1023 * 1024,
   /** Batches joined into one log entry. */
   entryBatchesMax: 4_096,
+  /** Records joined into one log entry: what is known of each of them fits one page of a claim. */
+  entryRecordsMax: 65_536,
 
   /** Bytes of one frame of a session or link. */
   frameBytesMax: 8 * 1024 * 1024,
@@ -111,6 +113,9 @@ export const limits = {
   fetchBytesDefault: 1024 * 1024,
   /** Bytes that one fetch of a partition may ask for over the wire: its answer, with one larger batch, fits a frame. */
   fetchBytesMax: 2 * 1024 * 1024,
+
+  /** Of one page of a claim: entries, and records that it tells something of, of each kind; one larger entry gets a page of its own. A page fits a frame. */
+  claimItemsMax: 65_536,
 
   /** Bytes of appends that a broker has on the way to one storage service; more wait in the broker. */
   linkBytesMax: 32 * 1024 * 1024,

@@ -41,14 +41,15 @@ export interface GroupStore {
 
   /**
    * Takes a partition over with the epoch that the group view gave: from now on every older epoch is `fenced`.
-   * Pending entries move to the new owner and are returned in order; their bytes are read with `log.read`.
+   * Pending entries move to the new owner and are returned in order; their bytes are read with `log.read`. When they are many they come in pages, of which the
+   * first is the claim: ask again with `page.from` while there is a `next`, or see `claimWhole`.
    * Claiming again under the same epoch changes nothing.
    * A desk's claim (`ownership.shared`) registers it beside the other desks and returns what is pending with it; with `peers` it takes over what those left that
    * are gone.
    * Rejected records whose copy is owed are brought to their dead-letter topic first; what cannot be now is tried again in the background.
    * @throws `fenced`, `topic_not_found`, `partition_not_found`
    */
-  claim(ownership: Ownership, peers?: DeskPeers): Promise<ClaimResult>;
+  claim(ownership: Ownership, peers?: DeskPeers, page?: ClaimPage): Promise<ClaimResult>;
   /**
    * Reads on from `position` and registers what it returns as pending with the owner, many partitions in one call.
    * At least one entry when there is any, else as many as fit both bounds. What was handed out before is given again, as it is; to a desk it is not: another
@@ -214,8 +215,18 @@ export interface ClaimResult {
   /** Next offset that no owner of the group was given. */
   readonly position: bigint;
   readonly endOffset: bigint;
-  /** What is pending with this owner. */
+  /** What is pending with this owner; one page of it. */
   readonly pending: PendingEntry[];
+  /** Where the next page begins; undefined: there is none. */
+  readonly next?: bigint | undefined;
+}
+
+/** A part of what is pending. */
+export interface ClaimPage {
+  /** `next` of the page before. This only looks, and is `fenced` unless the partition was claimed under the same epoch. Undefined: claims, and begins. */
+  readonly from?: bigint | undefined;
+  /** At most so many entries, and records of which something is told, of each kind; one larger entry comes alone. Default and at most `limits.claimItemsMax`. */
+  readonly itemsMax?: number | undefined;
 }
 
 /** A group's place in a partition. */

@@ -6,6 +6,7 @@ import type { GmqError } from "@gmq/protocol";
 import type { GroupStore, TopicPartition } from "./engine-groups.js";
 
 export type {
+  ClaimPage,
   ClaimResult,
   DeskPeers,
   EntrySettle,

@@ -95,6 +95,17 @@ export const appendCases: ConformanceSubject = {
       assert.ok(sizes.length >= 4, `stored as entries of ${sizes.join(", ")} records`);
     },
 
+    "joins no more records than an entry may hold": async ({ engine, topic, read }) => {
+      const name = await topic();
+      const batch = batchOf(new Array<string>(limits.entryRecordsMax / 2).fill(""));
+      const batches = [batch, batchOf([""]), batch, batchOf([""])];
+      const [outcomes] = await engine.log.append([{ topic: name, partition: 0, batches }]);
+      for (const outcome of present(outcomes)) accepted(outcome);
+      const { entries } = await read(name);
+      assert.ok(entries.length > 1, "everything is in one entry");
+      for (const { recordCount } of entries) assert.ok(recordCount <= limits.entryRecordsMax, `${recordCount} records`);
+    },
+
     "keeps what the producer said of each batch": async ({ topic, append, read }) => {
       const name = await topic();
       const identity = { producerId: 77n, producerEpoch: 3 };

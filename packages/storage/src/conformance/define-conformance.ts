@@ -2,6 +2,7 @@ import { appendCases } from "./append.js";
 import { appendRefusalCases } from "./append-refusals.js";
 import { assignmentCases } from "./assignment.js";
 import { claimCases } from "./claim.js";
+import { claimPagesCases } from "./claim-pages.js";
 import { closeCases } from "./close.js";
 import { type ConformanceContext, createContext } from "./context.js";
 import { deadLetterCases } from "./dead-letters.js";
@@ -45,6 +46,7 @@ const subjects: readonly ConformanceSubject[] = [
   assignmentCases,
   startCases,
   claimCases,
+  claimPagesCases,
   fetchCases,
   followCases,
   settleCases,

@@ -5,6 +5,7 @@
  */
 import type { Logger } from "@gmq/log";
 import { GmqError } from "@gmq/protocol";
+import { claimWhole } from "../claim-whole.js";
 import type {
   GroupStore,
   LogStore,
@@ -59,7 +60,7 @@ export function createDeadLetters(
   async function retry(ownership: Ownership, failures: number): Promise<void> {
     try {
       // The owner's claim once more: it changes nothing, is refused when there is a later owner, and says what is owed.
-      const { pending } = await store.claim(ownership);
+      const { pending } = await claimWhole(store, ownership);
       await copy(ownership, owedIn(pending), failures);
     } catch (cause) {
       const error = GmqError.from(cause);
@@ -103,12 +104,16 @@ export function createDeadLetters(
   }
 
   return {
-    async claim(ownership, peers) {
-      const claimed = await store.claim(ownership, peers);
+    async claim(ownership, peers, page) {
+      const claimed = await store.claim(ownership, peers, page);
       const owed = owedIn(claimed.pending);
       if (owed.length === 0) return claimed;
       await copy(ownership, owed);
-      return store.claim(ownership);
+      const settled = await store.claim(ownership, undefined, page);
+      const { next } = claimed;
+      if (next === undefined || (settled.next !== undefined && settled.next < next)) return settled;
+      // What came up from behind the page has not been tried yet: it is the next page's.
+      return { ...settled, pending: settled.pending.filter(({ baseOffset }) => baseOffset < next), next };
     },
 
     async settle(settles) {

@@ -3,6 +3,7 @@ import { silentLogger } from "@gmq/log";
 import { decodeEntry, GmqError } from "@gmq/protocol";
 import { afterEach, describe, expect, it } from "vitest";
 import { batchOf } from "../../test/batches.js";
+import { claimWhole } from "../claim-whole.js";
 import { monotonicClock as clock } from "../embedded/clock.js";
 import { openDatabase } from "../embedded/database.js";
 import { createEmbeddedAppender } from "../embedded/embedded-appender.js";
@@ -61,7 +62,7 @@ function createStore() {
   function start(): DeadLetters {
     const deadLetters = createDeadLetters(
       {
-        claim: (owner) => step("claim", () => ownership.claim(owner)),
+        claim: (...asked) => step("claim", () => ownership.claim(...asked)),
         settle: (settles) => step("settle", () => ownership.settle(settles)),
         rejections: (owner, some) => step("rejections", () => ownership.rejections(owner, some)),
         bury: (owner, entries) => step("bury", () => ownership.bury(owner, entries)),
@@ -74,9 +75,9 @@ function createStore() {
     return deadLetters;
   }
 
-  async function fill(): Promise<Ownership> {
+  async function fill(entries: readonly string[][] = [["a", "b", "c"]]): Promise<Ownership> {
     await topics.create("t", { partitions: 1 });
-    await appender.append([{ topic: "t", partition: 0, batches: [batchOf(["a", "b", "c"])] }]);
+    for (const values of entries) await appender.append([{ topic: "t", partition: 0, batches: [batchOf(values)] }]);
     database
       .statement(
         "insert into ownerships (partition_id, group_name, epoch, member_id, position, unsettled) values (?, 'g', 0, '', 0, 0)",
@@ -199,6 +200,32 @@ describe("a store that cannot take the copy", () => {
     store.live();
     await expect.poll(() => store.states(), { timeout: 10_000 }).toEqual([]);
     expect(await store.copies()).toEqual([0n, 1n, 2n]);
+  });
+
+  it("gets it from each page of a claim", async () => {
+    const store = createStore();
+    const owner = await store.fill([["a", "b", "c"], ["d"], ["e"], ["f"]]);
+    const deadLetters = store.start();
+    const settles = rejectAll(owner);
+    for (const baseOffset of [4n, 5n])
+      settles[0]?.entries.push({
+        baseOffset,
+        recordCount: 1,
+        ranges: [{ firstOffset: baseOffset, lastOffset: baseOffset, verb: "reject", reason: "bad" }],
+      });
+    store.dieAt(2, false);
+    await deadLetters.settle(settles);
+    deadLetters.close();
+    expect(store.states()).toEqual(["xxx", "", "x", "x"]);
+    store.live();
+    const second = store.start();
+    const inPages: Pick<DeadLetters, "claim"> = {
+      claim: (next, peers, page) => second.claim(next, peers, { ...page, itemsMax: 1 }),
+    };
+    const { pending } = await claimWhole(inPages, { ...owner, memberId: "n", epoch: 2 });
+    expect(pending).toMatchObject([{ baseOffset: 3n, states: "" }]);
+    expect(store.states()).toEqual([""]);
+    expect(await store.copies()).toEqual([0n, 1n, 2n, 4n, 5n]);
   });
 
   it("does not keep a new owner from its partition", async () => {

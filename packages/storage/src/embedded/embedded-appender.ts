@@ -229,7 +229,7 @@ function placeBatch(turn: PartitionTurn, batch: LogBatch, appendTimeMs: number):
       }),
     };
   }
-  const entry = growingEntry(turn, batch.records.length);
+  const entry = growingEntry(turn, batch.records.length, recordCount);
   const { codec, crc32, uncompressedBytes, records } = batch;
   entry.metas.push({ ...identity, codec, crc32, uncompressedBytes, bodyBytes: records.length, timestampMs: 0 });
   entry.bodies.push(records);
@@ -241,9 +241,14 @@ function placeBatch(turn: PartitionTurn, batch: LogBatch, appendTimeMs: number):
 }
 
 /** The turn's last entry when the batch still fits, else a new one. */
-function growingEntry(turn: PartitionTurn, bytes: number): GrowingEntry {
+function growingEntry(turn: PartitionTurn, bytes: number, records: number): GrowingEntry {
   const last = turn.entries.at(-1);
-  if (last !== undefined && last.bytes + bytes <= limits.entryBytesMax && last.metas.length < limits.entryBatchesMax)
+  if (
+    last !== undefined &&
+    last.bytes + bytes <= limits.entryBytesMax &&
+    last.records + records <= limits.entryRecordsMax &&
+    last.metas.length < limits.entryBatchesMax
+  )
     return last;
   const entry: GrowingEntry = { baseOffset: turn.nextOffset, metas: [], bodies: [], records: 0, bytes: 0 };
   turn.entries.push(entry);

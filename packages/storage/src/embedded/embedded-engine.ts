@@ -97,7 +97,7 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
   };
   const deadLetters = createDeadLetters(
     {
-      claim: async (owner, peers) => ownership.claim(owner, peers),
+      claim: async (...asked) => ownership.claim(...asked),
       settle: async (settles) => ownership.settle(settles),
       rejections: async (owner, records) => ownership.rejections(owner, records),
       bury: async (owner, entries) => ownership.bury(owner, entries),

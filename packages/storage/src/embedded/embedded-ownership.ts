@@ -2,9 +2,10 @@
  * Deliver and settle, last stage on the embedded engine: claim, fetch and settle check the owner's epoch and change the pending list in one transaction each.
  * Called by `groups.claim`, `groups.fetch` and `groups.settle`.
  */
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import type { BuriedEntry, OwedRecord, Rejection } from "../dead-letters/owed-copies.js";
 import type {
+  ClaimPage,
   ClaimResult,
   DeskPeers,
   FetchOutcome,
@@ -30,10 +31,10 @@ import type { Database } from "./database.js";
 import { createEmbeddedDesks } from "./embedded-desks.js";
 import type { EmbeddedReads } from "./embedded-reads.js";
 import type { EmbeddedTopics } from "./embedded-topics.js";
-import { countRelease, countTakeOver, holdAnew, pendingEntries } from "./pending-entries.js";
+import { countRelease, countTakeOver, holdAnew, pendingPage } from "./pending-entries.js";
 
 export interface EmbeddedOwnership {
-  claim(ownership: Ownership, peers?: DeskPeers): ClaimResult;
+  claim(ownership: Ownership, peers?: DeskPeers, page?: ClaimPage): ClaimResult;
   fetch(fetches: readonly PartitionFetch[]): FetchOutcome[];
   settle(settles: readonly PartitionSettle[]): SettleOutcome[];
   rejections(ownership: Ownership, records: readonly OwedRecord[]): (Rejection | undefined)[];
@@ -88,9 +89,10 @@ export function createEmbeddedOwnership(
     );
   }
 
-  function claim(ownership: Ownership, peers: DeskPeers | undefined): ClaimResult {
+  function claim(ownership: Ownership, peers: DeskPeers | undefined, page: ClaimPage): ClaimResult {
+    if (page.from !== undefined) return claimed(owned(ownership), ownership, page);
     const current = held(ownership);
-    if (ownership.shared === true) return claimShared(current, ownership, peers);
+    if (ownership.shared === true) return claimShared(current, ownership, peers, page);
     const same = current.epoch === ownership.epoch && current.memberId === ownership.memberId;
     if (current.epoch >= ownership.epoch && !same) {
       throw new GmqError("fenced", `epoch ${ownership.epoch} is not above ${current.epoch}`, { field: "epoch" });
@@ -100,17 +102,22 @@ export function createEmbeddedOwnership(
       countTakeOver(database, current.partitionId, ownership.group);
     if (!same) holdAnew(database, clock, current.partitionId, ownership.group);
     own(current, ownership.epoch, ownership);
-    return claimed(current, ownership, undefined);
+    return claimed(current, ownership, page);
   }
 
   /** Beside desks there is no owner: what the last one left is with nobody, and taken over. */
-  function claimShared(current: Held, ownership: Ownership, peers: DeskPeers | undefined): ClaimResult {
+  function claimShared(
+    current: Held,
+    ownership: Ownership,
+    peers: DeskPeers | undefined,
+    page: ClaimPage,
+  ): ClaimResult {
     desks.register(current.partitionId, ownership, current.epoch, peers);
     if (current.memberId !== "") {
       if (peers !== undefined) countTakeOver(database, current.partitionId, ownership.group, ownership.memberId);
       own(current, current.epoch, { group: ownership.group, memberId: "" });
     }
-    return claimed(current, ownership, ownership.memberId);
+    return claimed(current, ownership, page);
   }
 
   function own({ partitionId }: Held, epoch: number, { group, memberId }: { group: string; memberId: string }): void {
@@ -119,9 +126,15 @@ export function createEmbeddedOwnership(
       .run(epoch, memberId, partitionId, group);
   }
 
-  function claimed({ partitionId, position }: Held, { group }: Ownership, desk: string | undefined): ClaimResult {
-    const pending = pendingEntries(database, clock, partitionId, group, desk);
-    return { position, endOffset: topics.endOffset(partitionId), pending };
+  function claimed(
+    { partitionId, position }: Held,
+    { group, memberId, shared }: Ownership,
+    page: ClaimPage,
+  ): ClaimResult {
+    const desk = shared === true ? memberId : undefined;
+    const itemsMax = Math.min(page.itemsMax ?? limits.claimItemsMax, limits.claimItemsMax);
+    const found = pendingPage(database, clock, { partitionId, group, desk, from: page.from ?? 0n, itemsMax });
+    return { position, endOffset: topics.endOffset(partitionId), ...found };
   }
 
   function fetchOne({ ownership, position, bytesMax, recordsMax }: PartitionFetch): FetchOutcome {
@@ -323,7 +336,7 @@ export function createEmbeddedOwnership(
   }
 
   return {
-    claim: (ownership, peers) => database.transaction(() => claim(ownership, peers)),
+    claim: (ownership, peers, page = {}) => database.transaction(() => claim(ownership, peers, page)),
     fetch: (fetches) => each(fetches, fetchOne),
     settle: (settles) => each(settles, settleOne),
     rejections,

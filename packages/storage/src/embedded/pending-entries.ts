@@ -5,37 +5,126 @@ import type { Database } from "./database.js";
 /** In `hand_backs`, the index that stands for the whole entry. */
 const wholeEntry = -1;
 
-/** What of a partition a group was given and has not settled, in order of offsets; of one desk alone when it is named. */
-export function pendingEntries(...asked: Parameters<typeof heldEntries>): PendingEntry[] {
-  return heldEntries(...asked).map(({ idleMs: _since, desk: _desk, ...entry }) => entry);
+/** What of a partition a group was given and has not settled, in order of offsets; with since when each entry is with who has it, and with which desk. */
+export function heldEntries(database: Database, clock: Clock, partitionId: number, group: string): HeldEntry[] {
+  const of = { partitionId, group };
+  const rows = pendingRows(database, of, 0n, everything);
+  return entriesOf(clock, rows, {
+    retries: rowsOf(database, "retries", of, 0n, lastBase, everything),
+    handBacks: rowsOf(database, "hand_backs", of, 0n, lastBase, everything),
+  });
 }
 
-/** The same, with since when each entry is with who has it, and with which desk. */
-export function heldEntries(
+/** The same, for the group as a whole. */
+export function pendingEntries(...asked: Parameters<typeof heldEntries>): PendingEntry[] {
+  return heldEntries(...asked).map(pendingOf);
+}
+
+/** A page of what is pending, of one desk alone when it is named. */
+export interface PendingPage extends Holders {
+  readonly from: bigint;
+  /** Of entries, of the states of records, of retries and of hand-backs; one larger entry comes alone. */
+  readonly itemsMax: number;
+}
+
+/** Reads a page, and where the next one begins. */
+export function pendingPage(
   database: Database,
   clock: Clock,
-  partitionId: number,
-  group: string,
-  desk?: string,
+  { from, itemsMax, ...of }: PendingPage,
+): { readonly pending: PendingEntry[]; readonly next?: bigint } {
+  // One of each more than fits: it tells where the page ends.
+  const rows = pendingRows(database, of, from, itemsMax + 1);
+  const [first, last] = [rows[0], rows.at(-1)];
+  if (first === undefined || last === undefined) return { pending: [] };
+  const read = (table: HistoryTable, to: bigint, limit: number) =>
+    rowsOf(database, table, of, baseOf(first), to, limit);
+  let retries = read("retries", baseOf(last), itemsMax + 1);
+  let handBacks = read("hand_backs", baseOf(last), itemsMax + 1);
+  const ends = [rows, retries, handBacks].map((list) => (list.length > itemsMax ? baseOf(list[itemsMax]) : undefined));
+  let count = 0;
+  let states = 0;
+  for (const row of rows) {
+    states += String(row["states"]).length;
+    if (states > itemsMax || ends.some((end) => end !== undefined && baseOf(row) >= end)) break;
+    count++;
+  }
+  if (count === 0) {
+    count = 1;
+    retries = read("retries", baseOf(first), everything);
+    handBacks = read("hand_backs", baseOf(first), everything);
+  }
+  const pending = entriesOf(clock, rows.slice(0, count), { retries, handBacks }).map(pendingOf);
+  const next = rows[count];
+  return next === undefined ? { pending } : { pending, next: baseOf(next) };
+}
+
+type Row = Record<string, unknown>;
+
+/** Whose entries. */
+interface Holders {
+  readonly partitionId: number;
+  readonly group: string;
+  readonly desk?: string | undefined;
+}
+
+type HistoryTable = "retries" | "hand_backs";
+
+/** SQLite's word for no limit. */
+const everything = -1;
+const lastBase = 2n ** 62n;
+
+function baseOf(row: Row | undefined): bigint {
+  return row?.["base_offset"] as bigint;
+}
+
+function pendingRows(
+  database: Database,
+  { partitionId, group, desk = null }: Omit<Holders, "desk"> & { readonly desk?: string | null | undefined },
+  from: bigint,
+  limit: number,
+): Row[] {
+  return database
+    .statement(
+      `select base_offset, record_count, states, desk, held_since_ms from pending
+       where partition_id = ? and group_name = ? and base_offset >= ? and (? is null or desk = ?) order by base_offset limit ?`,
+    )
+    .all(partitionId, group, from, desk, desk, limit);
+}
+
+function rowsOf(
+  database: Database,
+  table: HistoryTable,
+  { partitionId, group }: Holders,
+  from: bigint,
+  to: bigint,
+  limit: number,
+): Row[] {
+  return database
+    .statement(
+      `select * from ${table} where partition_id = ? and group_name = ? and base_offset between ? and ?
+       order by base_offset, record_index limit ?`,
+    )
+    .all(partitionId, group, from, to, limit);
+}
+
+function entriesOf(
+  clock: Clock,
+  rows: readonly Row[],
+  known: { readonly retries: readonly Row[]; readonly handBacks: readonly Row[] },
 ): HeldEntry[] {
   const nowMs = clock.nowMs();
-  const retries = byEntry("retries", (row) => ({
+  const retries = byEntry(known.retries, (row) => ({
     index: Number(row["record_index"]),
     attempts: Number(row["attempts"]),
     dueMs: Number(row["due_ms"]),
   }));
-  const handBacks = byEntry("hand_backs", (row) => ({
+  const handBacks = byEntry(known.handBacks, (row) => ({
     index: Number(row["record_index"]),
     releases: Number(row["times"]),
   }));
-  const rows = database
-    .statement(
-      "select base_offset, record_count, states, desk, held_since_ms from pending where partition_id = ? and group_name = ? order by base_offset",
-    )
-    .all(partitionId, group);
-  const own = desk === undefined ? rows : rows.filter((row) => row["desk"] === desk);
-  return own.map((row) => {
-    const baseOffset = row["base_offset"] as bigint;
+  return rows.map((row) => {
+    const baseOffset = baseOf(row);
     const failed = retries.get(baseOffset) ?? [];
     const back = handBacks.get(baseOffset) ?? [];
     return {
@@ -54,22 +143,21 @@ export function heldEntries(
       desk: String(row["desk"]),
     };
   });
+}
 
-  function byEntry<Item>(
-    table: "retries" | "hand_backs",
-    itemOf: (row: Record<string, unknown>) => Item,
-  ): Map<bigint, Item[]> {
-    const items = new Map<bigint, Item[]>();
-    for (const row of database
-      .statement(`select * from ${table} where partition_id = ? and group_name = ? order by base_offset, record_index`)
-      .all(partitionId, group)) {
-      const base = row["base_offset"] as bigint;
-      const list = items.get(base) ?? [];
-      list.push(itemOf(row));
-      items.set(base, list);
-    }
-    return items;
+function byEntry<Item>(rows: readonly Row[], itemOf: (row: Row) => Item): Map<bigint, Item[]> {
+  const items = new Map<bigint, Item[]>();
+  for (const row of rows) {
+    const base = baseOf(row);
+    const list = items.get(base) ?? [];
+    list.push(itemOf(row));
+    items.set(base, list);
   }
+  return items;
+}
+
+function pendingOf({ idleMs: _since, desk: _desk, ...entry }: HeldEntry): PendingEntry {
+  return entry;
 }
 
 /** Notes that everything pending of a partition is with somebody else from now on; what one desk had when it is named. */

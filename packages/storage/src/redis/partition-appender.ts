@@ -220,9 +220,12 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
   function fittingBytes(): number[] {
     const sizes: number[] = [];
     let bytes = 0;
+    let records = 0;
     for (const { batch } of queue) {
       bytes += batch.records.length;
-      if (sizes.length > 0 && (bytes > limits.entryBytesMax || sizes.length >= limits.entryBatchesMax)) break;
+      records += batch.recordCount;
+      if (sizes.length > 0 && (bytes > limits.entryBytesMax || records > limits.entryRecordsMax)) break;
+      if (sizes.length >= limits.entryBatchesMax) break;
       sizes.push(batch.records.length);
     }
     return sizes;

@@ -2,9 +2,10 @@
  * Deliver and settle, last stage on Redis: claim, fetch and settle, each checked against the partition's epoch inside its script. Payload is read by XRANGE
  * before the script registers it, so a fenced reader has moved nothing.
  */
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import type { BuriedEntry, OwedCopies, OwedRecord, Rejection } from "../dead-letters/owed-copies.js";
 import type {
+  ClaimPage,
   ClaimResult,
   DeskPeers,
   EntrySettle,
@@ -28,7 +29,7 @@ import { type RedisTopics, readEnds } from "./redis-topics.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
 export interface RedisOwnership extends OwedCopies {
-  claim(ownership: Ownership, peers?: DeskPeers): Promise<ClaimResult>;
+  claim(ownership: Ownership, peers?: DeskPeers, page?: ClaimPage): Promise<ClaimResult>;
   fetch(fetches: readonly PartitionFetch[]): Promise<FetchOutcome[]>;
   settle(settles: readonly PartitionSettle[]): Promise<SettleOutcome[]>;
 }
@@ -109,6 +110,29 @@ export function createRedisOwnership(
     return larger(endOffset, position);
   }
 
+  /** The claim's own answer, or a page when there is more than fits one. */
+  async function claimed(
+    ownership: Ownership,
+    peers: DeskPeers | undefined,
+    { from, itemsMax }: ClaimPage = {},
+  ): Promise<readonly Reply[]> {
+    const { group, memberId, epoch, shared } = ownership;
+    const most = String(Math.min(itemsMax ?? limits.claimItemsMax, limits.claimItemsMax));
+    const names = keysOf(ownership);
+    const args = [group, memberId, String(epoch)];
+    if (from === undefined) {
+      const desks = peers === undefined ? [""] : [String(peers.epoch), ...peers.memberIds];
+      const run =
+        shared === true
+          ? scripts.run(connection, "claim-shared", names, [...args, most, ...desks])
+          : scripts.run(connection, "claim", names, [...args, most]);
+      const reply = itemsOf(await run);
+      if (reply.length > 1) return reply;
+    }
+    const rest = [...args, (from ?? 0n).toString(), most, shared === true ? "1" : "0"];
+    return itemsOf(await scripts.run(connection, "claim-page", names, rest));
+  }
+
   async function settleOne({ ownership, entries }: PartitionSettle): Promise<SettleOutcome> {
     const refusals: SettleRefusal[] = [];
     try {
@@ -157,22 +181,20 @@ export function createRedisOwnership(
   }
 
   return {
-    async claim(ownership, peers) {
+    async claim(ownership, peers, page) {
       let reply: readonly Reply[];
       try {
-        const args = [ownership.group, ownership.memberId, String(ownership.epoch)];
-        if (ownership.shared === true)
-          args.push(peers === undefined ? "" : String(peers.epoch), ...(peers?.memberIds ?? []));
-        const script = ownership.shared === true ? "claim-shared" : "claim";
-        reply = itemsOf(await scripts.run(connection, script, keysOf(ownership), args));
+        reply = await claimed(ownership, peers, page);
       } catch (error) {
         throw await refusal(ownership, error);
       }
       const position = BigInt(textOf(reply[0]));
+      const next = textOf(reply[5]);
       const { endOffset } = await readEnds(connection, scripts, keys, ownership).catch((error: unknown) => {
         throw fromRedisError(error);
       });
-      return { position, endOffset: larger(endOffset, position), pending: pendingEntries(reply) };
+      const found = { position, endOffset: larger(endOffset, position), pending: pendingEntries(reply) };
+      return next === "" ? found : { ...found, next: BigInt(next) };
     },
     fetch: (fetches) => Promise.all(fetches.map(fetchOne)),
     settle: (settles) => Promise.all(settles.map(settleOne)),

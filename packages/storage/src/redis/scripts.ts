@@ -12,6 +12,7 @@ const names = [
   "append",
   "begin",
   "claim",
+  "claim-page",
   "claim-shared",
   "delete-group",
   "deliver",

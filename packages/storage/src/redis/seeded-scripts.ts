@@ -25,7 +25,7 @@ const changes: readonly Change[] = [
   {
     bug: "desk-takes-from-the-living",
     script: "claim-shared",
-    from: "not isMine and not registered[holder] and ARGV[4] ~= ''",
+    from: "not isMine and not registered[holder] and ARGV[5] ~= ''",
     to: "not isMine",
   },
   { bug: "trim-counts-nothing", script: "trim", from: "if plan.lost > 0 then", to: "if plan.lost < 0 then" },

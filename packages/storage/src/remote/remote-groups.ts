@@ -155,11 +155,12 @@ export function createRemoteGroups(links: Links): GroupStore {
       });
     },
 
-    async claim(ownership, peers) {
+    async claim(ownership, peers, { from, itemsMax = 0 } = {}) {
       const link = await links.for(`${ownership.topic}/${ownership.partition}`);
       const request = {
         ownership: ownershipToMessage(ownership),
         ...(peers === undefined ? {} : { peers: { memberIds: [...peers.memberIds], epoch: BigInt(peers.epoch) } }),
+        page: { itemsMax, ...(from === undefined ? {} : { from }) },
       };
       return claimFromMessage(await link.client.claimPartition(request));
     },

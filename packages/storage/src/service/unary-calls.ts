@@ -2,6 +2,7 @@
 import { checkName, GmqError, limits } from "@gmq/protocol";
 import type { StorageService } from "@gmq/protocol/messages";
 import type { UnaryCalls } from "@gmq/transport";
+import { claimWhole } from "../claim-whole.js";
 import type { Engine } from "../engine.js";
 import {
   groupToMessage,
@@ -80,10 +81,15 @@ export function createUnaryCalls(engine: Engine): Omit<Required<UnaryCalls<typeo
     async releaseOwnership({ group, memberId, incarnation, partitions }) {
       return { group: groupToMessage(await groups.release({ group, memberId, incarnation }, partitions)) };
     },
-    async claimPartition({ ownership, peers }) {
+    async claimPartition({ ownership, peers, page }) {
       const desks = peers === undefined ? undefined : { memberIds: peers.memberIds, epoch: Number(peers.epoch) };
-      const { position, endOffset, pending } = await groups.claim(ownershipFromMessage(ownership), desks);
-      return { position, endOffset, pending: pending.map(pendingToMessage) };
+      const owner = ownershipFromMessage(ownership);
+      // A broker of before there were pages takes everything in one answer.
+      const { position, endOffset, pending, next } =
+        page === undefined
+          ? await claimWhole(groups, owner, desks)
+          : await groups.claim(owner, desks, { from: page.from, itemsMax: page.itemsMax || undefined });
+      return { position, endOffset, pending: pending.map(pendingToMessage), ...(next === undefined ? {} : { next }) };
     },
     async getPartitionProgress({ group, topic, partition }) {
       const place = { topic: checkName("topic", topic), partition };

@@ -208,6 +208,7 @@ export function heldFromMessage(message: PendingMessage): HeldEntry {
   return { ...pendingFromMessage(message), idleMs: Number(message.idleMs), desk: message.desk };
 }
 
-export function claimFromMessage({ position, endOffset, pending }: ClaimPartitionResponse): ClaimResult {
-  return { position, endOffset, pending: pending.map(pendingFromMessage) };
+export function claimFromMessage({ position, endOffset, pending, next }: ClaimPartitionResponse): ClaimResult {
+  const found = { position, endOffset, pending: pending.map(pendingFromMessage) };
+  return next === undefined ? found : { ...found, next };
 }

@@ -1,8 +1,8 @@
 -- Takes a partition over under a new epoch, with everything pending. Idempotent for the same member and epoch.
 -- KEYS  1 log (stream)  2 progress (hash)  3 pending (hash)  4 retries (hash)
--- ARGV  1 group  2 member  3 epoch
+-- ARGV  1 group  2 member  3 epoch  4 the most entries, and records that something is told of, in one answer
 -- Returns { position, now in ms, pending as field/value pairs, retries as field/value pairs, base offsets and delivery counts above 1 }, or an error
--- FENCED with the current epoch. An entry's delivery count is 1 and grows with each take-over, that is each change of the epoch.
+-- FENCED with the current epoch; { position } when it would be more: claim-page.lua tells the rest. An entry's delivery count is 1 and grows with each take-over, that is each change of the epoch.
 -- A write that needs no memory comes first, so that Redis at maxmemory lets the script go on (only a script's first write is refused).
 redis.call('HDEL', KEYS[3], '')
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
@@ -54,6 +54,13 @@ end
 for _, member in ipairs(gone) do
   if member ~= '' and member ~= ARGV[2] then redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], member) end
 end
+local most = tonumber(ARGV[4])
+local position = redis.call('HGET', KEYS[2], 'position')
+if redis.call('HLEN', KEYS[3]) > most or redis.call('HLEN', KEYS[4]) > most then return { position } end
+local pending = redis.call('HGETALL', KEYS[3])
+local told = 0
+for at = 2, #pending, 2 do told = told + #pending[at] end
+if told > most then return { position } end
 local time = redis.call('TIME')
 local now = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
-return { redis.call('HGET', KEYS[2], 'position'), now, redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4]), counts }
+return { position, now, pending, redis.call('HGETALL', KEYS[4]), counts }
