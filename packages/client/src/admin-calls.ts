@@ -5,20 +5,21 @@ import type { Admin, GroupSummary } from "./admin.js";
 import { checkPartition, checkTimeout, inRange } from "./checked-values.js";
 import { startOf } from "./consumer-options.js";
 import { createDeadLetterAdmin } from "./dead-letter-admin.js";
-import { type AdminCall, createGroupAdmin } from "./group-admin.js";
+import { type AdminCall, callTimeoutMsDefault, createGroupAdmin } from "./group-admin.js";
 import type { Link } from "./link.js";
 import { createTopicAdmin } from "./topic-admin.js";
-
-const callTimeoutMsDefault = 10_000;
 
 /** Makes the calls over a link. */
 export function createAdminCalls(link: Link, topicChanged: (name: string) => void): Admin {
   const call: AdminCall = async (options, run) => {
     const timeoutMs = options?.timeoutMs ?? callTimeoutMsDefault;
     checkTimeout(timeoutMs);
-    const callOptions = { timeoutMs, ...(options?.signal === undefined ? {} : { signal: options.signal }) };
-    await link.whenOpen(callOptions);
-    return run(link.calls().client(AdminService), callOptions);
+    const untilMs = performance.now() + timeoutMs;
+    const signal = options?.signal === undefined ? {} : { signal: options.signal };
+    await link.whenOpen({ timeoutMs, ...signal });
+    // To a call 0 means no deadline.
+    const leftMs = Math.max(1, Math.ceil(untilMs - performance.now()));
+    return run(link.calls().client(AdminService), { timeoutMs: leftMs, ...signal });
   };
 
   return {

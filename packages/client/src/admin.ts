@@ -1,5 +1,6 @@
 /** Administration: what there is to call. What a call does is loaded by the first one (admin-calls.ts), as most programs make none. */
 import type { CallOptions } from "./call-options.js";
+import { checkObject } from "./checked-values.js";
 import type { Start } from "./consumer-options.js";
 import type { DeadLetterAdmin } from "./dead-letter-admin.js";
 import type { GroupAdmin } from "./group-admin.js";
@@ -91,30 +92,30 @@ export interface Admin extends TopicAdmin, GroupAdmin, DeadLetterAdmin {
   status(options?: CallOptions): Promise<Status>;
 }
 
-/** Every call, so that they are there before their code is. */
-const calls: Readonly<Record<keyof Admin, true>> = {
-  addPartitions: true,
-  alterTopic: true,
-  browse: true,
-  createTopic: true,
-  deadLetterQueues: true,
-  deadLetters: true,
-  deleteGroup: true,
-  deleteTopic: true,
-  describeGroup: true,
-  describeTopic: true,
-  discardDeadLetters: true,
-  explain: true,
-  listGroups: true,
-  listPending: true,
-  listTopics: true,
-  pauseGroup: true,
-  purge: true,
-  redrive: true,
-  resetGroup: true,
-  resumeGroup: true,
-  settlePending: true,
-  status: true,
+/** Every call, so that they are there before their code is, with the argument that has to be an object; 0: none has. */
+const calls: Readonly<Record<keyof Admin, number>> = {
+  addPartitions: 0,
+  alterTopic: 1,
+  browse: 0,
+  createTopic: 0,
+  deadLetterQueues: 0,
+  deadLetters: 1,
+  deleteGroup: 0,
+  deleteTopic: 0,
+  describeGroup: 0,
+  describeTopic: 0,
+  discardDeadLetters: 1,
+  explain: 0,
+  listGroups: 0,
+  listPending: 0,
+  listTopics: 0,
+  pauseGroup: 0,
+  purge: 1,
+  redrive: 1,
+  resetGroup: 1,
+  resumeGroup: 0,
+  settlePending: 1,
+  status: 0,
 };
 
 /** Makes the administration over a link. */
@@ -125,9 +126,11 @@ export function createAdmin(link: Link, topicChanged: (name: string) => void): A
     return loading;
   };
   const lazy =
-    (name: keyof Admin) =>
-    async (...args: unknown[]): Promise<unknown> =>
-      ((await load())[name] as (...args: unknown[]) => Promise<unknown>)(...args);
-  const entries = Object.keys(calls).map((name) => [name, lazy(name as keyof Admin)]);
+    (name: keyof Admin, needed: number) =>
+    async (...args: unknown[]): Promise<unknown> => {
+      if (needed > 0) checkObject("options", args[needed]);
+      return ((await load())[name] as (...args: unknown[]) => Promise<unknown>)(...args);
+    };
+  const entries = Object.entries(calls).map(([name, needed]) => [name, lazy(name as keyof Admin, needed)]);
   return Object.fromEntries(entries) as Admin;
 }

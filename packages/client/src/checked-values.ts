@@ -25,6 +25,12 @@ export function checkObject(field: string, value: unknown): void {
   });
 }
 
+/** @throws GmqError `invalid_argument` */
+export function checkFunction(field: string, value: unknown): void {
+  if (typeof value === "function") return;
+  throw new GmqError("invalid_argument", `${field} is of type ${typeof value}`, { field, limit: "a function" });
+}
+
 /** A partition's number; how many there are the broker knows. @throws GmqError `invalid_argument` */
 export function checkPartition(field: string, partition: number): void {
   inRange(field, partition, 0, 0xffff_ffff);

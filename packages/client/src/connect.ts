@@ -1,7 +1,7 @@
 import { GmqError } from "@gmq/protocol";
 import type { TlsClientOptions } from "@gmq/transport/frames";
 import { type Admin, createAdmin } from "./admin.js";
-import { checkObject, inRange } from "./checked-values.js";
+import { checkFunction, checkObject, inRange } from "./checked-values.js";
 import { clientVersion } from "./client-version.js";
 import type { ConsumerOptions } from "./consumer-options.js";
 import { createEncodeTurns } from "./encode-turns.js";
@@ -22,6 +22,7 @@ export interface ConnectOptions {
   readonly brokers?: readonly string[];
   /** Asked on every (re)connect. */
   readonly auth?: { readonly token: () => string | Promise<string> };
+  /** Of brokers at `https:`; refused when there are none. */
   readonly tls?: TlsClientOptions;
   /** Shown to operators; default: the process' name and pid. */
   readonly clientId?: string;
@@ -29,7 +30,7 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** Gives up connecting. */
   readonly signal?: AbortSignal;
-  /** Delays between attempts to connect again; default 100 ms up to 5,000 ms, jittered. */
+  /** Delays between attempts to connect again; default 100 ms up to 5,000 ms, jittered. A session of less than a second counts as an attempt. */
   readonly reconnect?: { readonly initialMs?: number; readonly maxMs?: number };
   /** Sees sends, handlers and settlements: `@gmq/otel` makes one. Default: none, at no cost. */
   readonly instrumentation?: Instrumentation;
@@ -77,6 +78,7 @@ const producerDrainMsMin = 1_000;
  * @throws GmqError `unavailable` (no broker in time), `unsupported_version`, `unauthenticated`, `invalid_argument`, `cancelled`
  */
 export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
+  checkObject("options", options);
   const {
     brokers = ["http://localhost:50051"],
     auth,
@@ -87,8 +89,22 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     instrumentation,
   } = options;
   const { initialMs = 100, maxMs = 5_000 } = options.reconnect ?? {};
-  if (brokers.length === 0)
-    throw new GmqError("invalid_argument", "no broker to connect to", { field: "brokers", limit: "1 broker or more" });
+  if (!Array.isArray(brokers) || brokers.length === 0)
+    throw new GmqError("invalid_argument", "no broker to connect to", {
+      field: "brokers",
+      limit: "a list of 1 broker or more",
+    });
+  if (typeof clientId !== "string")
+    throw new GmqError("invalid_argument", `clientId is of type ${typeof clientId}`, {
+      field: "clientId",
+      limit: "a text",
+    });
+  if (tls !== undefined && brokers.every((url) => /^http:/.test(url)))
+    throw new GmqError("invalid_argument", "tls is for brokers at https:, and there is none", {
+      field: "tls",
+      limit: "a broker at https:",
+    });
+  if (auth !== undefined) checkFunction("auth.token", auth?.token);
   inRange("timeoutMs", timeoutMs, 1, 2_147_483_647);
   inRange("reconnect.initialMs", initialMs, 1, 60_000);
   inRange("reconnect.maxMs", maxMs, initialMs, 600_000);
@@ -138,12 +154,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Gmq> {
     subscribe(topic, subscribeOptions, handler) {
       assertOpen();
       checkObject("options", subscribeOptions);
-      if (typeof handler !== "function") {
-        throw new GmqError("invalid_argument", `the handler is of type ${typeof handler}`, {
-          field: "handler",
-          limit: "a function",
-        });
-      }
+      checkFunction("handler", handler);
       const drain = (): Promise<void> => subscription.drain();
       const traced =
         instrumentation === undefined

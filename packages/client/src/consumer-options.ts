@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type StartPositionSchema, SubscriptionMode } from "@gmq/protocol/messages";
 import { checkName, GmqError, isTopicPattern, limits, topicPattern } from "@gmq/protocol/portable";
-import { checkOffset, inRange, momentMs, oneOf } from "./checked-values.js";
+import { checkObject, checkOffset, inRange, momentMs, oneOf } from "./checked-values.js";
 
 /**
  * Where a NEW group begins; a group that exists goes on where it is. An offset means each partition of the topic: before the first kept record it means that one, past the end the
@@ -76,6 +76,7 @@ export function checkConsumer(topics: readonly string[], options: ConsumerOption
   } = options;
   oneOf("onInvalid", onInvalid, ["fail", "skip", "deadLetter"]);
   oneOf("mode", mode, Object.keys(wireModes));
+  checkObject("maxInFlight", maxInFlight);
   const { records = mode === "shared" ? 100 : 5_000, bytes = 16 * 1024 * 1024 } = maxInFlight;
   checkName("group", group);
   if (memberId !== undefined) checkName("member_id", memberId);

@@ -163,31 +163,28 @@ export function createDeadLetterAdmin(call: AdminCall): DeadLetterAdmin {
       action,
       ...(filter === undefined ? {} : { filter: filterOf(filter) }),
     };
-    return call(options, async (client, { signal }) => {
-      // The stream's own: leaving the loop early has to end it at the broker too.
-      const stop = new AbortController();
-      const signals = [stop.signal, ...(signal === undefined ? [] : [signal])];
-      if (options.timeoutMs !== undefined) signals.push(AbortSignal.timeout(options.timeoutMs));
-      try {
-        for await (const { event } of client.redrive(request, { signal: AbortSignal.any(signals) })) {
-          if (event.case === "failure") {
-            const { place, error } = event.value;
-            if (failures.length === failuresMax || place === undefined || error === undefined) continue;
-            failures.push({ place: placeOf(place), error: errorFromMessage(error) });
-          } else if (event.case === "progress") {
-            const { matched, moved, skipped, failed, done } = event.value;
-            const progress = {
-              matched: Number(matched),
-              redriven: Number(moved),
-              skipped: Number(skipped),
-              failed: Number(failed),
-            };
-            if (done) return { ...progress, failures };
-            onProgress?.(progress);
-          }
+    return call(options, async (client, { timeoutMs, signal }) => {
+      const callLimits = {
+        ...(signal === undefined ? {} : { signal }),
+        ...(options.timeoutMs === undefined ? {} : { timeoutMs }),
+      };
+      // Leaving the loop early ends it at the broker too.
+      for await (const { event } of client.redrive(request, callLimits)) {
+        if (event.case === "failure") {
+          const { place, error } = event.value;
+          if (failures.length === failuresMax || place === undefined || error === undefined) continue;
+          failures.push({ place: placeOf(place), error: errorFromMessage(error) });
+        } else if (event.case === "progress") {
+          const { matched, moved, skipped, failed, done } = event.value;
+          const progress = {
+            matched: Number(matched),
+            redriven: Number(moved),
+            skipped: Number(skipped),
+            failed: Number(failed),
+          };
+          if (done) return { ...progress, failures };
+          onProgress?.(progress);
         }
-      } finally {
-        stop.abort();
       }
       throw new GmqError("unavailable", "the redrive was broken off: call it again for the rest");
     });

@@ -342,6 +342,15 @@ describe("redrive", () => {
     expect(performance.now() - startedMs).toBeGreaterThan(700);
   });
 
+  it("has the time that it is given, and no more", async () => {
+    await send(["a1", "a2", "a3"]);
+    await consume(() => true, 3);
+    await expect(gmq.admin.redrive(name, { group: "g", ratePerSecond: 1, timeoutMs: 300 })).rejects.toMatchObject({
+      code: "deadline_exceeded",
+    });
+    await expect.poll(() => open(), { timeout: 15_000 }).toBeGreaterThan(0n);
+  });
+
   it("that is given up leaves the rest open for the next", async () => {
     await send(["a1", "a2", "a3"]);
     await consume(() => true, 3);

@@ -135,6 +135,8 @@ export interface GroupAdmin {
 }
 
 type AdminClient = CallClient<typeof AdminService>;
+/** Of a call that names no `timeoutMs`. */
+export const callTimeoutMsDefault = 10_000;
 /** Runs a call on the broker of the link, with the deadline and signal of the options. */
 export type AdminCall = <Result>(
   options: CallOptions | undefined,

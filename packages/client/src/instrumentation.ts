@@ -61,7 +61,7 @@ export function instrumentProducer(producer: Producer, instrumentation: Instrume
     ...producer,
     async send(like, record, options) {
       const { name } = topicOf(like);
-      const trace = instrumentation.sending({ topic: name, records: 1, key: record.key });
+      const trace = instrumentation.sending({ topic: name, records: 1, key: record?.key });
       try {
         const stored = await producer.send(like, withHeaders(record, trace.headers), options);
         trace.ended({ partition: stored.partition, offset: stored.offset, error: undefined });
@@ -74,21 +74,30 @@ export function instrumentProducer(producer: Producer, instrumentation: Instrume
     },
     async sendBatch(like, records, options) {
       const { name } = topicOf(like);
+      // What is none is refused by the producer.
+      if (!Array.isArray(records)) return producer.sendBatch(like, records, options);
       const trace = instrumentation.sending({ topic: name, records: records.length, key: records[0]?.key });
-      const results = await producer.sendBatch(
-        like,
-        records.map((record) => withHeaders(record, trace.headers)),
-        options,
-      );
-      const stored = results.find((result) => result.ok);
-      const failed = results.find((result) => !result.ok);
-      trace.ended({ partition: stored?.partition, offset: stored?.offset, error: failed?.error });
-      return results;
+      try {
+        const results = await producer.sendBatch(
+          like,
+          records.map((record) => withHeaders(record, trace.headers)),
+          options,
+        );
+        const stored = results.find((result) => result.ok);
+        const failed = results.find((result) => !result.ok);
+        trace.ended({ partition: stored?.partition, offset: stored?.offset, error: failed?.error });
+        return results;
+      } catch (cause) {
+        const error = GmqError.from(cause);
+        trace.ended({ partition: undefined, offset: undefined, error });
+        throw error;
+      }
     },
   };
 }
 
 function withHeaders<In>(record: ProducerRecord<In>, headers: SendTrace["headers"]): ProducerRecord<In> {
+  if (typeof record !== "object" || record === null) return record;
   return { ...record, headers: { ...record.headers, ...headers } };
 }
 

@@ -93,6 +93,8 @@ interface OpenWaiter {
 }
 
 const requestsMax = 100_000;
+/** A session that ends sooner is no better than an attempt that failed: who is welcomed and dropped again and again comes ever more seldom. */
+const lastedMsMin = 1_000;
 /** The first frame of a stream: nothing else is under way. */
 const helloCorrelationId = 1;
 
@@ -106,7 +108,9 @@ export function createLink(options: LinkOptions): Link {
   let state: State = { name: "backoff", timer: setTimeout(connect, 0) };
   let lastNode: BrokerConnection | undefined;
   let brokerIndex = 0;
+  /** Attempts, and sessions that did not last, since the last one that did. */
   let failures = 0;
+  let openedMs = 0;
   let writable = true;
   let lastError: GmqError | undefined;
 
@@ -203,7 +207,7 @@ export function createLink(options: LinkOptions): Link {
       heartbeats: startHeartbeats(welcome, shortestInterval(welcome), heartbeatPeer),
     });
     lastNode = node;
-    failures = 0;
+    openedMs = performance.now();
     writable = true;
     for (const listener of listeners) listener.opened(welcome);
     for (const waiter of openWaiters) waiter.opened(welcome);
@@ -242,6 +246,7 @@ export function createLink(options: LinkOptions): Link {
     const wasOpen = state.name === "open";
     const { node, stream } = state;
     lastError = error;
+    if (wasOpen && performance.now() - openedMs >= Math.min(lastedMsMin, options.reconnect.maxMs)) failures = 0;
     const delayMs = planned ? 0 : backoffMs(failures++, options.reconnect);
     setState({ name: "backoff", timer: setTimeout(connect, delayMs) });
     stream?.close(planned ? undefined : new GmqError("unavailable", "the session is over"));

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type EncodableRecord, encodedRecordBytes, GmqError, limits } from "@gmq/protocol";
-import { momentMs } from "./checked-values.js";
+import { checkObject, momentMs } from "./checked-values.js";
 import { bytesOf, checkDedupeId, checkedDeliverAt } from "./record-fields.js";
 
 /** A record to send. */
@@ -83,6 +83,7 @@ export function checkedBytes(encodable: EncodableRecord, bytesMax: number): numb
 
 function headersOf(headers: Readonly<Record<string, string | Uint8Array>> | undefined): EncodableRecord["headers"] {
   if (headers === undefined) return undefined;
+  checkObject("headers", headers);
   const list = Object.entries(headers).map(([key, value]) => ({
     key,
     value: bytesOf(`headers.${key.slice(0, 64)}`, value),

@@ -208,6 +208,8 @@ export function createProducer(
 
     async sendBatch(like, records, given) {
       checkTimeout(given?.timeoutMs);
+      if (!Array.isArray(records))
+        throw new GmqError("invalid_argument", "the records are no list", { field: "records", limit: "a list" });
       if (records.length === 0) return [];
       const sendLimits = limitsOf(given);
       const { signal } = sendLimits;
@@ -241,9 +243,10 @@ export function createProducer(
       await bounded(promise, flushOptions, "the flush").finally(() => flushes.delete(look));
     },
 
-    close({ timeoutMs = 10_000 } = {}) {
+    async close({ timeoutMs = 10_000 } = {}) {
+      checkTimeout(timeoutMs);
       closing ??= close(timeoutMs);
-      return closing;
+      await closing;
     },
 
     [Symbol.asyncDispose]: () => producer.close(),

@@ -1,5 +1,5 @@
 import { GmqError } from "@gmq/protocol";
-import { inRange, oneOf } from "./checked-values.js";
+import { checkObject, inRange, oneOf } from "./checked-values.js";
 import type { ConsumerOptions } from "./consumer-options.js";
 import { processingTimeoutMsMax } from "./processing-deadline.js";
 
@@ -49,7 +49,10 @@ export interface SubscribeSettings {
 export function checkSubscribe(options: SubscribeOptions): SubscribeSettings {
   const isShared = options.mode === "shared";
   const { concurrency = 1, orderBy = isShared ? "none" : "key", retry = {}, processingTimeoutMs } = options;
-  const { initialMs = 200, maxMs = 30_000 } = retry.backoff ?? {};
+  checkObject("retry", retry);
+  const { backoff = {} } = retry;
+  checkObject("retry.backoff", backoff);
+  const { initialMs = 200, maxMs = 30_000 } = backoff;
   const { place = isShared ? "delayed" : "in-order", maxAttempts = 8, maxHandBacks = 20 } = retry;
   inRange("concurrency", concurrency, 1, 10_000);
   oneOf("orderBy", orderBy, ["key", "partition", "none"]);

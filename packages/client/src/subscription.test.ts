@@ -1,9 +1,10 @@
 /** How a subscription ends: what it sends to its broker, in what order, and how long it waits. Against a link that only writes down. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { batchChecksum, codecNumbers, encodeEntryMeta, encodeRecords, GmqError, limits } from "@gmq/protocol";
-import { SessionResponseSchema, Verb, WelcomeSchema } from "@gmq/protocol/messages";
+import { batchChecksum, codecNumbers, encodeEntryMeta, encodeRecords, limits } from "@gmq/protocol";
+import { SessionResponseSchema, Verb } from "@gmq/protocol/messages";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { BrokerFrame, ClientFrame, Link, LinkListener } from "./link.js";
+import { createFakeLink, type FakeRequest } from "../test/harness/fake-link.js";
+import type { BrokerFrame, Link } from "./link.js";
 import { createConsumer } from "./message-reader.js";
 import type { SubscribeOptions } from "./subscribe-options.js";
 import { createSubscription, type Handler } from "./subscription.js";
@@ -17,10 +18,10 @@ const frameOf = (frame: ResponseInit): BrokerFrame => create(SessionResponseSche
 
 /** A link and its broker, who answers settlements when it is told to, and all else at once. */
 function startLink() {
-  const frames: ClientFrame[] = [];
-  const unanswered: (() => void)[] = [];
-  let listener: LinkListener | undefined;
-  let welcome = create(WelcomeSchema, {});
+  const fake = createFakeLink();
+  const { link, frames, requests } = fake;
+  const unanswered: (FakeRequest | undefined)[] = [];
+  const answer = (request: FakeRequest | undefined): void => request?.answer(frameOf({ case: "settled", value: {} }));
   const broker = {
     answersAll: true,
     /** What came, as in `subscribe` and `settlement 1: 0-9 ack`; credit apart. */
@@ -38,8 +39,8 @@ function startLink() {
     get credits() {
       return frames.filter((frame) => frame.case === "credit").length;
     },
-    answer: () => unanswered.splice(0).forEach((answer) => answer()),
-    sends: (frame: ResponseInit) => listener?.frame(frameOf(frame)),
+    answer: () => unanswered.splice(0).forEach(answer),
+    sends: (frame: ResponseInit) => fake.comes(frameOf(frame)),
     assigns(assignmentId: number, partition: number) {
       const subscribe = frames.findLast((frame) => frame.case === "subscribe");
       const subscriptionId = subscribe?.case === "subscribe" ? (subscribe.value.subscriptionId ?? 0) : 0;
@@ -55,44 +56,22 @@ function startLink() {
       const entry = { baseOffset, recordCount: values.length, meta, body };
       broker.sends({ case: "deliver", value: { assignmentId, entries: [{ entry }], endOffset: 100n } });
     },
-    /** The session is lost, and another is open. */
-    reconnects() {
-      listener?.lost(new GmqError("unavailable", "the session was lost"));
-      welcome = create(WelcomeSchema, {});
-      listener?.opened(welcome);
-    },
+    reconnects: fake.reconnects,
   };
-  const link: Link = {
-    attach(attached) {
-      listener = attached;
-      attached.opened(welcome);
-      return () => {
-        listener = undefined;
-      };
+  const asking: Link = {
+    ...link,
+    get welcome() {
+      return link.welcome;
     },
     request(frame) {
-      frames.push(frame);
-      if (broker.answersAll || frame.case === "subscribe")
-        return Promise.resolve(frameOf({ case: "settled", value: {} }));
-      return new Promise((resolve) => {
-        unanswered.push(() => resolve(frameOf({ case: "settled", value: {} })));
-      });
+      const answered = link.request(frame);
+      const request = requests.at(-1);
+      if (broker.answersAll || frame.case === "subscribe") answer(request);
+      else unanswered.push(request);
+      return answered;
     },
-    heartbeatEvery: () => () => undefined,
-    send: (frame) => void frames.push(frame),
-    writable: true,
-    instrumentation: undefined,
-    get welcome() {
-      return welcome;
-    },
-    whenOpen: () => Promise.resolve(welcome),
-    calls() {
-      throw new GmqError("closed", "it has none");
-    },
-    close: () => Promise.resolve(),
-    closed: false,
   };
-  return { link, broker };
+  return { link: asking, broker };
 }
 
 const texts = topic("t", {

@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { createInFlight, GmqError, hasSeededBug } from "@gmq/protocol";
 import { bounded, type CallOptions } from "./call-options.js";
+import { checkTimeout } from "./checked-values.js";
 import { createEventStream } from "./event-stream.js";
 import { createExpiredRecords } from "./expired-records.js";
 import { createGroupConsumer } from "./group-consumer.js";
@@ -333,6 +334,7 @@ export function createSubscription<In, Out>(
   const subscription: Subscription = {
     status: () => events.iterate(),
     async drain({ timeoutMs = 10_000 } = {}) {
+      checkTimeout(timeoutMs);
       closing ??= drain(timeoutMs);
       if (insideHandler.getStore() === consumer) return;
       await closing;

@@ -2,8 +2,8 @@
 import { GmqError, limits } from "@gmq/protocol";
 import type { PartitionStats, TopicConfig, TopicInfo as TopicMessage } from "@gmq/protocol/messages";
 import type { CallOptions } from "./call-options.js";
-import { checkOffset, checkPartition, inRange } from "./checked-values.js";
-import type { AdminCall } from "./group-admin.js";
+import { checkObject, checkOffset, checkPartition, checkTimeout, inRange } from "./checked-values.js";
+import { type AdminCall, callTimeoutMsDefault } from "./group-admin.js";
 
 /** What of a partition is kept; any of the bounds lets the oldest go, and the last batch always stays. */
 export interface Retention {
@@ -139,18 +139,23 @@ export function createTopicAdmin(call: AdminCall, changed: (name: string) => voi
       await call(options, (client, callOptions) => client.deleteTopic({ topic: name }, callOptions));
       changed(name);
     },
-    async alterTopic(name, { retention, bytesMax }, options) {
+    async alterTopic(name, { retention, bytesMax }, given) {
+      const { timeoutMs = callTimeoutMsDefault, ...options } = given ?? {};
+      checkTimeout(timeoutMs);
+      const untilMs = performance.now() + timeoutMs;
+      /** All the calls have the time of one. */
+      const left = (): CallOptions => ({ ...options, timeoutMs: Math.max(0, untilMs - performance.now()) });
       for (let attempt = 1; ; attempt++) {
-        const now = await describe(name, options);
+        const now = await describe(name, left());
         const next = {
           retention: retention === undefined ? now.retention : (retention ?? undefined),
           bytesMax: bytesMax === undefined ? now.bytesMax : (bytesMax ?? undefined),
         };
-        const request = { topic: name, config: settingsOf(next), version: options?.version ?? now.version };
+        const request = { topic: name, config: settingsOf(next), version: options.version ?? now.version };
         try {
-          return topicOf((await call(options, (client, callOptions) => client.alterTopic(request, callOptions))).topic);
+          return topicOf((await call(left(), (client, callOptions) => client.alterTopic(request, callOptions))).topic);
         } catch (error) {
-          const isLost = options?.version !== undefined || attempt === attemptsMax;
+          const isLost = options.version !== undefined || attempt === attemptsMax;
           if (isLost || !GmqError.is(error, "conflict")) throw error;
         }
       }
@@ -182,12 +187,7 @@ function settingsOf(settings: { readonly retention?: Retention | undefined; read
   const { retention, bytesMax } = settings;
   const bound = wholeNumber("bytesMax", bytesMax);
   if (retention === undefined) return { bytesMax: bound };
-  if (typeof retention !== "object") {
-    throw new GmqError("invalid_argument", `retention is ${JSON.stringify(retention)}`, {
-      field: "retention",
-      limit: "{ ms, bytes, records, workQueue }",
-    });
-  }
+  checkObject("retention", retention);
   return {
     bytesMax: bound,
     retention: {

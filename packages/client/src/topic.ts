@@ -1,6 +1,6 @@
 import { GmqError } from "@gmq/protocol/portable";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { checkObject } from "./checked-values.js";
+import { checkFunction, checkObject } from "./checked-values.js";
 
 /** How values of a topic become bytes and back. */
 export interface ValueCodec<In, Out = In> {
@@ -25,7 +25,7 @@ export interface TopicOptions<Value> {
 
 /**
  * Describes a topic. Without options its values are bytes: `Uint8Array` out, `Uint8Array` or text in.
- * It does not talk to a broker: the topic is made by its first use, or by `gmq.admin.createTopic`.
+ * It does not talk to a broker: the topic is made by its first use, or by `gmq.admin.createTopic`. @throws GmqError `invalid_argument` for a value that is neither
  */
 export function topic(name: string): Topic<Uint8Array | string, Uint8Array>;
 export function topic<Schema extends StandardSchemaV1>(
@@ -38,8 +38,15 @@ export function topic(
   options?: TopicOptions<StandardSchemaV1 | ValueCodec<unknown>>,
 ): Topic<unknown, unknown> {
   if (options === undefined) return { name, codec: rawCodec };
-  const { value } = options;
-  return { name, codec: "~standard" in value ? schemaCodec(value) : value };
+  const { value } = options ?? {};
+  if (isSchema(value)) return { name, codec: schemaCodec(value) };
+  checkFunction("value.encode", value?.encode);
+  checkFunction("value.decode", value?.decode);
+  return { name, codec: value };
+}
+
+function isSchema(value: StandardSchemaV1 | ValueCodec<unknown> | undefined): value is StandardSchemaV1 {
+  return (value as Partial<StandardSchemaV1> | undefined)?.["~standard"] !== undefined;
 }
 
 /** The topic behind a topic or a name. @throws GmqError `invalid_argument` when it is neither */

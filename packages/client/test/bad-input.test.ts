@@ -1,7 +1,7 @@
 /** What users give wrong: refused with field and limit before anything of it is sent, so that the session, and everybody else on it, lives on. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connect, type Gmq, type ProducerRecord, type SubscribeOptions } from "../src/index.js";
+import { connect, type Gmq, type ProducerRecord, type SubscribeOptions, topic } from "../src/index.js";
 import { startDeployment, type TestDeployment } from "./harness/test-deployment.js";
 
 let test: TestDeployment;
@@ -30,6 +30,9 @@ describe("subscribe", () => {
   it.each<[string, Partial<SubscribeOptions>, string]>([
     ["orderBy", { orderBy: wrong("nothing") }, "key, partition, none"],
     ["retry.place", { retry: { place: wrong("later") } }, "in-order, delayed"],
+    ["retry", { retry: wrong(null) }, "an object"],
+    ["retry.backoff", { retry: { backoff: wrong(5) } }, "an object"],
+    ["maxInFlight", { maxInFlight: wrong(5) }, "an object"],
     ["mode", { mode: wrong("toString") }, "exclusive, shared, broadcast"],
     ["onInvalid", { onInvalid: wrong("ignore") }, "fail, skip, deadLetter"],
     ["start", { start: wrong("middle") }, '"earliest", "latest", { offset } or { timestamp }'],
@@ -70,6 +73,14 @@ describe("subscribe", () => {
     }
   });
 
+  it("with names that are none", () => {
+    for (const name of [5, null, undefined, ["a"]]) {
+      expect(() => gmq.subscribe("t", { group: wrong(name) }, () => undefined)).toThrowError(
+        expect.objectContaining({ code: "invalid_name", field: "group" }),
+      );
+    }
+  });
+
   it("without a handler", () => {
     expect(() => gmq.subscribe("t", { group: "g" }, wrong(undefined))).toThrowError(
       expect.objectContaining({ code: "invalid_argument", field: "handler", limit: "a function" }),
@@ -81,6 +92,7 @@ it.each<[string, Partial<ProducerRecord<string>>]>([
   ["key", { key: wrong(7) }],
   ["headers.retries", { headers: { retries: wrong(3) } }],
   ["headers.none", { headers: { none: wrong(null) } }],
+  ["headers", { headers: wrong(null) }],
   ["headers", { headers: { ["é".repeat(513)]: "1" } }],
   ["dedupeId", { dedupeId: "x".repeat(257) }],
   ["dedupeId", { dedupeId: "" }],
@@ -98,6 +110,32 @@ it.each<[string, Partial<ProducerRecord<string>>]>([
   });
   const [result] = await producer.sendBatch("t", [{ value: "v", ...record }]);
   expect(result).toMatchObject({ ok: false, error: { code: "invalid_argument", field } });
+});
+
+it.each<[string, unknown]>([
+  ["options", null],
+  ["brokers", { brokers: "http://localhost:50051" }],
+  ["brokers", { brokers: [] }],
+  ["auth.token", { auth: {} }],
+  ["auth.token", { auth: null }],
+  ["clientId", { clientId: 5 }],
+  ["tls", { brokers: ["http://localhost:50051"], tls: {} }],
+  ["tls.ca", { brokers: ["https://localhost:50051"], tls: { ca: 5 } }],
+])("connect is refused for its %s: %o", async (field, options) => {
+  const limit: unknown = expect.stringMatching(/.+/);
+  await expect(connect(wrong(options))).rejects.toMatchObject({ code: "invalid_argument", field, limit });
+});
+
+it.each<[string, unknown]>([
+  ["value.encode", {}],
+  ["value.encode", { value: null }],
+  ["value.encode", { value: 5 }],
+  ["value.decode", { value: { encode: () => new Uint8Array() } }],
+  ["value.encode", null],
+])("a topic is refused for its %s: %o", (field, options) => {
+  expect(() => topic("t", wrong(options))).toThrowError(
+    expect.objectContaining({ code: "invalid_argument", field, limit: "a function" }),
+  );
 });
 
 it("a header's name may take 1,024 bytes", async () => {
@@ -126,6 +164,25 @@ it.each<[string, string, () => Promise<unknown>]>([
     "selected.offset",
     () => gmq.admin.redrive("t", { group: "g", selected: [{ partition: 0, offset: -1n }] }),
   ],
+  ["createTopic", "request", () => gmq.admin.createTopic(wrong(5))],
+  ["createTopic", "retention", () => gmq.admin.createTopic("u", { retention: wrong(null) })],
+  ["pauseGroup", "request", () => gmq.admin.pauseGroup("watch", { topic: wrong(5) })],
+  [
+    "settlePending",
+    "request",
+    () => gmq.admin.settlePending("watch", { topic: "t", partition: 0, offsets: [wrong(0.5)], verb: "ack" }),
+  ],
+  ["resetGroup", "options", () => gmq.admin.resetGroup("watch", wrong(undefined))],
+  ["purge", "options", () => gmq.admin.purge("t", wrong(undefined))],
+  ["settlePending", "options", () => gmq.admin.settlePending("watch", wrong(undefined))],
+  ["deadLetters", "options", () => gmq.admin.deadLetters("t", wrong(undefined))],
+  ["redrive", "options", () => gmq.admin.redrive("t", wrong(null))],
+  ["discardDeadLetters", "options", () => gmq.admin.discardDeadLetters("t", wrong(undefined))],
+  ["alterTopic", "options", () => gmq.admin.alterTopic("t", wrong(undefined))],
+  ["sendBatch", "records", () => gmq.producer().sendBatch("t", wrong({ 0: { value: "v" } }))],
+  ["sendBatch", "records", () => gmq.producer().sendBatch("t", wrong(null))],
+  ["a producer's close", "timeoutMs", () => gmq.producer().close({ timeoutMs: Number.NaN })],
+  ["drain", "timeoutMs", () => gmq.subscribe("t", { group: "d" }, () => undefined).drain({ timeoutMs: -1 })],
   ["a call", "timeoutMs", () => gmq.admin.listTopics({ timeoutMs: Number.NaN })],
   ["send", "timeoutMs", () => gmq.producer().send("t", { value: "v" }, { timeoutMs: Number.POSITIVE_INFINITY })],
 ])("%s is refused for its %s", async (_call, field, run) => {
@@ -144,6 +201,26 @@ it("a send without a record, or a topic, names it", async () => {
     code: "invalid_argument",
     field: "topic",
   });
+});
+
+it("what is traced is refused as ever, and its trace ends", async () => {
+  const ends: unknown[] = [];
+  const traced = await connect({
+    brokers: test.urls,
+    instrumentation: {
+      sending: () => ({ headers: {}, ended: ({ error }) => ends.push(error?.field) }),
+      handling: (_message, _group, run) => run(),
+      settling: () => () => undefined,
+    },
+  });
+  const producer = traced.producer();
+  await expect(producer.send("t", wrong(undefined))).rejects.toMatchObject({ field: "record" });
+  await expect(producer.sendBatch("t", wrong(5))).rejects.toMatchObject({ field: "records" });
+  await expect(producer.sendBatch("t", [{ value: "v" }], { timeoutMs: -1 })).rejects.toMatchObject({
+    field: "timeoutMs",
+  });
+  expect(ends).toEqual(["record", "timeoutMs"]);
+  await traced.close();
 });
 
 it("a verdict that is none is refused, and the record can still be settled", async () => {

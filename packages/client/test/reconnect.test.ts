@@ -1,4 +1,5 @@
 /** Sessions that are lost: what was sent is stored once and in order, what was not settled comes again, and nobody waits longer than he has to. */
+import { type AddressInfo, createConnection, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { connect, type Gmq, GmqError, type SubscriptionEvent } from "../src/index.js";
@@ -205,6 +206,39 @@ describe("connect", () => {
     const connecting = connect({ brokers: [dead], signal: abort.signal });
     abort.abort();
     await expect(connecting).rejects.toMatchObject({ code: "cancelled" });
+  });
+
+  it("comes ever more seldom when it is welcomed and dropped at once", async () => {
+    test = await startDeployment(1);
+    const target = Number(new URL(test.urls[0] as string).port);
+    const cameMs: number[] = [];
+    // Ends each connection when its broker has said something: by then there is a welcome on its way.
+    const server = createServer((incoming) => {
+      cameMs.push(performance.now());
+      const outgoing = createConnection(target, "127.0.0.1");
+      for (const socket of [incoming, outgoing]) socket.on("error", () => socket.destroy());
+      incoming.pipe(outgoing).pipe(incoming);
+      void welcomed(cameMs.length).then(() => incoming.destroy());
+      incoming.once("close", () => outgoing.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const welcomed = async (sessions: number): Promise<void> => {
+      while (opened < sessions) await sleep(1);
+    };
+    let opened = 0;
+    const broker = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    gmq = await connect({ brokers: [broker], reconnect: { initialMs: 40, maxMs: 60_000 } });
+    const subscription = gmq.subscribe("t", { group: "g" }, () => undefined);
+    for await (const { type } of subscription.status()) {
+      if (type === "subscribed") opened++;
+      if (opened === 7) break;
+    }
+    // Half of each delay at least: 20, 40, 80, 160, 320, 640 ms.
+    const waitsMs = cameMs.slice(1).map((ms, index) => ms - (cameMs[index] as number));
+    expect(waitsMs.length).toBeGreaterThanOrEqual(6);
+    expect(waitsMs[5]).toBeGreaterThanOrEqual(640);
+    await gmq.close();
+    server.close();
   });
 
   it("asks for the token again on every session", async () => {

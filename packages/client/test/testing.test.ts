@@ -69,3 +69,23 @@ it("lets go of its port", async () => {
   await gmq.close();
   await expect(fetch(`${gmq.url}/`)).rejects.toThrow();
 });
+
+it("leaves no port behind when it cannot be had", async () => {
+  const servers = (): number => process.getActiveResourcesInfo().filter((name) => name === "TCPServerWrap").length;
+  const before = servers();
+  await expect(startTestGmq({ client: { timeoutMs: 0 } })).rejects.toMatchObject({ field: "timeoutMs" });
+  await expect(startTestGmq({ partitions: 0 })).rejects.toMatchObject({ field: "defaultPartitions" });
+  await expect.poll(servers, { timeout: 15_000 }).toBe(before);
+});
+
+it("waits as long as it is told, also while its broker is away", async () => {
+  const gmq = await start();
+  await expect(gmq.settled("g", { timeoutMs: Number.NaN })).rejects.toMatchObject({ field: "timeoutMs" });
+  const restarted = gmq.restartBroker();
+  await expect(gmq.settled("g", { timeoutMs: 200 })).rejects.toMatchObject({
+    code: "deadline_exceeded",
+    message: expect.stringMatching(/^g has not settled everything/),
+  });
+  await restarted;
+  await gmq.close();
+});

@@ -12,14 +12,17 @@ export type NameField = "topic" | "group" | "member_id" | "session_id" | "broker
  * @throws GmqError `invalid_name` naming the field
  */
 export function checkName(field: NameField, name: string): string {
-  if (namePattern.test(name) && name !== "." && name !== "..") return name;
+  if (isName(name)) return name;
+  const text = String(name);
   const problem =
-    name === ""
-      ? "is empty"
-      : name.length > limits.nameLengthMax
-        ? "is too long"
-        : "has a character that is not allowed";
-  throw new GmqError("invalid_name", `${field} ${problem}: ${JSON.stringify(name.slice(0, 64))}`, {
+    typeof name !== "string"
+      ? `is of type ${typeof name}`
+      : name === ""
+        ? "is empty"
+        : name.length > limits.nameLengthMax
+          ? "is too long"
+          : "has a character that is not allowed";
+  throw new GmqError("invalid_name", `${field} ${problem}: ${JSON.stringify(text.slice(0, 64))}`, {
     field,
     limit: `1 to ${limits.nameLengthMax} characters of A-Z a-z 0-9 . _ -`,
   });
@@ -27,5 +30,5 @@ export function checkName(field: NameField, name: string): string {
 
 /** True when `checkName` would return the name. */
 export function isName(name: string): boolean {
-  return namePattern.test(name) && name !== "." && name !== "..";
+  return typeof name === "string" && namePattern.test(name) && name !== "." && name !== "..";
 }

@@ -61,7 +61,8 @@ function checkTls({ ca, cert, key }: TlsClientOptions): void {
 
 /** OpenSSL passes over what is no certificate in silence. */
 function checkCertificates(field: string, limit: string, given: string | Buffer | undefined): void {
-  if (given === undefined || given.includes("-----BEGIN CERTIFICATE-----")) return check(field, limit, { ca: given });
+  if (typeof given?.includes !== "function" || given.includes("-----BEGIN CERTIFICATE-----"))
+    return check(field, limit, { ca: given });
   throw new GmqError("invalid_argument", `${field} cannot be used: there is no certificate in it`, { field, limit });
 }
 

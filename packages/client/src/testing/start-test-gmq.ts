@@ -7,6 +7,7 @@ import { GmqError } from "@gmq/protocol";
 import { type Listener, listen } from "@gmq/service";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import type { CallOptions } from "../call-options.js";
+import { checkTimeout } from "../checked-values.js";
 import { type ConnectOptions, connect, type Gmq } from "../connect.js";
 import { pause } from "../pause.js";
 
@@ -54,10 +55,23 @@ export async function startTestGmq(options: TestGmqOptions = {}): Promise<TestGm
     };
   }
 
-  let running = await startBroker(0);
+  const { first, gmq } = await startAll();
+  let running = first;
   const { url, port } = running.listener;
-  const gmq = await connect({ ...options.client, brokers: [url] });
   let closing: Promise<void> | undefined;
+
+  /** All of it, or nothing: what cannot be had leaves no port and no store behind. */
+  async function startAll(): Promise<{ readonly first: Awaited<ReturnType<typeof startBroker>>; readonly gmq: Gmq }> {
+    let first: Awaited<ReturnType<typeof startBroker>> | undefined;
+    try {
+      first = await startBroker(0);
+      return { first, gmq: await connect({ ...options.client, brokers: [first.listener.url] }) };
+    } catch (error) {
+      await first?.stop();
+      await engine.close();
+      throw error;
+    }
+  }
 
   async function close(): Promise<void> {
     await gmq.close();
@@ -69,9 +83,11 @@ export async function startTestGmq(options: TestGmqOptions = {}): Promise<TestGm
     ...gmq,
     url,
     async settled(group, { timeoutMs = 10_000, signal } = {}) {
+      checkTimeout(timeoutMs);
       const untilMs = performance.now() + timeoutMs;
-      for (;;) {
-        const left = await unsettled(gmq, group);
+      for (let left = "the broker does not answer"; ; ) {
+        const leftMs = Math.max(1, untilMs - performance.now());
+        left = await unsettled(gmq, group, { timeoutMs: leftMs, ...(signal && { signal }) }, left);
         if (left === "") return;
         if (signal?.aborted === true)
           throw new GmqError("cancelled", "the wait was given up", { cause: signal.reason });
@@ -96,10 +112,10 @@ export async function startTestGmq(options: TestGmqOptions = {}): Promise<TestGm
   return test;
 }
 
-/** What a group has not settled, for people; "" when nothing. A group that is not there yet has settled nothing. */
-async function unsettled(gmq: Gmq, group: string): Promise<string> {
+/** What a group has not settled, for people; "" when nothing, `before` when the broker does not say. A group that is not there yet has settled nothing. */
+async function unsettled(gmq: Gmq, group: string, options: CallOptions, before: string): Promise<string> {
   try {
-    const { partitions } = await gmq.admin.describeGroup(group);
+    const { partitions } = await gmq.admin.describeGroup(group, options);
     if (partitions.length === 0) return "the group has no partitions yet";
     return partitions
       .filter(({ lag }) => lag > 0n)
@@ -107,6 +123,8 @@ async function unsettled(gmq: Gmq, group: string): Promise<string> {
       .join(", ");
   } catch (error) {
     if (GmqError.is(error, "group_not_found")) return "there is no such group yet";
+    // It may be about to be started again.
+    if (GmqError.is(error) && error.retryable) return before;
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { BrokerService } from "@gmq/protocol/messages";
 import { GmqError } from "@gmq/protocol/portable";
 import { bounded, type CallOptions } from "../call-options.js";
-import { checkObject, checkPartition, checkTimeout } from "../checked-values.js";
+import { checkFunction, checkObject, checkPartition, checkTimeout } from "../checked-values.js";
 import { pause } from "../pause.js";
 import { bytesOf, checkDedupeId, checkedDeliverAt } from "../record-fields.js";
 import { type TopicLike, topicOf } from "../topic.js";
@@ -165,12 +165,6 @@ export function connect(options: WebConnectOptions = {}): WebGmq {
       return closing;
     },
   };
-}
-
-/** @throws GmqError `invalid_argument` */
-function checkFunction(field: string, value: unknown): void {
-  if (typeof value === "function") return;
-  throw new GmqError("invalid_argument", `${field} is of type ${typeof value}`, { field, limit: "a function" });
 }
 
 /** @throws GmqError `invalid_argument` */

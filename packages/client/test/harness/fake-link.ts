@@ -1,6 +1,6 @@
 /** A link without a broker: the test answers what is asked, or does not. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { limits } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import { PublishedSchema, WelcomeSchema } from "@gmq/protocol/messages";
 import type { BrokerFrame, ClientFrame, Link, LinkListener } from "../../src/link.js";
 
@@ -15,26 +15,38 @@ export interface FakeRequest {
 export interface FakeLink {
   readonly link: Link;
   readonly requests: readonly FakeRequest[];
+  /** All that went out in order, what has no answer too. */
+  readonly frames: readonly ClientFrame[];
   /** How often somebody looked whether there is room to send. */
   readonly looks: number;
   /** Something that answers no request. */
   comes(frame: BrokerFrame): void;
+  /** The session is lost, and another is open. */
+  reconnects(): void;
 }
 
 /** Makes a link with an open session. */
 export function createFakeLink(init: MessageInitShape<typeof WelcomeSchema> = {}): FakeLink {
   const { batchBytesMax, recordBytesMax } = limits;
-  const welcome = create(WelcomeSchema, { batchBytesMax, recordBytesMax, ...init });
+  const welcomed = () => create(WelcomeSchema, { batchBytesMax, recordBytesMax, ...init });
+  let welcome = welcomed();
   const listeners = new Set<LinkListener>();
   const requests: FakeRequest[] = [];
+  const frames: ClientFrame[] = [];
   let looks = 0;
   return {
     requests,
+    frames,
     get looks() {
       return looks;
     },
     comes(frame) {
       for (const listener of listeners) listener.frame(frame);
+    },
+    reconnects() {
+      for (const listener of listeners) listener.lost(new GmqError("unavailable", "the session was lost"));
+      welcome = welcomed();
+      for (const listener of listeners) listener.opened(welcome);
     },
     link: {
       attach(listener) {
@@ -44,16 +56,19 @@ export function createFakeLink(init: MessageInitShape<typeof WelcomeSchema> = {}
       },
       request: (frame) =>
         new Promise((answer) => {
+          frames.push(frame);
           requests.push({ frame, answer, stored: () => answer(published(frame)) });
         }),
       heartbeatEvery: () => () => undefined,
-      send: () => undefined,
+      send: (frame) => void frames.push(frame),
       get writable() {
         looks++;
         return true;
       },
       instrumentation: undefined,
-      welcome,
+      get welcome() {
+        return welcome;
+      },
       whenOpen: async () => welcome,
       calls() {
         throw new Error("there is no broker to call");

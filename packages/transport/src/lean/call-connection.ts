@@ -69,7 +69,7 @@ export function createCallConnection(target: NodeTransportOptions): CallConnecti
     request: MessageInitShape<DescMessage>,
     { timeoutMs = 0, signal }: CallLimits,
   ): AsyncGenerator<MessageShape<DescMessage>> {
-    const body = Buffer.concat(encode(create(input, request)));
+    const body = bodyOf(() => encode(create(input, request)));
     checkSize(body.length);
     if (signal?.aborted === true) throw cancelled(signal);
 
@@ -198,6 +198,16 @@ export function createCallConnection(target: NodeTransportOptions): CallConnecti
 
 function cancelled(signal: AbortSignal | undefined): GmqError {
   return new GmqError("cancelled", "the caller gave up", { cause: signal?.reason });
+}
+
+/** @throws GmqError `invalid_argument` for a request with values that it cannot have */
+function bodyOf(encode: () => readonly Uint8Array[]): Buffer {
+  try {
+    return Buffer.concat(encode());
+  } catch (cause) {
+    const message = `the request has a value that it cannot have: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new GmqError("invalid_argument", message, { field: "request", limit: "values of its types", cause });
+  }
 }
 
 function checkSize(bytes: number): void {
