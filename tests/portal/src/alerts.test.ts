@@ -44,6 +44,15 @@ afterAll(async () => {
 });
 
 const told = (): string[] => posts.taken.map(({ status, rule, subject }) => `${status} ${rule} ${subject}`);
+/** What fires, since when, as the portal's API has it. */
+async function firing() {
+  const { alerts = [] } = await call<{ alerts?: { subject: string; sinceMs: string; firedAtMs?: string }[] }>(
+    stage.services.adminUrl,
+    "PortalService/ListAlerts",
+    {},
+  );
+  return alerts.map(({ subject, sinceMs, firedAtMs }) => ({ subject, sinceMs, firedAtMs }));
+}
 const openNow = () => page.getByRole("table", { name: "Alerts now" });
 
 it("is told while nobody looks, stands before everything on the overview, and leads to its group", async () => {
@@ -76,7 +85,7 @@ it("is listed with the rules and the webhook, whose secret is nowhere, light and
   );
 });
 
-it("is silenced without a mouse, with a reason that stays when the portal is killed, and is told again after it", async () => {
+it("is silenced without a mouse, with a reason that stays when the portal is killed, and goes on as it was", async () => {
   const keys = keyboardOf(page);
   await keys.press(page.getByRole("button", { name: "silence… unattended of group fraud-check" }));
   await keys.type(page.getByLabel("Reason"), "moves on Monday");
@@ -88,16 +97,18 @@ it("is silenced without a mouse, with a reason that stays when the portal is kil
   const silences = page.getByRole("table", { name: "Silences" });
   await silences.getByText("moves on Monday").waitFor();
 
+  const before = await firing();
   const portal = stage.services.part("admin");
   await portal.kill();
   await portal.restart();
+  expect(await firing()).toEqual(before);
   await page.goto(stage.url("/alerts"));
   await openNow().getByText("silenced", { exact: true }).waitFor();
   await page.getByText("0 delivered, 0 waiting").waitFor();
   expect(told()).toEqual(["firing unattended group fraud-check"]);
   await keys.press(page.getByRole("button", { name: "end the silence of unattended group fraud-check" }));
   await silences.waitFor({ state: "detached" });
-  await expect.poll(told).toEqual(Array(2).fill("firing unattended group fraud-check"));
+  await openNow().getByText("warning", { exact: true }).waitFor();
   const { entries } = await call<{ entries: { action: string; target: string; outcome: string }[] }>(
     stage.services.adminUrl,
     "PortalService/ListAudit",
@@ -113,7 +124,7 @@ it("is over when somebody consumes", async () => {
   const reader = stage.seed.gmq.subscribe("orders", { group: "fraud-check" }, () => Promise.resolve());
   await page.getByRole("table", { name: "Alerts before" }).getByText("Group fraud-check has no members").waitFor();
   await page.getByText("Nothing is wrong").waitFor();
-  await expect.poll(() => told().at(-1)).toBe("resolved unattended group fraud-check");
+  await expect.poll(told).toEqual(["firing unattended group fraud-check", "resolved unattended group fraud-check"]);
   await reader.close();
 });
 
@@ -129,6 +140,30 @@ it("is about a broker that dies: critical, can be silenced while no broker answe
   await broker.restart();
   await page.getByText("Nothing is wrong").waitFor();
   await expect.poll(() => told().at(-1)).toBe(`resolved silent broker ${broker.url}`);
+});
+
+it("that the webhook had not taken when the portal was killed is told by the next, and is over there", async () => {
+  const [broker, portal] = [stage.services.part("broker 1"), stage.services.part("admin")];
+  const from = posts.taken.length;
+  posts.answer(503);
+  await broker.kill();
+  await expect.poll(() => posts.taken.length, { timeout: 20_000 }).toBeGreaterThan(from);
+  await portal.kill();
+  posts.answer(200);
+  await broker.restart();
+  await portal.restart();
+  const subject = `silent broker ${broker.url}`;
+  await expect.poll(() => told().at(-1)).toBe(`resolved ${subject}`);
+  const firings = told().slice(from, -1);
+  expect(new Set(firings)).toEqual(new Set([`firing ${subject}`]));
+  expect(new Set(posts.deliveries.slice(from, -1)).size).toBe(1);
+  // What was over before is over still.
+  await page.goto(stage.url("/alerts"));
+  await page.getByText("2 delivered, 0 waiting").waitFor();
+  const past = page.getByRole("table", { name: "Alerts before" });
+  await past.getByText(`Broker ${broker.url} does not answer`).first().waitFor();
+  await past.getByText("Group fraud-check has no members").waitFor();
+  await page.getByText("the last 200").waitFor();
 });
 
 it("can be tried out, and the page says when the webhook does not take it", async () => {

@@ -1,8 +1,12 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { silentLogger } from "@gmq/log";
 import { PortalBrokerSchema, PortalGroupSchema } from "@gmq/protocol/messages";
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ClusterState, unseen } from "../cluster/cluster-state.js";
+import { openAlertMemory } from "./alert-memory.js";
 import { type AlertRule, openAlertRules } from "./alert-rules.js";
 import { createAlerts } from "./alerts.js";
 import { judgeState } from "./judge-state.js";
@@ -29,18 +33,30 @@ function stateOf(takenAtMs: number, groups: ReturnType<typeof group>[], problem 
 }
 
 let silences: Silences;
+let data: string;
 let told: { status: string; subject: string }[];
 let alerts: ReturnType<typeof createAlerts>;
 beforeEach(async () => {
   silences = await openSilences(undefined, silentLogger);
   told = [];
+  data = await mkdtemp(join(tmpdir(), "gmq-alerts-"));
+  alerts = await open();
+});
+afterEach(async () => {
+  await alerts.keep();
+  await rm(data, { recursive: true, force: true });
+});
+
+/** Alerts as a portal on this folder has them when it starts. */
+async function open() {
   const webhook = {
     ...createWebhook(() => undefined, silentLogger),
     send: (event: object) => told.push(event as never),
   };
   const rules = { list: () => [base], webhook: () => undefined, isAbout, close: () => undefined };
-  alerts = createAlerts({ rules, silences, webhook, environment: "test", portalUrl: "" });
-});
+  const memory = await openAlertMemory(data, silentLogger);
+  return createAlerts({ rules, silences, webhook, memory, environment: "test", portalUrl: "" });
+}
 
 describe("an alert", () => {
   const behind = group("billing", { lagRecords: 101n });
@@ -104,6 +120,55 @@ describe("an alert", () => {
     alerts.judge(stateOf(12_000, []));
     expect(alerts.past()).toHaveLength(1);
     expect(told).toEqual([]);
+  });
+});
+
+describe("after a restart", () => {
+  const behind = group("billing", { lagRecords: 101n });
+  const unseenYet = create(PortalGroupSchema, { name: "billing" });
+
+  it("an alert fires since it did, is not told again, and is over when it is seen to be", async () => {
+    alerts.judge(stateOf(1_000, [behind]));
+    alerts.judge(stateOf(11_000, [behind]));
+    await alerts.keep();
+    alerts = await open();
+    expect(alerts.open()).toMatchObject([{ subject: "group billing", sinceMs: 1_000, firedAtMs: 11_000 }]);
+    // Listed, and not looked at: nobody can tell.
+    alerts.judge(stateOf(90_000, [unseenYet]));
+    alerts.judge(stateOf(91_000, [behind]));
+    expect(told.map(({ status }) => status)).toEqual(["firing"]);
+    alerts.judge(stateOf(92_000, [group("billing", {})]));
+    expect(told.map(({ status }) => status)).toEqual(["firing", "resolved"]);
+    await alerts.keep();
+    alerts = await open();
+    expect(alerts.open()).toEqual([]);
+    expect(alerts.past()).toMatchObject([{ sinceMs: 1_000, firedAtMs: 11_000, endedAtMs: 92_000 }]);
+  });
+
+  it("what did not fire yet begins anew, as nobody saw whether it lasted", async () => {
+    alerts.judge(stateOf(1_000, [behind]));
+    await alerts.keep();
+    alerts = await open();
+    alerts.judge(stateOf(60_000, [behind]));
+    expect(alerts.open()).toMatchObject([{ sinceMs: 60_000, firedAtMs: 0 }]);
+  });
+
+  it("keeps the last 200 that are over", async () => {
+    for (let turn = 0; turn < 205; turn++) {
+      alerts.judge(stateOf(turn * 100_000, [behind]));
+      alerts.judge(stateOf(turn * 100_000 + 10_000, [behind]));
+      alerts.judge(stateOf(turn * 100_000 + 20_000, []));
+    }
+    await alerts.keep();
+    const kept = JSON.parse(await readFile(join(data, "alerts.json"), "utf8")) as { past: { sinceMs: number }[] };
+    expect(kept.past).toHaveLength(200);
+    expect(kept.past[0]?.sinceMs).toBe(20_400_000);
+  });
+
+  it("a file that cannot be read is left aside", async () => {
+    await writeFile(join(data, "alerts.json"), '{"version":1,"firing":[{');
+    alerts = await open();
+    expect(alerts.open()).toEqual([]);
   });
 });
 

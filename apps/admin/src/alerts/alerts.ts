@@ -4,6 +4,7 @@ import type { Logger } from "@gmq/log";
 import { type PortalAlert, PortalAlertSchema } from "@gmq/protocol/messages";
 import type { ClusterSampler } from "../cluster/cluster-sampler.js";
 import type { ClusterState } from "../cluster/cluster-state.js";
+import type { AlertMemory, KeptAlerts } from "./alert-memory.js";
 import type { AlertRule, AlertRules } from "./alert-rules.js";
 import { judgeState } from "./judge-state.js";
 import type { Silence, Silences } from "./silences.js";
@@ -28,7 +29,7 @@ export type OpenAlert = Alert & { readonly silence: Silence | undefined };
 export interface Alerts {
   /** The critical that fire first, the silenced last. */
   open(): readonly OpenAlert[];
-  /** Newest first, the last 200 that fired and are over. */
+  /** Newest first, the last 200 that fired and are over; of portals before too, where they are kept. */
   past(): readonly Alert[];
   /** Holds the rules against a look. */
   judge(state: ClusterState): void;
@@ -55,19 +56,31 @@ export interface AlertParts {
   readonly rules: AlertRules;
   readonly silences: Silences;
   readonly webhook: Webhook;
+  readonly memory: AlertMemory;
   readonly environment: string;
   /** Address of the portal, for whoever is told; "" when it is not known. */
   readonly portalUrl: string;
 }
 
-/** Makes them, with nothing found yet. */
-export function createAlerts({ rules, silences, webhook, environment, portalUrl }: AlertParts): Omit<Alerts, "close"> {
-  const entries = new Map<string, Entry>();
-  let past: readonly Alert[] = [];
+/** Makes them with what the portal before knew, and has the webhook go on with what it was about to tell. */
+export function createAlerts(parts: AlertParts): Omit<Alerts, "close"> & { keep(): Promise<void> } {
+  const { rules, silences, webhook, memory, environment, portalUrl } = parts;
+  const { before: known } = memory;
+  const entries = new Map<string, Entry>(
+    known.firing.slice(0, openMax).map((entry) => [keyOf(entry.alert), { ...entry }]),
+  );
+  let past: readonly Alert[] = known.past.slice(0, pastMax);
+  const keep = (): Promise<void> =>
+    memory.save((): KeptAlerts => {
+      const firing = [...entries.values()].filter(({ alert }) => alert.firedAtMs > 0);
+      return { firing, past: [...past], waiting: [...webhook.waiting()] };
+    });
+  webhook.resume(known.waiting, keep);
 
   function judge(state: ClusterState): void {
     const nowMs = state.takenAtMs;
     const kept = new Set<string>();
+    let changed = false;
     for (const rule of rules.list()) {
       const found = judgeState(rule, state, rules);
       if (found === undefined) {
@@ -76,7 +89,7 @@ export function createAlerts({ rules, silences, webhook, environment, portalUrl 
         continue;
       }
       for (const { subject, text } of found) {
-        const key = `${rule.name} ${subject}`;
+        const key = keyOf({ rule: rule.name, subject });
         kept.add(key);
         const before = entries.get(key);
         if (before === undefined && entries.size >= openMax) continue;
@@ -86,12 +99,20 @@ export function createAlerts({ rules, silences, webhook, environment, portalUrl 
         const { name, severity } = rule;
         const alert = { rule: name, severity, subject, text, sinceMs, firedAtMs, endedAtMs: 0 };
         entries.set(key, { alert, told: before?.told ?? false });
+        changed ||= fires && before?.alert.firedAtMs !== firedAtMs;
       }
     }
     for (const [key, entry] of entries) {
-      if (!kept.has(key)) end(key, entry, nowMs);
-      else if (entry.alert.firedAtMs > 0 && !entry.told && silenceOf(entry.alert) === undefined) tell(entry);
+      const { alert, told } = entry;
+      if (kept.has(key) || isUnseen(alert.subject, state)) {
+        if (alert.firedAtMs === 0 || told || silenceOf(alert) !== undefined) continue;
+        tell(entry);
+      } else {
+        end(key, entry, nowMs);
+      }
+      changed ||= alert.firedAtMs > 0;
     }
+    if (changed) void keep();
   }
 
   function tell(entry: Entry): void {
@@ -119,6 +140,7 @@ export function createAlerts({ rules, silences, webhook, environment, portalUrl 
 
   return {
     judge,
+    keep,
     open: () =>
       [...entries.values()]
         .map(({ alert }) => ({ ...alert, silence: silenceOf(alert) }))
@@ -131,6 +153,16 @@ export function createAlerts({ rules, silences, webhook, environment, portalUrl 
       return eventOf("test", { rule: "test", severity: "warning", subject: "test", text, ...times });
     },
   };
+}
+
+function keyOf({ rule, subject }: Pick<Alert, "rule" | "subject">): string {
+  return `${rule} ${subject}`;
+}
+
+/** A group that was listed and not looked at yet: a portal that has just started cannot tell whether it is over. */
+function isUnseen(subject: string, { groups }: ClusterState): boolean {
+  const prefix = "group ";
+  return subject.startsWith(prefix) && groups.get(subject.slice(prefix.length))?.sampledAtMs === 0n;
 }
 
 /** What somebody has to see first. */
@@ -186,6 +218,7 @@ export function watchAlerts(parts: AlertParts, sampler: ClusterSampler, logger: 
       await running;
       release?.();
       await parts.webhook.close();
+      await alerts.keep();
     },
   };
 }

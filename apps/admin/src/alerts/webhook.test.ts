@@ -83,7 +83,29 @@ it("keeps a bounded number waiting: the oldest go first", async () => {
   await expect.poll(() => taken.length).toBe(1);
   // One is under way and answered by nobody: closing does not wait for it.
   await webhook.close();
-  expect(webhook.status().waiting).toBe(0);
+  expect(webhook.waiting()).toHaveLength(3);
+});
+
+it("keeps what waits before it tells it, and goes on with it under the same id", async () => {
+  const { taken, url } = await serve(503, 200);
+  const webhook = webhookTo(url, { firstPauseMs: 30_000 });
+  const kept: { waiting: number; told: number }[] = [];
+  webhook.resume([], () => {
+    kept.push({ waiting: webhook.waiting().length, told: taken.length });
+    return Promise.resolve();
+  });
+  webhook.send({ turn: 1 });
+  await expect.poll(() => taken.length).toBe(1);
+  expect(kept).toEqual([{ waiting: 1, told: 0 }]);
+  await webhook.close();
+
+  const next = webhookTo(url);
+  next.resume(webhook.waiting(), () => Promise.resolve());
+  next.send({ turn: 2 });
+  await expect.poll(() => next.status()).toMatchObject({ delivered: 2, waiting: 0 });
+  expect(taken.map(({ body }) => body)).toEqual([{ turn: 1 }, { turn: 1 }, { turn: 2 }]);
+  expect(taken[1]?.headers["gmq-delivery"]).toBe(taken[0]?.headers["gmq-delivery"]);
+  expect(next.waiting()).toEqual([]);
 });
 
 it("makes one try for a test and says what came of it", async () => {

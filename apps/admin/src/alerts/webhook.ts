@@ -1,4 +1,4 @@
-/** Tells somebody's HTTP server of alerts: in order, each until it is taken, refused for good, or too old. */
+/** Tells somebody's HTTP server of alerts: in order, each until it is taken, refused for good, or too old. What waits is kept first, then told. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "@gmq/log";
@@ -23,6 +23,11 @@ export interface Webhook {
   /** Makes one try now. @throws GmqError `invalid_argument` without a target, `unavailable` when it is not taken */
   test(event: object): Promise<void>;
   status(): WebhookStatus;
+  /** What nobody has taken yet, oldest first. */
+  waiting(): readonly WaitingEvent[];
+  /** Goes on with what waited when the portal ended; from then on `keep` is called with each change and awaited before an event is told. */
+  resume(waiting: readonly WaitingEvent[], keep: () => Promise<void>): void;
+  /** Stops; what waits stays in `waiting`. */
   close(): Promise<void>;
 }
 
@@ -38,7 +43,9 @@ export interface WebhookBounds {
 const usualBounds: WebhookBounds = { requestMs: 5_000, deadlineMs: 300_000, firstPauseMs: 1_000, waitingMax: 1_000 };
 const pauseMsMax = 30_000;
 
-interface Waiting {
+/** An event on its way. */
+export interface WaitingEvent {
+  /** The same with every try, after a restart too. */
   readonly id: string;
   readonly body: string;
   readonly untilMs: number;
@@ -51,19 +58,20 @@ export function createWebhook(
   bounds: WebhookBounds = usualBounds,
 ): Webhook {
   const closing = new AbortController();
-  const queue: Waiting[] = [];
+  const queue: WaitingEvent[] = [];
+  let keep: () => Promise<void> = () => Promise.resolve();
   let status = { delivered: 0, failed: 0, lastProblem: "", lastAtMs: 0 };
   let running: Promise<void> | undefined;
 
   /** Undefined when it was taken. */
-  async function attempt({ id, body }: Pick<Waiting, "id" | "body">, to: WebhookTarget) {
+  async function attempt({ id, body }: Pick<WaitingEvent, "id" | "body">, to: WebhookTarget) {
     const outcome = await post(to, id, body, AbortSignal.any([closing.signal, AbortSignal.timeout(bounds.requestMs)]));
     status = { ...status, lastProblem: outcome?.problem ?? "", lastAtMs: Date.now() };
     return outcome;
   }
 
   /** Whether it was taken. */
-  async function deliver(event: Waiting): Promise<boolean> {
+  async function deliver(event: WaitingEvent): Promise<boolean> {
     for (let pauseMs = bounds.firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
       const to = target();
       if (to === undefined || closing.signal.aborted) return false;
@@ -79,7 +87,10 @@ export function createWebhook(
 
   async function run(): Promise<void> {
     for (let event = queue[0]; event !== undefined; event = queue[0]) {
+      await keep();
       const taken = await deliver(event);
+      // What came to nothing because the portal ends is told by the next.
+      if (!taken && closing.signal.aborted) return;
       // Meanwhile later ones may have pushed it out, and then it is counted already.
       if (queue[0] === event) {
         queue.shift();
@@ -87,6 +98,15 @@ export function createWebhook(
       }
       if (taken) status = { ...status, delivered: status.delivered + 1 };
     }
+    await keep();
+  }
+
+  function start(): void {
+    if (queue.length === 0 || closing.signal.aborted) return;
+    running ??= run().finally(() => {
+      running = undefined;
+      start();
+    });
   }
 
   return {
@@ -97,9 +117,7 @@ export function createWebhook(
         status = { ...status, failed: status.failed + 1 };
       }
       queue.push({ id: randomUUID(), body: JSON.stringify(event), untilMs: Date.now() + bounds.deadlineMs });
-      running ??= run().finally(() => {
-        running = undefined;
-      });
+      start();
     },
     async test(event) {
       const to = target();
@@ -108,9 +126,14 @@ export function createWebhook(
       if (outcome !== undefined) throw new GmqError("unavailable", `the webhook did not take it: ${outcome.problem}`);
     },
     status: () => ({ ...status, waiting: queue.length }),
+    waiting: () => [...queue],
+    resume(waiting, keepWith) {
+      keep = keepWith;
+      queue.unshift(...waiting.slice(-bounds.waitingMax));
+      start();
+    },
     async close() {
       closing.abort();
-      queue.length = 0;
       await running;
     },
   };

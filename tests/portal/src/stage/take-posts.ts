@@ -7,6 +7,8 @@ export interface Posts<Body> {
   readonly url: string;
   /** Bodies in the order they came. */
   readonly taken: readonly Body[];
+  /** The `gmq-delivery` of each. */
+  readonly deliveries: readonly string[];
   /** Answers with this state from now on; 200 at first. */
   answer(state: number): void;
   close(): Promise<void>;
@@ -15,12 +17,14 @@ export interface Posts<Body> {
 /** Starts it on a port of its own. */
 export async function takePosts<Body>(): Promise<Posts<Body>> {
   const taken: Body[] = [];
+  const deliveries: string[] = [];
   let state = 200;
   const server = createServer((request, response) => {
     let text = "";
     request.on("data", (piece) => (text += String(piece)));
     request.on("end", () => {
       taken.push(JSON.parse(text) as Body);
+      deliveries.push(String(request.headers["gmq-delivery"]));
       response.writeHead(state).end();
     });
   });
@@ -29,6 +33,7 @@ export async function takePosts<Body>(): Promise<Posts<Body>> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/alerts?secret=in-the-path`,
     taken,
+    deliveries,
     answer(next) {
       state = next;
     },

@@ -56,7 +56,7 @@ export function AlertsScreen(): ReactNode {
               />
             </Panel>
             <SilencesPanel silences={data.silences} kept={data.silencesKept} mayAct={mayAct} now={now} />
-            <Panel title="Before" note="since the portal started">
+            <Panel title="Before" note={data.silencesKept ? "the last 200" : "since the portal started"}>
               <DataTable
                 caption="Alerts before"
                 columns={pastColumns(now)}

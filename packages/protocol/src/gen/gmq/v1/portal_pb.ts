@@ -2536,7 +2536,7 @@ export type PortalServiceListAlertsResponse = Message<"gmq.v1.PortalServiceListA
   silences: PortalSilence[];
 
   /**
-   * True: silences survive a restart.
+   * True: silences, and what fires and was before, survive a restart.
    *
    * @generated from field: bool silences_kept = 6;
    */
