@@ -46,10 +46,8 @@ export const limits = {
 
   /** Bytes of one frame of a session or link. */
   frameBytesMax: 8 * 1024 * 1024,
-  /** Items of all lists in one frame: two bytes of it can be a message, which takes fifty. Twice what a settlement of the size of a frame has. */
+  /** Items of all lists in one frame, or in the message of a call: two bytes of it can be a message, which takes fifty. Twice what a settlement of the size of a frame has. */
   listItemsPerFrameMax: 524_288,
-  /** Bytes of one unary control request. */
-  controlBytesMax: 1024 * 1024,
   /** Bytes that a frame stream may hold unsent before `send` asks its caller to wait. */
   sendBufferBytesMax: 4 * 1024 * 1024,
   /** Unsent bytes at which a peer that does not read is cut off. */

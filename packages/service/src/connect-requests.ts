@@ -21,6 +21,7 @@ import {
   requestIdOf,
 } from "@gmq/transport";
 import { type Authenticate, admit, type CallHeaders, certificateName, refuseRequest } from "./admit.js";
+import { checkedRequest } from "./checked-body.js";
 
 /** A request of either HTTP version. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -95,8 +96,9 @@ export function createConnectRequests(
     universal.header.set(requestIdHeader, requestId);
     response.setHeader(requestIdHeader, requestId);
     closeLingering(request, response);
-    const body = "stream" in request ? universal.body : bodyOf(request);
-    handler({ ...universal, body })
+    const body = "stream" in request ? (request as AsyncIterable<Uint8Array>) : bodyOf(request);
+    const checked = checkedRequest({ header: universal.header, body }, handler.method.input);
+    handler({ ...universal, ...checked })
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((cause: unknown) => {
         const error = fromConnectError(cause);

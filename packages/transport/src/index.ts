@@ -12,6 +12,7 @@ export { sessionWindowBytes, streamWindowBytes, widenSession } from "./http2-win
 export { createFrameConnection, type FrameConnection } from "./lean/frame-connection.js";
 export { type DecoderOf, leanFrameHandler } from "./lean/frame-method.js";
 export { type LeanHandler, refuseLeanStream } from "./lean/lean-server.js";
+export { checkListItems } from "./lean/list-items.js";
 export { statusTrailers } from "./lean/status.js";
 export { leanUnaryHandlers, type UnaryCalls } from "./lean/unary-handlers.js";
 export { viewDecoderOf } from "./lean/view-decoder.js";

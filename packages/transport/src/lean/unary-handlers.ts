@@ -11,8 +11,9 @@ import { GmqError } from "@gmq/protocol";
 import type { FrameStream } from "../frame-stream.js";
 import { requestIdHeader } from "../request-id.js";
 import { errorToTell } from "../thrown-error.js";
-import { frameCodec, pathOfMethod, protobufDecoderOf } from "./frame-method.js";
+import { frameCodec, pathOfMethod } from "./frame-method.js";
 import { createLeanHandler, type LeanHandler } from "./lean-server.js";
+import { viewDecoderOf } from "./view-decoder.js";
 
 /** What answers the unary methods of a service, by their local names; those that are missing are left to Connect. */
 export type UnaryCalls<Service extends DescService> = {
@@ -45,7 +46,7 @@ export function leanUnaryHandlers<Service extends DescService>(
     const name = `${service.typeName}/${method.name}`;
     return createLeanHandler<Message, Message>({
       path: pathOfMethod(method),
-      codec: frameCodec(method.input, method.output, protobufDecoderOf),
+      codec: frameCodec(method.input, method.output, viewDecoderOf),
       isCall: true,
       accept(stream, peer) {
         const failed = (error: unknown): void => defect(error, name, peer.header(requestIdHeader) ?? "");
