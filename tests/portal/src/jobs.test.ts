@@ -8,6 +8,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityProblems } from "./checks/axe.js";
 import { call } from "./checks/calls.js";
+import { parseCsv } from "./checks/csv.js";
 import { type Stage, setStage } from "./stage/stage.js";
 
 let stage: Stage;
@@ -200,6 +201,41 @@ describe("a file", () => {
     const bytes = async (topic: string): Promise<string[]> =>
       (await recordsOf(topic)).map(({ value }) => Buffer.from(value).toString("base64")).sort();
     expect(await bytes("read-back")).toEqual(await bytes("odd-values"));
+  });
+});
+
+describe("outcomes", () => {
+  it("are a file, all of them or one kind, however many pages they are", async () => {
+    await admin().createTopic("told", { partitions: 2 });
+    // Over the 1,000 of a page.
+    const lines = Array.from({ length: 1_203 }, (_, index) =>
+      JSON.stringify({ key: `k,"${index}"`, value: `v-${index}` }),
+    );
+    const produceLines = { topic: "told", lines: Buffer.from(lines.join("\n")).toString("base64") };
+    const { job } = await call<{ job: Job }>(base(), "PortalService/StartJob", { produceLines });
+    await page.goto(stage.url(`/jobs/${job.jobId}`));
+    await page.getByText("1,203 stored").or(page.getByText("1,203 done")).first().waitFor();
+    const exported = async (button: string): Promise<string> => {
+      const downloading = page.waitForEvent("download");
+      await page.getByRole("button", { name: button }).click();
+      const download = await downloading;
+      expect(download.suggestedFilename()).toContain(job.jobId);
+      return await readFile(await download.path(), "utf8");
+    };
+    const [header, ...rows] = parseCsv(await exported("Export CSV"));
+    expect(header).toEqual(["outcome", "item", "detail"]);
+    expect(rows.map(([, item]) => item).sort()).toEqual(lines.map((_, index) => `line ${index + 1}`).sort());
+    const places = rows.map(([, , detail]) => detail);
+    const stored = (await recordsOf("told")).map(({ partition, offset }) => `told / ${partition} @ ${offset}`);
+    expect(places.sort()).toEqual(stored.sort());
+    await page.getByLabel("Which", { exact: true }).selectOption("failed");
+    await page.getByText("Nothing to tell item by item").waitFor();
+    expect(await exported("Export NDJSON")).toBe("");
+    await page.getByLabel("Which", { exact: true }).selectOption("done");
+    const told = (await exported("Export NDJSON")).trim().split("\n");
+    expect(told).toHaveLength(1_203);
+    expect(Object.keys(JSON.parse(told[0] ?? "") as object)).toEqual(["outcome", "item", "detail"]);
+    expect(await accessibilityProblems(page.getByRole("main"))).toEqual([]);
   });
 });
 

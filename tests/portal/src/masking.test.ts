@@ -147,6 +147,15 @@ it("is masked in files that are exported, and a file of somebody who sees more i
   await expect(fileOf("admin", "viewer")).rejects.toThrow(/permission_denied/);
 });
 
+it("is not among the outcomes of a job of somebody who sees more", async () => {
+  const republish = { search: { topic: "payments" }, toTopic: "empty" };
+  const { job } = await ask<{ job: { jobId: string } }>("admin", "PortalService/StartJob", { republish });
+  const outcomes = () =>
+    ask<{ outcomes?: unknown[] }>("viewer", "PortalService/GetJob", { jobId: job.jobId, limit: 1_000 });
+  await expect.poll(async () => (await outcomes()).outcomes?.length ?? 0).toBeGreaterThan(100);
+  expect(JSON.stringify(await outcomes())).not.toMatch(/customer-|o-\d|secret/);
+});
+
 it("is not in the audit either", async () => {
   const value = Buffer.from('{"order":"o-produced"}').toString("base64");
   await ask("admin", "PortalService/Produce", {
@@ -184,7 +193,7 @@ it("stands on the Access page for admins, with who may log in; others see their 
     const text = (await page.getByRole("main").textContent()) ?? "";
     const redrive = await page
       .getByRole("row")
-      .filter({ hasText: /^Redrive(?!Edited)/ })
+      .filter({ hasText: /^Redrive(?! edited)/ })
       .getByRole("cell")
       .allTextContents();
     await page.getByRole("button", { name: "Log out" }).click();

@@ -1,5 +1,6 @@
 /** The audit as a file: every entry that passes the page's filter. */
 import type { PortalAuditEntry, PortalServiceListAuditRequest } from "@gmq/protocol/messages";
+import { csvLine } from "../parts/csv-line.js";
 import { portal } from "../rpc.js";
 
 /** What the page asks for. */
@@ -52,9 +53,4 @@ function rowOf(entry: PortalAuditEntry): Record<(typeof columns)[number], string
     beforeJson,
     afterJson,
   };
-}
-
-/** RFC 4180: CRLF, and quotes around whatever holds a comma, a quote or a line break. */
-function csvLine(fields: readonly string[]): string {
-  return `${fields.map((field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(",")}\r\n`;
 }

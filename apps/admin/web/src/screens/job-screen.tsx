@@ -2,7 +2,8 @@ import { type JobOutcome, JobState, type PortalJob } from "@gmq/protocol/message
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
-import { downloadFile } from "../jobs/download-file.js";
+import { downloadFile, saveAs } from "../jobs/download-file.js";
+import { exportOutcomes } from "../jobs/export-outcomes.js";
 import { JobProgress } from "../jobs/job-progress.js";
 import { isActive } from "../jobs/use-job.js";
 import { useLive } from "../live/live-store.js";
@@ -88,19 +89,7 @@ export function JobScreen(): ReactNode {
           <Panel
             title="Outcome of each item"
             note={job.outcomesLeftOut > 0n ? `${formatCount(job.outcomesLeftOut)} more are only counted` : undefined}
-            actions={
-              <Select
-                aria-label="Which"
-                options={[
-                  ["", "all"],
-                  ["done", "done"],
-                  ["skipped", "passed over"],
-                  ["failed", "failed"],
-                ]}
-                value={outcome}
-                onChange={setOutcome}
-              />
-            }
+            actions={<OutcomeActs job={job} outcome={outcome} onOutcome={setOutcome} />}
           >
             <DataTable
               caption="Outcomes"
@@ -119,6 +108,52 @@ export function JobScreen(): ReactNode {
         </div>
       )}
     </>
+  );
+}
+
+/** Which outcomes are listed, and the same as a file. */
+function OutcomeActs({
+  job,
+  outcome,
+  onOutcome,
+}: {
+  readonly job: PortalJob;
+  readonly outcome: string;
+  readonly onOutcome: (outcome: string) => void;
+}): ReactNode {
+  const exporting = useMutation({
+    mutationFn: async (format: "csv" | "ndjson") =>
+      saveAs(
+        await exportOutcomes(job.jobId, outcome, format),
+        `job-${job.jobId}-${outcome === "" ? "outcomes" : outcome}.${format}`,
+      ),
+    onSuccess: (_file, format) => say(`Exported the outcomes as ${format}`),
+  });
+  return (
+    <div className="flex flex-wrap items-center gap-2">
+      {exporting.error !== null && <ProblemNotice error={exporting.error} />}
+      <Select
+        aria-label="Which"
+        options={[
+          ["", "all"],
+          ["done", "done"],
+          ["skipped", "passed over"],
+          ["failed", "failed"],
+        ]}
+        value={outcome}
+        onChange={onOutcome}
+      />
+      {job.outcomes > 0n && (
+        <>
+          <Button disabled={exporting.isPending} onClick={() => exporting.mutate("csv")}>
+            Export CSV
+          </Button>
+          <Button disabled={exporting.isPending} onClick={() => exporting.mutate("ndjson")}>
+            Export NDJSON
+          </Button>
+        </>
+      )}
+    </div>
   );
 }
 
