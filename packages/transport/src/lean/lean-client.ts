@@ -1,6 +1,6 @@
 /** Opens one bidi gRPC call straight on a node:http2 session: the client's end of lean-server.ts; any gRPC server understands it. */
 import type { ClientHttp2Session } from "node:http2";
-import { GmqError } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import type { FrameStream } from "../frame-stream.js";
 import { createDuplexFrames, type FrameCodec } from "./duplex-frames.js";
 import { openLeanRequest } from "./request.js";
@@ -20,14 +20,17 @@ export function openLeanStream<Incoming, Outgoing>(
   session: ClientHttp2Session,
   options: LeanCallOptions<Incoming, Outgoing>,
 ): FrameStream<Incoming, Outgoing> {
+  let closing: NodeJS.Timeout | undefined;
   const { stream, reset } = openLeanRequest(session, options.path, options.headers, (error) => {
+    clearTimeout(closing);
     options.signal?.removeEventListener("abort", cancel);
     duplex.ended(error);
   });
   const duplex = createDuplexFrames(stream, options.codec, {
     finish(_stream, error) {
-      if (error === undefined) stream.end();
-      else reset();
+      if (error !== undefined) return reset();
+      closing = setTimeout(reset, limits.closeTimeoutMs);
+      stream.end();
     },
     cut: () => reset(),
   });

@@ -1,6 +1,14 @@
 import { once } from "node:events";
-import { type ClientHttp2Session, connect, createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  createServer,
+  type Http2Server,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Socket } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { GmqError, limits } from "@gmq/protocol";
 import {
@@ -191,6 +199,91 @@ describe("lean gRPC stream", () => {
       await closed;
       expect((await broken).message).toContain("NGHTTP2_ENHANCE_YOUR_CALM");
       expect(told()).toMatchObject({ code: "resource_exhausted", field: "send buffer", limit: "67108864 bytes" });
+    });
+  });
+
+  describe("whose server does not read", () => {
+    const closers: (() => void)[] = [];
+
+    afterEach(() => {
+      vi.useRealTimers();
+      for (const close of closers.splice(0)) close();
+    });
+
+    /** A connection by way of a socket that can stop reading. */
+    async function connectThrough(): Promise<{ readonly session: ClientHttp2Session; block(): void }> {
+      const { port } = server.address() as AddressInfo;
+      const sockets: Socket[] = [];
+      const way = createTcpServer((socket) => {
+        const onward = connectTcp(port, "127.0.0.1");
+        for (const one of [socket, onward]) one.on("error", () => one.destroy());
+        socket.pipe(onward).pipe(socket);
+        sockets.push(socket, onward);
+      });
+      way.listen(0, "127.0.0.1");
+      await once(way, "listening");
+      const through = connect(`http://127.0.0.1:${(way.address() as AddressInfo).port}`);
+      through.on("error", () => through.destroy());
+      closers.push(() => {
+        through.destroy();
+        for (const socket of sockets) socket.destroy();
+        way.close();
+      });
+      return { session: through, block: () => void sockets[0]?.unpipe().pause() };
+    }
+
+    it.each(["the stream", "the connection"])(
+      "is reset when what is queued at its close was not taken in time: by %s",
+      async (blocked) => {
+        let told: GmqError | undefined;
+        accept = (stream) => {
+          const end = (error: GmqError | undefined): void => {
+            told = error;
+          };
+          stream.start({ frame: () => undefined, drain: () => undefined, end });
+          stream.pause();
+        };
+        const through = await connectThrough();
+        const requested = vi.spyOn(through.session, "request");
+        const streams = once(server, "stream") as Promise<[ServerHttp2Stream]>;
+        const frames = openLeanStream<SessionResponse, SessionRequest>(through.session, { path, codec: clientCodec });
+        const ended = new Promise<GmqError | undefined>((resolve) => {
+          frames.start({ frame: () => undefined, drain: () => undefined, end: resolve });
+        });
+        const [served] = await streams;
+        if (blocked === "the connection") through.block();
+        // More than the windows of a stream and of loopback sockets, less than what cuts a session off.
+        for (let frame = 0; frame < 8; frame++) frames.send(request(2, "x".repeat(1024 * 1024)));
+        vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+        frames.close();
+        const stream = requested.mock.results[0]?.value as ClientHttp2Stream;
+        const closed = new Promise<void>((resolve) => stream.once("close", resolve));
+        await vi.advanceTimersByTimeAsync(limits.closeTimeoutMs - 1);
+        expect(stream.destroyed).toBe(false);
+        await vi.advanceTimersByTimeAsync(1);
+        expect(stream.destroyed).toBe(true);
+        await closed;
+        expect(vi.getTimerCount()).toBe(0);
+        expect(await ended).toBeUndefined();
+        vi.useRealTimers();
+        if (blocked === "the connection") return;
+        await expect.poll(() => served.destroyed, { timeout: 15_000 }).toBe(true);
+        expect(served.rstCode).toBe(constants.NGHTTP2_CANCEL);
+        expect(told).toMatchObject({ code: "cancelled" });
+      },
+    );
+
+    it("leaves no timer behind when it was taken", async () => {
+      accept = (stream) => stream.start({ frame: () => undefined, drain: () => undefined, end: () => stream.close() });
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      const requested = vi.spyOn(session, "request");
+      const client = open();
+      client.stream.send(request(1));
+      client.stream.close();
+      const stream = requested.mock.results[0]?.value as ClientHttp2Stream;
+      await new Promise<void>((resolve) => stream.once("close", resolve));
+      expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
+      expect(vi.getTimerCount()).toBe(0);
     });
   });
 
