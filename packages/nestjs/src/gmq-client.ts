@@ -24,6 +24,8 @@ export class GmqClient extends ClientProxy {
   readonly #logger = new Logger(GmqClient.name);
   readonly #options: GmqClientOptions;
   readonly #requestTimeoutMs: number;
+  /** Fires when it closes: a reply topic that is not there yet is not waited for. What was emitted still goes out. */
+  readonly #stopping = new AbortController();
   #connecting: Promise<Gmq> | undefined;
   #gmq: Gmq | undefined;
   #producer: Producer | undefined;
@@ -74,6 +76,7 @@ export class GmqClient extends ClientProxy {
 
   async #close(): Promise<void> {
     const { connection = {} } = this.#options;
+    this.#stopping.abort();
     await this.#connecting?.catch(nothing);
     const requests = await this.#requests?.catch(nothing);
     await requests?.close();
@@ -108,13 +111,15 @@ export class GmqClient extends ClientProxy {
       replied({ err: new GmqError("unimplemented", message, { field: "replyTopic", limit: "the name of a topic" }) });
       return nothing;
     }
+    const untilMs = performance.now() + this.#requestTimeoutMs;
     let giveUp: (() => void) | undefined;
     let isGivenUp = false;
     this.#openRequests(replyTopic)
       .then((requests) => {
-        if (!isGivenUp) giveUp = requests.send(pattern, recordOf(data), replied);
+        const leftMs = Math.max(1, Math.ceil(untilMs - performance.now()));
+        if (!isGivenUp) giveUp = requests.send(pattern, recordOf(data), leftMs, replied);
       })
-      .catch((error: unknown) => replied({ err: GmqError.from(error) }));
+      .catch((error: unknown) => replied({ err: this.#whyNot(error) }));
     return () => {
       isGivenUp = true;
       giveUp?.();
@@ -123,13 +128,27 @@ export class GmqClient extends ClientProxy {
 
   async #openRequests(replyTopic: string): Promise<PendingRequests> {
     const gmq = await this.connect();
-    this.#requests ??= openRequests(gmq, this.#sender(), { replyTopic, timeoutMs: this.#requestTimeoutMs }).catch(
-      (error: unknown) => {
-        this.#requests = undefined;
-        throw error;
-      },
-    );
+    if (this.#requests === undefined) {
+      // The next request tries again.
+      const ended = (): void => {
+        if (this.#requests === opening) this.#requests = undefined;
+      };
+      const { signal } = this.#stopping;
+      const opening = openRequests(gmq, this.#sender(), {
+        replyTopic,
+        timeoutMs: this.#requestTimeoutMs,
+        signal,
+        ended,
+      });
+      this.#requests = opening;
+      opening.catch(ended);
+    }
     return this.#requests;
+  }
+
+  #whyNot(error: unknown): GmqError {
+    if (!this.#stopping.signal.aborted) return GmqError.from(error);
+    return new GmqError("closed", "the client was closed before the reply came", { cause: error });
   }
 
   #sender(): Producer {

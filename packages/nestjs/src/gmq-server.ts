@@ -117,7 +117,7 @@ export class GmqServer extends Server<GmqServerEvents, GmqServerStatus> implemen
     const planned = [...this.#planned.values()];
     checkApart(planned);
     const { connection = {} } = this.#options;
-    this.#gmq = isConnection(connection) ? connection : await connect(this.#stoppable(connection));
+    this.#gmq = isConnection(connection) ? connection : await this.#connect(connection);
     for (const { topic, group, options, handlerKey } of planned) {
       const subscription = this.#gmq.subscribe(topic, { ...options, group }, (message, context) =>
         this.#handle(handlerKey, message, context.signal),
@@ -128,13 +128,13 @@ export class GmqServer extends Server<GmqServerEvents, GmqServerStatus> implemen
     this._status$.next("connected");
   }
 
-  /** Closing gives up connecting. */
-  #stoppable(connection: ConnectOptions): ConnectOptions {
+  /** Closing gives up connecting. @throws GmqError `closed`, and what `connect` does */
+  async #connect(connection: ConnectOptions): Promise<Gmq> {
     const { signal } = this.#stopping;
-    return {
-      ...connection,
-      signal: connection.signal === undefined ? signal : AbortSignal.any([connection.signal, signal]),
-    };
+    const gmq = await connect(stoppable(connection, signal));
+    if (!signal.aborted) return gmq;
+    await gmq.close();
+    throw new GmqError("closed", "the server was closed while it connected");
   }
 
   /** One attempt. @throws what made the handler fail */
@@ -229,6 +229,14 @@ export class GmqServer extends Server<GmqServerEvents, GmqServerStatus> implemen
     if (this.#gmq !== undefined) return this.#gmq;
     throw new GmqError("unavailable", "the server has not connected yet: call listen first");
   }
+}
+
+/** How to connect, until the signal fires. */
+function stoppable(connection: ConnectOptions, signal: AbortSignal): ConnectOptions {
+  return {
+    ...connection,
+    signal: connection.signal === undefined ? signal : AbortSignal.any([connection.signal, signal]),
+  };
 }
 
 /** Tells a connection from how to make one. */

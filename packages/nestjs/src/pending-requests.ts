@@ -7,9 +7,25 @@ import { replyHeaders } from "./reply-headers.js";
 
 /** Requests of one client that wait for their replies. */
 export interface PendingRequests {
-  /** Sends a request and hands its replies on, until the last one or the deadline. Returns what gives it up. */
-  send(pattern: unknown, record: GmqRecord<unknown>, replied: (packet: WritePacket) => void): () => void;
+  /** Sends a request and hands its replies on, until the last one or for `leftMs`. Returns what gives it up. */
+  send(
+    pattern: unknown,
+    record: GmqRecord<unknown>,
+    leftMs: number,
+    replied: (packet: WritePacket) => void,
+  ): () => void;
   close(): Promise<void>;
+}
+
+/** Where replies come from, and how long for. */
+export interface ReplySource {
+  readonly replyTopic: string;
+  /** For the reply topic to be there, and for the last reply to a request. */
+  readonly timeoutMs: number;
+  /** Gives up waiting for the reply topic. */
+  readonly signal: AbortSignal;
+  /** No reply comes any more: those who waited are told. */
+  readonly ended: () => void;
 }
 
 /** Requests that one client may wait for at once. */
@@ -21,10 +37,10 @@ const replyRetentionMs = 3_600_000;
 export async function openRequests(
   gmq: Gmq,
   producer: Producer,
-  { replyTopic, timeoutMs }: { readonly replyTopic: string; readonly timeoutMs: number },
+  { replyTopic, timeoutMs, signal, ended }: ReplySource,
 ): Promise<PendingRequests> {
   const pending = new Map<string, (packet: WritePacket) => void>();
-  const partitions = await makeReplyTopic(gmq, replyTopic);
+  const partitions = await makeReplyTopic(gmq, replyTopic, signal);
   const subscription = gmq.subscribe(
     topicOfPattern(replyTopic),
     { group: `replies-${randomUUID()}`, mode: "broadcast", start: "latest" },
@@ -33,11 +49,19 @@ export async function openRequests(
       replied?.(packetOf(headers, value));
     },
   );
+  subscription.closed.catch((error: unknown) => {
+    ended();
+    fail(GmqError.from(error));
+  });
   // A reply is seen only when the subscription stands before the request is sent.
-  await whenAssigned(subscription, partitions, timeoutMs);
+  await whenAssigned(subscription, partitions, timeoutMs, signal);
+
+  function fail(error: GmqError): void {
+    for (const replied of [...pending.values()]) replied({ err: error });
+  }
 
   return {
-    send(pattern, { value, options }, replied) {
+    send(pattern, { value, options }, leftMs, replied) {
       if (pending.size >= pendingMax) {
         const message = `${pending.size} requests wait for replies`;
         replied({ err: new GmqError("resource_exhausted", message, { field: "requests", limit: `${pendingMax}` }) });
@@ -47,7 +71,7 @@ export async function openRequests(
       const timer = setTimeout(() => {
         const message = `no reply within ${timeoutMs} ms`;
         finish({ err: new GmqError("deadline_exceeded", message, { limit: `${timeoutMs} ms` }) });
-      }, timeoutMs);
+      }, leftMs);
       const forget = (): void => {
         pending.delete(id);
         clearTimeout(timer);
@@ -59,13 +83,12 @@ export async function openRequests(
       pending.set(id, (packet) => (packet.isDisposed === true || packet.err !== undefined ? finish : replied)(packet));
       const headers = { ...options.headers, [replyHeaders.replyTo]: replyTopic, [replyHeaders.correlationId]: id };
       // A request that nobody waits for any more is not handled.
-      const record = { ttlMs: timeoutMs, ...options, headers, value };
+      const record = { ttlMs: leftMs, ...options, headers, value };
       sendOrFail(pattern, record).catch((error: unknown) => finish({ err: GmqError.from(error) }));
       return forget;
     },
     async close() {
-      const closed = new GmqError("closed", "the client was closed before the reply came");
-      for (const replied of [...pending.values()]) replied({ err: closed });
+      fail(new GmqError("closed", "the client was closed before the reply came"));
       await subscription.close();
     },
   };
@@ -76,21 +99,33 @@ export async function openRequests(
 }
 
 /** Returns how many partitions it has. */
-async function makeReplyTopic(gmq: Gmq, replyTopic: string): Promise<number> {
+async function makeReplyTopic(gmq: Gmq, replyTopic: string, signal: AbortSignal): Promise<number> {
   try {
-    const made = await gmq.admin.createTopic(replyTopic, { partitions: 1, retention: { ms: replyRetentionMs } });
+    const made = await gmq.admin.createTopic(replyTopic, {
+      partitions: 1,
+      retention: { ms: replyRetentionMs },
+      signal,
+    });
     return made.partitions;
   } catch (error) {
     if (!GmqError.is(error, "topic_exists")) throw error;
-    return (await gmq.admin.describeTopic(replyTopic)).partitions;
+    return (await gmq.admin.describeTopic(replyTopic, { signal })).partitions;
   }
 }
 
-async function whenAssigned(subscription: Subscription, partitions: number, timeoutMs: number): Promise<void> {
+async function whenAssigned(
+  subscription: Subscription,
+  partitions: number,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   let isLate = false;
+  const giveUp = (): void => void subscription.close();
+  signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
   const timer = setTimeout(() => {
     isLate = true;
-    void subscription.close();
+    giveUp();
   }, timeoutMs);
   try {
     let assigned = 0;
@@ -98,6 +133,7 @@ async function whenAssigned(subscription: Subscription, partitions: number, time
     await subscription.closed;
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener("abort", giveUp);
   }
   if (isLate)
     throw new GmqError("deadline_exceeded", "the reply topic was not there in time", { limit: `${timeoutMs} ms` });

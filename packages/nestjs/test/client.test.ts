@@ -149,6 +149,53 @@ describe("send", () => {
     await hasty.close();
   });
 
+  it("listens again when the subscription to its replies has died, and tells those who waited", async () => {
+    const dying = Promise.withResolvers<never>();
+    let subscriptions = 0;
+    const connection: Gmq = {
+      ...stage.gmq,
+      subscribe(...args) {
+        const subscription = stage.gmq.subscribe(...args);
+        return ++subscriptions > 1
+          ? subscription
+          : { ...subscription, closed: Promise.race([subscription.closed, dying.promise]) };
+      },
+    };
+    const own = new GmqClient({ connection, replyTopic: "svc.replies" });
+    expect(await lastValueFrom(own.send("sum", [1, 2]))).toBe(3);
+    const waiting = lastValueFrom(own.send("silent", {})).catch((error: unknown) => error);
+    const stored = async () =>
+      (await stage.gmq.admin.describeTopic("silent")).partitionStats.reduce((sum, one) => sum + one.endOffset, 0n);
+    await expect.poll(stored, { timeout: 15_000 }).toBe(1n);
+    dying.reject(new GmqError("permission_denied", "no more replies"));
+    expect(await waiting).toMatchObject({ code: "permission_denied" });
+    expect(await lastValueFrom(own.send("sum", [3, 4]))).toBe(7);
+    expect(subscriptions).toBe(2);
+    await own.close();
+  });
+
+  it("is given up when the client is closed before its reply topic is there", async () => {
+    const { admin } = stage.gmq;
+    const made = Promise.withResolvers<void>();
+    // It has a partition fewer than is waited for.
+    const connection: Gmq = {
+      ...stage.gmq,
+      admin: {
+        ...admin,
+        async createTopic(...args) {
+          const topicMade = await admin.createTopic(...args);
+          made.resolve();
+          return { ...topicMade, partitions: topicMade.partitions + 1 };
+        },
+      },
+    };
+    const client = new GmqClient({ connection, replyTopic: "replies-late", requestTimeoutMs: 600_000 });
+    const waiting = lastValueFrom(client.send("sum", [1])).catch((error: unknown) => error);
+    await made.promise;
+    await client.close();
+    expect(await waiting).toMatchObject({ code: "closed" });
+  });
+
   it("is refused without a reply topic, and says why", async () => {
     const plain = new GmqClient({ connection: stage.gmq });
     const error = await lastValueFrom(plain.send("sum", [1])).catch((reason: unknown) => reason);

@@ -63,12 +63,13 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Instrumentati
       const { span, inside } = startProcessing(tracer, message, group, relation);
       if (settleSpans) recent.add(message.topic, message.partition, message.offset, span.spanContext());
       try {
-        const running = context.with(inside, run);
-        if (running === undefined) {
+        const running: unknown = context.with(inside, run);
+        // In JavaScript a handler may return anything: `(message) => list.push(message)` is one.
+        if (!isThenable(running)) {
           span.end();
           return undefined;
         }
-        return running.then(
+        return Promise.resolve(running).then(
           () => span.end(),
           (error: unknown) => {
             failSpan(span, error);
@@ -123,6 +124,10 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Instrumentati
     }
     return links;
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<void> {
+  return typeof (value as Partial<PromiseLike<void>> | null | undefined)?.then === "function";
 }
 
 function countOf({ ranges }: SettleStart): number {

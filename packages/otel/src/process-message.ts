@@ -30,17 +30,19 @@ export function processMessage<Result>(
   tracer: Tracer = trace.getTracer("@gmq/otel"),
 ): Promise<Result> {
   const { span, inside } = startProcessing(tracer, message, group, "child");
-  return context.with(inside, work).then(
-    (result) => {
-      span.end();
-      return result;
-    },
-    (error: unknown) => {
-      failSpan(span, error);
-      span.end();
-      throw error;
-    },
-  );
+  return context
+    .with(inside, async () => work())
+    .then(
+      (result) => {
+        span.end();
+        return result;
+      },
+      (error: unknown) => {
+        failSpan(span, error);
+        span.end();
+        throw error;
+      },
+    );
 }
 
 /** Starts the span of one attempt at a message; `inside` is the context for what is done with it. */

@@ -1,6 +1,6 @@
 /** Traces of a real client over a real broker, as the SDK's own exporter for tests gets them. */
 import { createBroker } from "@gmq/broker";
-import { connect, type Gmq, Reject } from "@gmq/client";
+import { connect, type Gmq, type Handler, type Message, Reject } from "@gmq/client";
 import { silentLogger } from "@gmq/log";
 import { type Listener, listen } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
@@ -171,4 +171,37 @@ it("ends the span of a send that fails", async () => {
   const send = await only("send orders");
   expect(send.status.code).toBe(SpanStatusCode.ERROR);
   expect(send.attributes["error.type"]).toBe("partition_not_found");
+});
+
+it("takes a handler that returns something other than a promise for what it is: done", async () => {
+  const values: string[] = [];
+  const subscription = gmq.subscribe("pushed", { group: "pushed" }, ({ key = "" }) => void values.push(key));
+  // As a program in JavaScript may have it.
+  const push = (({ key = "" }: Message<Uint8Array>) => values.push(key)) as unknown as Handler<Uint8Array>;
+  const counted = gmq.subscribe("pushed", { group: "counted" }, push);
+  await gmq.producer().send("pushed", { key: "k", value: "x", partition: 0 });
+  await expect.poll(() => spans("ack pushed").length, { timeout: 15_000 }).toBe(2);
+  expect(spans("process pushed").map(({ status }) => status.code)).toEqual([
+    SpanStatusCode.UNSET,
+    SpanStatusCode.UNSET,
+  ]);
+  expect(values).toEqual(["k", "k"]);
+  await subscription.drain();
+  await counted.drain();
+});
+
+it("ends the span of work that throws before it returns a promise", async () => {
+  const producer = gmq.producer();
+  await producer.send("by-hand", { value: "x", partition: 0 });
+  const consumer = gmq.consumer("by-hand", { group: "by-hand" });
+  const batch = await consumer.receive({ timeoutMs: 15_000 });
+  const message = batch?.messages[0];
+  if (message === undefined) throw new Error("there is no message");
+  await expect(
+    processMessage(message, "by-hand", () => {
+      throw new Error("at once");
+    }),
+  ).rejects.toThrow("at once");
+  expect((await only("process by-hand")).status.code).toBe(SpanStatusCode.ERROR);
+  await consumer.close();
 });
