@@ -1,3 +1,4 @@
+import { crashLosses } from "@gmq/protocol/portable";
 import type { Command } from "commander";
 import { renderFields } from "../output/table.js";
 import { toJson, writeFlushed } from "../output/write.js";
@@ -28,7 +29,7 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
           ["up", `${Math.floor(status.uptimeMs / 1000)} s`],
           ["store", `${status.engine}, ${readiness(status)}`],
           ["durability", status.durability],
-          ["a crash loses", losses[status.durability] ?? status.durability],
+          ["a crash loses", crashLosses(status.durability) ?? "not known"],
           ...Object.entries(status.details).map(([name, value]) => [name, value] as const),
         ]),
       );
@@ -40,9 +41,3 @@ function readiness({ ready, reason }: { readonly ready: boolean; readonly reason
   if (!ready) return `not ready: ${reason}`;
   return reason === "" ? "ready" : `ready (${reason})`;
 }
-
-const losses: Readonly<Record<string, string>> = {
-  disk: "nothing",
-  "about 1 s": "up to about two seconds",
-  memory: "everything, or what came since Redis' last snapshot",
-};

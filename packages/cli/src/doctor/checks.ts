@@ -1,5 +1,6 @@
 /** What `gmq doctor` thinks of a broker and its store: facts in, findings out. Knows nothing of connections. */
 import type { Status } from "@gmq/client";
+import { crashLosses } from "@gmq/protocol/portable";
 
 /** `fail`: GMQ cannot keep a promise like this. `warn`: it can, and somebody should know. */
 export type Level = "ok" | "warn" | "fail";
@@ -63,18 +64,19 @@ function examineBroker({ status, latencyMs }: BrokerFacts): Finding[] {
   ];
 }
 
-function durability(loses: string): Finding {
-  if (loses === "disk") return finding("durability", "ok", "a crash of the store loses nothing");
-  if (loses === "about 1 s") {
-    const advice = "set appendfsync always in the store where not even that may be lost";
-    return finding("durability", "ok", "a crash of the store loses up to about two seconds", advice);
+function durability(kept: string): Finding {
+  const losses = crashLosses(kept);
+  if (losses === undefined) {
+    const advice = "allow CONFIG GET appendfsync and INFO to GMQ's user, so that it can tell what a crash loses";
+    return finding("durability", "warn", "not known", advice);
   }
-  if (loses === "memory") {
+  const told = `a crash of the store loses ${losses}`;
+  if (kept === "disk") return finding("durability", "ok", told);
+  if (kept === "memory") {
     const advice = "set appendonly yes in Redis or Valkey, or give the embedded engine a folder (--data)";
-    return finding("durability", "warn", "a crash of the store loses everything since its last save", advice);
+    return finding("durability", "warn", told, advice);
   }
-  const advice = "allow CONFIG GET appendfsync and INFO to GMQ's user, so that it can tell what a crash loses";
-  return finding("durability", "warn", "not known", advice);
+  return finding("durability", "ok", told, "set appendfsync always in the store where not even that may be lost");
 }
 
 type Details = Status["details"];

@@ -1,13 +1,8 @@
 import type { PortalBroker } from "@gmq/protocol/messages";
+import { crashLosses } from "@gmq/protocol/portable";
 import type { ReactNode } from "react";
 import { formatBytes } from "../parts/format.js";
 import { Badge, Panel } from "../parts/panel.js";
-
-const losses: Readonly<Record<string, string>> = {
-  disk: "A crash of the store loses nothing that was acknowledged.",
-  "about 1 s": "A crash of the store may lose up to about two seconds.",
-  memory: "A crash of the store loses everything: it is in memory only.",
-};
 
 /** What matters first: role, memory, what is lost, what was evicted. The name that the store itself uses is the hint. */
 const labels: Readonly<Record<string, string>> = {
@@ -50,7 +45,8 @@ function textOf(name: string, value: string): string {
 export function StorePanel({ brokers }: { readonly brokers: readonly PortalBroker[] }): ReactNode {
   const broker = brokers.find(({ problem }) => problem === "");
   if (broker === undefined) return null;
-  const { storeEngine, storeReady, storeReason, durability, storeDetails } = broker;
+  const losses = crashLosses(broker.durability);
+  const { storeEngine, storeReady, storeReason, storeDetails } = broker;
   const details = Object.entries(storeDetails)
     .filter(([name]) => name !== "store")
     .sort(([left], [right]) => rankOf(left) - rankOf(right) || left.localeCompare(right));
@@ -62,7 +58,11 @@ export function StorePanel({ brokers }: { readonly brokers: readonly PortalBroke
       padded
     >
       {!storeReady && <p className="mb-3 text-[13px] font-medium text-bad wrap-anywhere">{storeReason}</p>}
-      <p className="mb-3 text-[13px]">{losses[durability] ?? `What a crash loses: ${durability}.`}</p>
+      <p className="mb-3 text-[13px]">
+        {losses === undefined
+          ? "What a crash of the store loses is not known."
+          : `A crash of the store loses ${losses}.`}
+      </p>
       <dl className="m-0 grid gap-x-8 gap-y-1.5 text-[13px] sm:grid-cols-2 lg:grid-cols-3">
         {details.map(([name, value]) => (
           <div key={name} className="flex min-w-0 justify-between gap-4 border-b border-line pb-1">
