@@ -25,7 +25,7 @@ import { pendingEntries } from "./pending-entries.js";
 import type { Reply } from "./redis-command.js";
 import { fromRedisError, isFenced, isReply, prefixOf } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
-import { type RedisTopics, readEnds } from "./redis-topics.js";
+import type { RedisTopics } from "./redis-topics.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
 export interface RedisOwnership extends OwedCopies {
@@ -105,9 +105,7 @@ export function createRedisOwnership(
   async function endBeyond(ownership: Ownership, position: bigint): Promise<bigint> {
     const known = ends.get(ownership);
     if (known !== undefined && known > position) return known;
-    const { endOffset } = await readEnds(connection, scripts, keys, ownership);
-    ends.note(ownership, endOffset);
-    return larger(endOffset, position);
+    return larger(await reads.end(ownership), position);
   }
 
   /** The claim's own answer, or a page when there is more than fits one. */
@@ -190,10 +188,10 @@ export function createRedisOwnership(
       }
       const position = BigInt(textOf(reply[0]));
       const next = textOf(reply[5]);
-      const { endOffset } = await readEnds(connection, scripts, keys, ownership).catch((error: unknown) => {
+      const endOffset = await endBeyond(ownership, position).catch((error: unknown) => {
         throw fromRedisError(error);
       });
-      const found = { position, endOffset: larger(endOffset, position), pending: pendingEntries(reply) };
+      const found = { position, endOffset, pending: pendingEntries(reply) };
       return next === "" ? found : { ...found, next: BigInt(next) };
     },
     fetch: (fetches) => Promise.all(fetches.map(fetchOne)),

@@ -20,6 +20,8 @@ export interface RedisReads {
     from: bigint,
     bounds: ReadBounds,
   ): Promise<{ readonly entries: LogEntry[]; readonly atEnd: boolean }>;
+  /** Where the log ends. Costs Redis a copy of the last entry. */
+  end(partition: TopicPartition): Promise<bigint>;
   /** The base offset of the entry that holds the position, the end offset when none does. */
   locate(partition: TopicPartition, position: StartPosition): Promise<bigint>;
   /** The first entry that passes a test which, once passed, is passed by every later entry. */
@@ -119,6 +121,14 @@ export function createRedisReads(
     };
   }
 
+  async function end(partition: TopicPartition): Promise<bigint> {
+    const last = await headAt(partition, "+", "before");
+    if (last === undefined) return 0n;
+    const endOffset = last.baseOffset + BigInt(last.recordCount);
+    ends.note(partition, endOffset);
+    return endOffset;
+  }
+
   async function bounds(partition: TopicPartition): Promise<{ startOffset: bigint; endOffset: bigint }> {
     const { entries, startOffset, endOffset } = await readEnds(connection, scripts, keys, partition);
     if (entries > 0) {
@@ -151,14 +161,15 @@ export function createRedisReads(
   /** First entry appended at or after a time: append times never fall inside a log. */
   async function locateTime(partition: TopicPartition, timestampMs: number): Promise<bigint> {
     const found = await firstEntry(partition, ({ appendTimeMs }) => appendTimeMs >= timestampMs);
-    return found?.baseOffset ?? (await bounds(partition)).endOffset;
+    return found?.baseOffset ?? end(partition);
   }
 
   async function locate(partition: TopicPartition, position: StartPosition): Promise<bigint> {
     if (typeof position === "object" && "timestampMs" in position) return locateTime(partition, position.timestampMs);
+    // Each end that is read is an entry copied: a group that begins wants one of them.
+    if (position === "earliest") return (await headAt(partition, "-", "after"))?.baseOffset ?? end(partition);
+    if (position === "latest") return end(partition);
     const { startOffset, endOffset } = await bounds(partition);
-    if (position === "earliest") return startOffset;
-    if (position === "latest") return endOffset;
     if (position.offset >= endOffset) return endOffset;
     if (position.offset <= startOffset) return startOffset;
     const head = await headAt(partition, `${position.offset}-1`, "before");
@@ -176,6 +187,7 @@ export function createRedisReads(
       return { entries, ...(await bounds(place)) };
     },
     entriesFrom,
+    end,
     locate,
     firstEntry,
     entryBefore: (partition, offset) => headAt(partition, `${offset}-1`, "before"),

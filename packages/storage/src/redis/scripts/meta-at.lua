@@ -1,6 +1,6 @@
 -- Id and meta of one entry, without its body.
 -- KEYS  1 log (stream)
--- ARGV  1 id  2 'after': the first entry at or after the id, 'before': the last entry at or before it
+-- ARGV  1 id, - or +  2 'after': the first entry at or after the id, 'before': the last entry at or before it
 -- Returns { id, meta, record count }, all '' when there is none.
 local found
 if ARGV[2] == 'after' then
