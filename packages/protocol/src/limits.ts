@@ -117,9 +117,12 @@ export const limits = {
 
   /** Bytes of appends that a broker has on the way to one storage service; more wait in the broker. */
   linkBytesMax: 32 * 1024 * 1024,
-  /** Bytes of just appended entries that a storage process keeps for consumers that keep up, and for how long. */
-  tailCacheBytesMax: 16 * 1024 * 1024,
-  tailCacheAgeMsMax: 1_000,
+  /** Bytes of just appended entries that a storage process keeps for consumers that keep up. */
+  recentAppendedBytesMax: 16 * 1024 * 1024,
+  /** Bytes of just read entries that it keeps for groups that read a log beside each other. */
+  recentReadBytesMax: 64 * 1024 * 1024,
+  /** How long it keeps either. */
+  recentAgeMsMax: 1_000,
   /** Bytes that wait in an engine for their append turn. */
   appendQueueBytesMax: 128 * 1024 * 1024,
 

@@ -6,11 +6,11 @@ import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { createPartitionAppender, type PartitionAppender, type WaitingBatch } from "./partition-appender.js";
 import { createPartitionLog } from "./partition-log.js";
+import type { RecentEntries } from "./recent-entries.js";
 import type { RedisSignals } from "./redis-signals.js";
 import type { RedisTopics } from "./redis-topics.js";
 import type { ReplicaBarrier } from "./replica-barrier.js";
 import type { Scripts } from "./scripts.js";
-import type { TailCache } from "./tail-cache.js";
 
 export interface RedisAppend {
   append(appends: readonly PartitionAppend[]): Promise<AppendOutcome[][]>;
@@ -29,7 +29,7 @@ export function createRedisAppend(
   topics: RedisTopics,
   signals: RedisSignals,
   ends: EndOffsets,
-  tail: TailCache,
+  recent: RecentEntries,
   barrier: ReplicaBarrier | undefined,
   follows: Pick<Follows, "board">,
 ): RedisAppend {
@@ -62,13 +62,13 @@ export function createRedisAppend(
         confirmed: barrier === undefined ? undefined : () => barrier.reached(partition),
         topicGone: () => new GmqError("topic_not_found", `there is no topic ${partition.topic}`, { field: "topic" }),
         stored({ baseOffset, recordCount, meta, bodies }, { echoes, riders }) {
-          const isWanted = tail.wants(log);
+          const isWanted = recent.wants(log);
           const endOffset = baseOffset + BigInt(recordCount);
           ends.note(partition, endOffset);
           if (isWanted || riders.length > 0) {
             const body = bodies.length === 1 ? (bodies[0] as Uint8Array) : Buffer.concat(bodies);
             const entry = { baseOffset, recordCount, meta, body };
-            if (isWanted) tail.note(log, entry);
+            if (isWanted) recent.appended(log, entry);
             signals.appended(partition, endOffset, echoes);
             for (const { rider, problem } of riders) {
               if (problem === "") rider.arrived(entry);

@@ -11,6 +11,7 @@ import { createJanitor } from "../retention/janitor.js";
 import { checkStoreBytesMax, watchedTopics, withBudgetStatus } from "../retention/watched-topics.js";
 import { openConnection, type RedisConnection } from "./connection.js";
 import { createKeys, type Keys } from "./keys.js";
+import { createRecentEntries } from "./recent-entries.js";
 import { createRedisAppend } from "./redis-append.js";
 import type { RedisClient, RedisNode, RedisTarget } from "./redis-client.js";
 import { createRedisDelays } from "./redis-delays.js";
@@ -26,7 +27,6 @@ import { createReplicaBarrier, type ReplicaBarrier } from "./replica-barrier.js"
 import { loadScripts } from "./scripts.js";
 import { checkServerVersion } from "./server-version.js";
 import { checkFormat } from "./store-format.js";
-import { createTailCache } from "./tail-cache.js";
 
 export interface RedisEngineOptions {
   /** `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Default `redis://localhost:6379`. */
@@ -92,20 +92,21 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   const signals = createRedisSignals(subscriber, commands, keys, logger);
   const topics = createRedisTopics(commands, scripts, keys, signals);
   const ends = createEndOffsets(signals);
-  const tail = createTailCache({
-    bytesMax: limits.tailCacheBytesMax,
-    ageMsMax: limits.tailCacheAgeMsMax,
+  const recent = createRecentEntries({
+    appendedBytesMax: limits.recentAppendedBytesMax,
+    readBytesMax: limits.recentReadBytesMax,
+    ageMsMax: limits.recentAgeMsMax,
     readMsMax: 2 * limits.safetyIntervalMsDefault,
     nowMs: () => performance.now(),
     generation: () => connections.reduce((sum, { generation }) => sum + generation, 0),
   });
   signals.subscribe(({ kind }) => {
-    if (kind === "topic" || kind === "resync") tail.clear();
+    if (kind === "topic" || kind === "resync") recent.clear();
   });
-  const reads = createRedisReads(reading, scripts, keys, topics, ends, tail);
+  const reads = createRedisReads(reading, scripts, keys, topics, ends, recent);
   const ownership = createRedisOwnership(commands, scripts, keys, topics, reads, ends);
   const follows = createFollows(ownership.fetch, signals, ends);
-  const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, tail, barrier, follows);
+  const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, recent, barrier, follows);
   // What waits for its time was admitted when it came: it goes into the log past the budgets.
   const delays = createDelays(
     createRedisDelays(commands, keys, barrier),

@@ -85,7 +85,7 @@ export function createRedisOwnership(
   async function fetchOne({ ownership, position, bytesMax, recordsMax }: PartitionFetch): Promise<FetchOutcome> {
     const bounds = { entriesMax: entriesPerCallMax, recordsMax, bytesMax };
     try {
-      const { entries, atEnd } = await reads.entriesFrom(ownership, position, bounds);
+      const { entries, atEnd } = await reads.entriesFrom(ownership, position, bounds, ownership.group);
       const last = entries.at(-1);
       const next = last === undefined ? position : last.baseOffset + BigInt(last.recordCount);
       const args = [ownership.group, ownership.memberId, String(ownership.epoch), next.toString(), position.toString()];

@@ -5,20 +5,21 @@ import { bodyBytesOf } from "../log/entry-bytes.js";
 import type { EntryHead } from "../retention/trim-store.js";
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
+import type { RecentEntries } from "./recent-entries.js";
 import { RedisCommand } from "./redis-command.js";
 import { fromRedisError } from "./redis-errors.js";
 import { type RedisTopics, readEnds } from "./redis-topics.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
-import type { TailCache } from "./tail-cache.js";
 
 /** Reading entries of a Redis store. */
 export interface RedisReads {
   read(request: ReadRequest): Promise<ReadResult>;
-  /** Entries whose base offset is at or after `from`: at least one when there is any, else as many as fit. `atEnd`: there were no more. */
+  /** Entries whose base offset is at or after `from`: at least one when there is any, else as many as fit. `atEnd`: there were no more. `group`: who reads. */
   entriesFrom(
     partition: TopicPartition,
     from: bigint,
     bounds: ReadBounds,
+    group?: string,
   ): Promise<{ readonly entries: LogEntry[]; readonly atEnd: boolean }>;
   /** Where the log ends. Costs Redis a copy of the last entry. */
   end(partition: TopicPartition): Promise<bigint>;
@@ -41,67 +42,47 @@ const firstCount = 4;
 /** Weight of the newest reading in the average entry size. */
 const newestWeight = 0.5;
 
-/** Makes the reader. Bodies come on `connection` by XRANGE, those that were just appended here from memory; what is only looked at passes as entry heads. */
+/** Makes the reader. Bodies come on `connection` by XRANGE, those that were just appended or read here from memory; what is only looked at passes as entry heads. */
 export function createRedisReads(
   connection: RedisConnection,
   scripts: Scripts,
   keys: Keys,
   topics: RedisTopics,
   ends: EndOffsets,
-  tail: TailCache,
+  recent: RecentEntries,
 ): RedisReads {
   const entryBytes = new Map<string, number>();
 
-  async function entriesFrom(partition: TopicPartition, from: bigint, bounds: ReadBounds) {
+  async function entriesFrom(partition: TopicPartition, from: bigint, bounds: ReadBounds, group?: string) {
     const log = keys.log(partition);
-    const recent = tail.from(log, from);
-    if (recent.length > 0) return recentEntries(partition, recent, bounds);
-    const entries: LogEntry[] = [];
-    let records = 0;
-    let bytes = 0;
-    let next = from;
+    const taken = createTaking(from, bounds);
+    const { entries } = taken;
+    const found = recent.at(log, from, group);
+    if (found !== undefined) {
+      let at = found.index;
+      while (at < found.entries.length && taken.take(found.entries[at] as LogEntry)) at++;
+      // The end is as this process has heard of it; a signal tells of more. A group fetches again; whoever else reads is given all that fits.
+      const atEnd = at === found.entries.length && found.endsLog && taken.next >= (ends.get(partition) ?? 0n);
+      if (group !== undefined || taken.isFull) return { entries, atEnd };
+    }
+    const { life } = recent;
     for (;;) {
       const average = entryBytes.get(log);
-      const room = bounds.bytesMax - bytes;
-      const wanted = average === undefined ? firstCount : Math.ceil(room / average);
+      const wanted = average === undefined ? firstCount : Math.ceil(taken.roomBytes / average);
       const count = Math.max(1, Math.min(wanted, bounds.entriesMax - entries.length));
-      const range = [log, `${next}-0`, "+", "COUNT", String(count)];
+      const range = [log, `${taken.next}-0`, "+", "COUNT", String(count)];
       const reply = await connection.run((redis) => new RedisCommand("xrange", range).send(redis)).catch(rethrow);
       const items = reply as readonly (readonly [Buffer, readonly Buffer[]])[];
-      let pageBytes = 0;
-      for (const [id, fields] of items) {
-        const entry = entryOf(id, fields);
-        pageBytes += entry.body.length;
-        const isOver = records + entry.recordCount > bounds.recordsMax || bytes + entry.body.length > bounds.bytesMax;
-        if (entries.length > 0 && isOver) return { entries, atEnd: false };
-        entries.push(entry);
-        records += entry.recordCount;
-        bytes += entry.body.length;
-        next = entry.baseOffset + BigInt(entry.recordCount);
-      }
-      if (items.length > 0) {
-        const measured = Math.max(1, pageBytes / items.length);
+      const page = items.map(([id, fields]) => entryOf(id, fields));
+      recent.read(log, page, page.length < count, life);
+      const isWhole = page.every((entry) => taken.take(entry));
+      if (page.length > 0) {
+        const measured = Math.max(1, page.reduce((sum, { body }) => sum + body.length, 0) / page.length);
         entryBytes.set(log, average === undefined ? measured : average + (measured - average) * newestWeight);
       }
-      if (items.length < count) return { entries, atEnd: true };
-      if (entries.length >= bounds.entriesMax || records >= bounds.recordsMax || bytes >= bounds.bytesMax)
-        return { entries, atEnd: false };
+      if (isWhole && page.length < count) return { entries, atEnd: true };
+      if (taken.isFull) return { entries, atEnd: false };
     }
-  }
-
-  /** As many of the entries that were appended here as fit. The end is as this process has heard of it; a signal tells of more. */
-  function recentEntries(partition: TopicPartition, recent: readonly LogEntry[], bounds: ReadBounds) {
-    let { recordsMax: records, bytesMax: bytes } = bounds;
-    let count = 0;
-    for (; count < Math.min(recent.length, bounds.entriesMax); count++) {
-      const { recordCount, body } = recent[count] as LogEntry;
-      records -= recordCount;
-      bytes -= body.length;
-      if (count > 0 && (records < 0 || bytes < 0)) break;
-    }
-    const entries = recent.slice(0, count);
-    const last = entries.at(-1) as LogEntry;
-    return { entries, atEnd: last.baseOffset + BigInt(last.recordCount) >= (ends.get(partition) ?? 0n) };
   }
 
   async function headAt(
@@ -191,6 +172,39 @@ export function createRedisReads(
     locate,
     firstEntry,
     entryBefore: (partition, offset) => headAt(partition, `${offset}-1`, "before"),
+  };
+}
+
+/** Entries as they are taken, in order: one at least, else as many as fit. */
+function createTaking(from: bigint, { entriesMax, recordsMax, bytesMax }: ReadBounds) {
+  const entries: LogEntry[] = [];
+  let roomRecords = recordsMax;
+  let roomBytes = bytesMax;
+  let next = from;
+  let isFull = false;
+  return {
+    entries,
+    get next() {
+      return next;
+    },
+    get roomBytes() {
+      return roomBytes;
+    },
+    get isFull() {
+      return isFull;
+    },
+    /** False: it was not taken, nor will another be. */
+    take(entry: LogEntry): boolean {
+      const { baseOffset, recordCount, body } = entry;
+      if (entries.length > 0 && (recordCount > roomRecords || body.length > roomBytes)) isFull = true;
+      if (isFull) return false;
+      entries.push(entry);
+      roomRecords -= recordCount;
+      roomBytes -= body.length;
+      next = baseOffset + BigInt(recordCount);
+      isFull = entries.length >= entriesMax || roomRecords <= 0 || roomBytes <= 0;
+      return true;
+    },
   };
 }
 

@@ -1,0 +1,149 @@
+import { createFifo } from "@gmq/protocol";
+import type { LogEntry } from "../engine.js";
+
+/** Entries of many logs in memory, in runs without a gap; the oldest leave first. What is here was stored and never changes. */
+export interface EntryRuns {
+  /** Keeps an entry under the log's key, once. `wasLast`: nothing stood behind it then. */
+  note(log: string, entry: LogEntry, wasLast: boolean): void;
+  /** The run that has an entry at exactly this offset; undefined: ask the store. */
+  at(log: string, offset: bigint): FoundRun | undefined;
+  clear(): void;
+}
+
+export interface FoundRun {
+  /** The whole run; the caller must not change it, and it changes with the next note. */
+  readonly entries: readonly LogEntry[];
+  /** Where in it the entry stands. */
+  readonly index: number;
+  /** Nothing stood behind the last of them when it came. */
+  readonly endsLog: boolean;
+}
+
+/** Bounds of what is kept. */
+export interface EntryRunsOptions {
+  /** Bytes of all entries together. */
+  readonly bytesMax: number;
+  /** An entry leaves after this time. */
+  readonly ageMsMax: number;
+  /** Runs of one log: its readers may stand in several places. One more replaces the one that grew last longest ago. */
+  readonly runsPerLogMax: number;
+  /** Monotonic, in ms. */
+  readonly nowMs: () => number;
+}
+
+interface EntryRun {
+  readonly log: string;
+  entries: LogEntry[];
+  endsLog: boolean;
+}
+
+interface Kept {
+  readonly run: EntryRun;
+  readonly entry: LogEntry;
+  readonly bytes: number;
+  readonly addedMs: number;
+}
+
+/** Bytes that an entry takes beside its own. */
+const overheadBytes = 256;
+
+/** Makes an empty one. */
+export function createEntryRuns({ bytesMax, ageMsMax, runsPerLogMax, nowMs }: EntryRunsOptions): EntryRuns {
+  /** By log; the run that grew last is the last. */
+  const byLog = new Map<string, EntryRun[]>();
+  /** All of them in the order in which they came; may hold what was replaced. */
+  let order = createFifo<Kept>();
+  let bytes = 0;
+
+  function dropOldest(): void {
+    const { run, entry, bytes: freed } = order.shift() as Kept;
+    bytes -= freed;
+    if (run.entries[0] !== entry) return;
+    run.entries.shift();
+    if (run.entries.length === 0) remove(run);
+  }
+
+  function dropLate(): void {
+    const untilMs = nowMs() - ageMsMax;
+    for (let oldest = order.peek(); oldest !== undefined && oldest.addedMs < untilMs; oldest = order.peek())
+      dropOldest();
+  }
+
+  /** Its entries go too: what `order` holds of it is only counted. */
+  function remove(run: EntryRun): void {
+    const runs = byLog.get(run.log);
+    const at = runs?.indexOf(run) ?? -1;
+    if (runs === undefined || at < 0) return;
+    run.entries = [];
+    runs.splice(at, 1);
+    if (runs.length === 0) byLog.delete(run.log);
+  }
+
+  /** The run that an entry goes on with, else a new one, as the last of its log. */
+  function runBefore(log: string, baseOffset: bigint): EntryRun {
+    const runs = byLog.get(log) ?? [];
+    if (runs.length === 0) byLog.set(log, runs);
+    const at = runs.findIndex(({ entries }) => endOf(entries) === baseOffset);
+    let run: EntryRun;
+    if (at >= 0) {
+      run = runs[at] as EntryRun;
+      if (at === runs.length - 1) return run;
+      runs.splice(at, 1);
+    } else {
+      run = { log, entries: [], endsLog: false };
+      if (runs.length === runsPerLogMax) (runs.shift() as EntryRun).entries = [];
+    }
+    runs.push(run);
+    return run;
+  }
+
+  function find(log: string, offset: bigint): FoundRun | undefined {
+    for (const { entries, endsLog } of byLog.get(log) ?? []) {
+      const index = indexOf(entries, offset);
+      if (index >= 0) return { entries, index, endsLog };
+    }
+    return undefined;
+  }
+
+  return {
+    note(log, entry, wasLast) {
+      dropLate();
+      if (find(log, entry.baseOffset) !== undefined) return;
+      const own = entry.body.length + entry.meta.length + overheadBytes;
+      const run = runBefore(log, entry.baseOffset);
+      run.entries.push(entry);
+      run.endsLog = wasLast;
+      order.push({ run, entry, bytes: own, addedMs: nowMs() });
+      bytes += own;
+      while (bytes > bytesMax) dropOldest();
+    },
+    at(log, offset) {
+      dropLate();
+      return find(log, offset);
+    },
+    clear() {
+      byLog.clear();
+      order = createFifo();
+      bytes = 0;
+    },
+  };
+}
+
+function endOf(entries: readonly LogEntry[]): bigint | undefined {
+  const last = entries.at(-1);
+  return last === undefined ? undefined : last.baseOffset + BigInt(last.recordCount);
+}
+
+/** Where the entry with this base offset stands; -1 when there is none. */
+function indexOf(entries: readonly LogEntry[], offset: bigint): number {
+  let low = 0;
+  let high = entries.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >>> 1;
+    const { baseOffset } = entries[middle] as LogEntry;
+    if (baseOffset === offset) return middle;
+    if (baseOffset < offset) low = middle + 1;
+    else high = middle - 1;
+  }
+  return -1;
+}
