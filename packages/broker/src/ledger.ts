@@ -267,7 +267,9 @@ class EntryLedger implements Ledger {
       } else {
         const { baseOffset, recordCount } = entry;
         if (range.verb === "release") released.push({ baseOffset, recordCount, from: index, to: index + 1 });
-        byEntry.set(entry, [...(byEntry.get(entry) ?? []), range]);
+        const list = byEntry.get(entry);
+        if (list === undefined) byEntry.set(entry, [range]);
+        else list.push(range);
       }
     }
     const settles = Array.from(byEntry, ([{ baseOffset, recordCount }, own]) => ({

@@ -1,3 +1,4 @@
+import { limits } from "@gmq/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AssignablePartition, type Assignee, assign } from "./assign.js";
@@ -96,6 +97,27 @@ describe("assign", () => {
         expect(moved.length).toBe(needed);
       }),
     );
+  });
+
+  it("moves what it has to in the largest group, half of whose members are new", () => {
+    const names = Array.from({ length: 16 }, (_, index) => `t${index}`);
+    const group = Array.from({ length: limits.membersPerGroupMax }, (_, index) => ({
+      memberId: `m${index}`,
+      topics: names,
+    }));
+    const half = group.slice(group.length / 2);
+    const list = names.flatMap((topic, at) =>
+      Array.from({ length: limits.partitionsPerGroupMax / names.length }, (_, partition) => {
+        const { memberId } = half[(at + partition) % half.length] as Assignee;
+        return { topic, partition, memberId };
+      }),
+    );
+    const owners = assign(group, list);
+    const sizesAfter = new Map<string | undefined, number>();
+    for (const owner of owners) sizesAfter.set(owner, (sizesAfter.get(owner) ?? 0) + 1);
+    expect(new Set(sizesAfter.values())).toEqual(new Set([list.length / group.length]));
+    expect(sizesAfter.size).toBe(group.length);
+    expect(list.filter(({ memberId }, index) => owners[index] !== memberId)).toHaveLength(list.length / 2);
   });
 
   it("is as even as any assignment can be when topics differ", () => {

@@ -45,6 +45,27 @@ describe("reconcile", () => {
     expect(group.partitions.map(({ epoch }) => epoch)).toEqual([101, 102, 103, 104]);
   });
 
+  it("keeps one hold of a name on a partition, however often and of how many it comes", () => {
+    const topics = topicsOf({ orders: 60_000 });
+    const all = Array.from({ length: 60_000 }, (_, partition) => ({ topic: "orders", partition }));
+    const pause = (partitions: typeof all, name = "paused"): GroupEvent => ({
+      hold: { name, partitions, fence: false },
+    });
+    const once = play(emptyGroup(0), [{ join: member("a") }, pause(all)], topics);
+    expect(play(once, [pause(all)], topics)).toEqual(once);
+    const twice = play(once, [pause(all.slice(0, 2)), pause(all.slice(1, 3), "reset/1")], topics);
+    expect(twice.holds).toHaveLength(60_002);
+    expect(
+      twice.holds.filter(({ partition }) => partition < 3).map(({ name, partition }) => [partition, name]),
+    ).toEqual([
+      [2, "paused"],
+      [0, "paused"],
+      [1, "paused"],
+      [1, "reset/1"],
+      [2, "reset/1"],
+    ]);
+  });
+
   it("asks a living owner to release, and passes on only what it released", () => {
     const asked = play(emptyGroup(0), [{ join: member("a") }, { join: member("b") }]);
     expect(ownersOf(asked)).toEqual(["a", "a", "a", "a"]);

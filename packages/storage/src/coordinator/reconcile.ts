@@ -78,9 +78,8 @@ function nextHolds(
   const lifted = ({ name, topic }: GroupHold): boolean =>
     gone.has(name) || (name === lift?.name && (lift.topics === undefined || lift.topics.includes(topic)));
   const added = (hold?.partitions ?? []).map(({ topic, partition }) => ({ topic, partition, name: hold?.name ?? "" }));
-  const staying = holds.filter(
-    (known) => !lifted(known) && !added.some((other) => other.name === known.name && placeOf(other) === placeOf(known)),
-  );
+  const renewed = new Set(added.map(placeOf));
+  const staying = holds.filter((one) => !lifted(one) && !(one.name === hold?.name && renewed.has(placeOf(one))));
   return [...staying, ...added].filter((one) => places.has(placeOf(one)));
 }
 
