@@ -153,8 +153,7 @@ function singular(field: DescField, codec: Codec, wireType: number, isZero: (val
 function list(field: DescField, codec: Codec): FieldCodec {
   const tag = tagOf(field, 2);
   const tagBytes = varintBytes(tag);
-  const itemsOf = (message: Fields): readonly unknown[] =>
-    (message[field.localName] as readonly unknown[] | undefined) ?? none;
+  const itemsOf = itemsReader(field);
   return {
     size(message, sizes) {
       const items = itemsOf(message);
@@ -172,6 +171,11 @@ function list(field: DescField, codec: Codec): FieldCodec {
   };
 }
 
+/** Gives a list of a message; a part that was left out has none. */
+function itemsReader({ localName }: DescField): (message: Fields) => readonly unknown[] {
+  return (message) => (message[localName] as readonly unknown[] | undefined) ?? none;
+}
+
 /** Numbers in one length-delimited field; texts and bytes one by one. */
 function packed(field: DescField & { readonly fieldKind: "list" }, codec: ScalarCodec): FieldCodec {
   if (codec.wireType === 2) return list(field, codec);
@@ -187,8 +191,7 @@ function packed(field: DescField & { readonly fieldKind: "list" }, codec: Scalar
     },
   });
   const tag = tagOf(field, 2);
-  const itemsOf = (message: Fields): readonly unknown[] =>
-    (message[field.localName] as readonly unknown[] | undefined) ?? none;
+  const itemsOf = itemsReader(field);
   return {
     size: (message, sizes) =>
       itemsOf(message).length === 0 ? 0 : varintBytes(tag) + whole.size(itemsOf(message), sizes),
