@@ -8,7 +8,7 @@ import {
   RedriveAction,
   type RedriveProgress,
 } from "@gmq/protocol/messages";
-import type { Engine, LogStore } from "@gmq/storage";
+import type { Engine, GroupStore, LogStore, PartitionSettle } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import { createNodeTransport, createServiceClient, type NodeTransport } from "@gmq/transport";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -16,13 +16,21 @@ import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
 
 let engine: Engine;
 let append: LogStore["append"];
+let settle: GroupStore["settle"];
 let test: TestBroker;
 let node: NodeTransport;
 
 beforeEach(async () => {
   engine = await createEmbeddedEngine({ memory: true });
   append = (appends) => engine.log.append(appends);
-  test = await startTestBroker({ engine: { ...engine, log: { ...engine.log, append: (appends) => append(appends) } } });
+  settle = (settles) => engine.groups.settle(settles);
+  test = await startTestBroker({
+    engine: {
+      ...engine,
+      log: { ...engine.log, append: (appends) => append(appends) },
+      groups: { ...engine.groups, settle: (settles) => settle(settles) },
+    },
+  });
   node = createNodeTransport({ url: test.url });
   await engine.topics.create("t", { partitions: 2 });
 });
@@ -135,4 +143,60 @@ it("tells those that were refused from those that were stored at the second atte
   expect(movedIn(frames)).toEqual([`${second} → t/1/3`, `${third} → t/1/4`]);
   const left = await admin().listDeadLetters({ topic: "t", group: "g" });
   expect(left.letters.map(({ place }) => nameOf(place))).toEqual([first]);
+});
+
+it("names those that were settled beside one that the store refused, and goes on", async () => {
+  await giveUp(150);
+  const { letters } = await admin().listDeadLetters({ topic: "t", group: "g", limit: 1_000 });
+  const odd = letters[41]?.place;
+  const error = new GmqError("not_delivered", "not here");
+  settle = async (settles) => {
+    const open = settles.map((one) => ({
+      ...one,
+      entries: one.entries.map((entry) => ({
+        ...entry,
+        ranges: entry.ranges.filter(({ firstOffset }) => firstOffset !== odd?.offset),
+      })),
+    }));
+    const outcomes = await engine.groups.settle(open);
+    const refusal = { firstOffset: odd?.offset ?? -1n, lastOffset: odd?.offset ?? -1n, error };
+    const isMeant = ({ entries }: PartitionSettle): boolean =>
+      entries.some(({ ranges }) => ranges.some(({ firstOffset }) => firstOffset === odd?.offset));
+    return outcomes.map((outcome, at) =>
+      outcome.ok && isMeant(settles[at] as PartitionSettle) ? { ok: true, refusals: [refusal] } : outcome,
+    );
+  };
+  const { frames, failures } = await redrive();
+  expect(failures).toEqual([`${nameOf(odd)} not_delivered`]);
+  expect(movedIn(frames).map((text) => text.split(" ")[0])).toEqual(
+    letters.map(({ place }) => nameOf(place)).filter((name) => name !== nameOf(odd)),
+  );
+  const left = await admin().listDeadLetters({ topic: "t", group: "g" });
+  expect(left.letters.map(({ place }) => nameOf(place))).toEqual([nameOf(odd)]);
+});
+
+it("names every letter that it may have moved when it loses the dead-letter topic", async () => {
+  await giveUp(250);
+  const { letters } = await admin().listDeadLetters({ topic: "t", group: "g", limit: 1_000 });
+  let settles = 0;
+  settle = async (asked) => {
+    const outcomes = await engine.groups.settle(asked);
+    return ++settles < 2 ? outcomes : outcomes.map(() => ({ ok: false, error: new GmqError("fenced", "too late") }));
+  };
+  const named: string[] = [];
+  const last: RedriveProgress[] = [];
+  await expect(async () => {
+    for await (const { event } of admin().redrive({ topic: "t", group: "g" })) {
+      if (event.case === "failure") named.push(`${nameOf(event.value.place)} ${event.value.error?.code}`);
+      if (event.case !== "progress") continue;
+      last.splice(0, 1, event.value);
+      named.push(...event.value.movedLetters.map(({ place }) => nameOf(place)));
+    }
+  }).rejects.toMatchObject({ code: expect.anything() });
+  expect(last[0]).toMatchObject({ moved: 100n, failed: 100n, done: false });
+  expect(named).toEqual(
+    letters.slice(0, 200).map(({ place }, index) => `${nameOf(place)}${index < 100 ? "" : " fenced"}`),
+  );
+  const left = await admin().listDeadLetters({ topic: "t", group: "g", limit: 1_000 });
+  expect(left.letters.map(({ place }) => nameOf(place))).toEqual(letters.slice(200).map(({ place }) => nameOf(place)));
 });

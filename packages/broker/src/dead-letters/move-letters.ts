@@ -25,7 +25,7 @@ export interface StoredPlace {
 export interface Mover {
   /**
    * Moves letters of one partition, in order. Answers with what became of each, in order.
-   * @throws GmqError when the store does not answer or the partition is lost; what was appended is not appended again by the next redrive
+   * @throws GmqError when the store does not answer or the partition is lost: any of them may be settled. What was appended is not appended again by the next redrive
    */
   move(ownership: Ownership, moves: readonly Move[]): Promise<readonly Moved[]>;
 }
@@ -101,7 +101,8 @@ export function createMover(
     );
   }
 
-  async function settle(ownership: Ownership, moves: readonly Move[]): Promise<void> {
+  /** Why some stay open, by offset. */
+  async function settle(ownership: Ownership, moves: readonly Move[]): Promise<ReadonlyMap<bigint, GmqError>> {
     const byEntry = new Map<bigint, { baseOffset: bigint; recordCount: number; ranges: Range[] }>();
     for (const { letter, baseOffset, recordCount } of moves) {
       const entry = byEntry.get(baseOffset) ?? { baseOffset, recordCount, ranges: [] };
@@ -118,16 +119,19 @@ export function createMover(
       isOver,
     );
     if (!outcome.ok) throw outcome.error;
-    const [refusal] = outcome.refusals;
-    if (refusal !== undefined) throw refusal.error;
+    return new Map(outcome.refusals.map(({ firstOffset, error }) => [firstOffset, error]));
   }
 
   return {
     async move(ownership, moves) {
       const moved = target === undefined ? moves.map(() => ({ to: undefined })) : await append(moves, target);
       const gone = moves.filter((_move, index) => "to" in (moved[index] as Moved));
-      if (gone.length > 0) await settle(ownership, gone);
-      return moved;
+      if (gone.length === 0) return moved;
+      const refused = await settle(ownership, gone);
+      return moved.map((outcome, index) => {
+        const error = refused.get((moves[index] as Move).letter.record.offset);
+        return error === undefined || "error" in outcome ? outcome : { error };
+      });
     },
   };
 }

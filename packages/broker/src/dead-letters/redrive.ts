@@ -19,7 +19,7 @@ import type { Engine, TopicInfo } from "@gmq/storage";
 import { errorToMessage } from "@gmq/transport";
 import type { Memberships } from "../membership.js";
 import { createSelection, type DeadLetter, type Selection } from "./dead-letter.js";
-import { createMover, type Move } from "./move-letters.js";
+import { createMover, type Move, type Moved } from "./move-letters.js";
 import { findDeadLetterTopic, laterLetters, type OpenEntry, openEntry, pendingLetters } from "./open-letters.js";
 import { type ClaimedPartition, claimForRedrive } from "./redrive-claim.js";
 
@@ -133,7 +133,14 @@ export async function* redrive(
     moves: readonly Move[],
   ): AsyncGenerator<AdminServiceRedriveResponse> {
     await pace(moves.length);
-    for (const [index, moved] of (await mover.move(partition.ownership, moves)).entries()) {
+    let broken: { readonly cause: unknown } | undefined;
+    const outcomes = await mover.move(partition.ownership, moves).catch((cause: unknown): readonly Moved[] => {
+      // Nobody knows which of them the store has settled: each is named, with the reason.
+      broken = { cause };
+      const error = GmqError.from(cause);
+      return moves.map(() => ({ error }));
+    });
+    for (const [index, moved] of outcomes.entries()) {
       const place = placeOf((moves[index] as Move).letter);
       if ("error" in moved) {
         counts.failed++;
@@ -144,6 +151,7 @@ export async function* redrive(
       }
     }
     yield progress(false);
+    if (broken !== undefined) throw broken.cause;
   }
 
   try {
