@@ -104,7 +104,7 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     const failure = GmqError.from(error);
     const json = isJson(program);
     terminal.stderr.write(json ? `${toJson({ error: errorFields(failure) })}\n` : `gmq: ${errorText(failure)}\n`);
-    return exitCodes.failure;
+    return code === exitCodes.ok ? exitCodes.failure : code;
   }
 }
 

@@ -26,6 +26,7 @@ export function createProcessTerminal(): Terminal & { close(): void } {
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   process.stdout.on("error", onOutputError);
+  process.stderr.on("error", nobodyToTell);
   return {
     stdin: process.stdin,
     stdout: process.stdout,
@@ -37,6 +38,10 @@ export function createProcessTerminal(): Terminal & { close(): void } {
       process.off("SIGTERM", onSignal);
     },
   };
+}
+
+function nobodyToTell(): void {
+  // The reader of the errors has gone (`gmq … 2>&1 | head`): what is under way goes on, and its exit code says how it went
 }
 
 /** True when the command was ended by a signal, not by its reader. */

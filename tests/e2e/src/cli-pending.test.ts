@@ -133,6 +133,15 @@ it("tells which consumer of a shared group has each record, whichever broker it 
   expect(table.stdout).toContain(`- at broker ${unknown[0]?.brokerId}`);
 });
 
+it("passes over a broker of the list that does not answer", async () => {
+  await take(there, "apart", 8);
+  const [first = "", second = ""] = topology.brokers;
+  const three = commandLine([first, "http://127.0.0.1:9", second].join(","));
+  const settled = await three.run(settle("apart", "0-2", "ack", "--timeout", "3000"));
+  expect(settled).toMatchObject({ code: 0, errors: expect.stringMatching(/127\.0\.0\.1:9 .*not asked/) });
+  expect(settled.stdout).toMatch(/settled 3 of 3/);
+});
+
 it("refuses a list that makes no sense, and more than one settlement may name", async () => {
   for (const offsets of ["3-1", "a", "1-2-3", "0-1000"]) {
     const { code, errors } = await one.run(settle("slow", offsets, "ack"));

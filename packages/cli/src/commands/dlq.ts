@@ -58,7 +58,7 @@ export function addDlqCommand(program: Command, context: CommandContext): void {
     .addHelpText("after", "\nExample:\n  gmq dlq list --json")
     .action(async (_options: unknown, command: Command) => {
       const options = optionsOf<GlobalOptions>(command);
-      const queues = await withClient(context, options, (gmq) => gmq.admin.deadLetterQueues());
+      const queues = await withClient(context, options, (gmq, call) => gmq.admin.deadLetterQueues(call));
       if (options.json === true) await print(queues.map((queue) => `${toJson(queue)}\n`).join(""));
       else {
         const rows = queues.map(({ topic, group, open, deadLetterTopic }) => [topic, group, open, deadLetterTopic]);
@@ -73,8 +73,8 @@ export function addDlqCommand(program: Command, context: CommandContext): void {
     .action(async (topic: string, group: string, _options: unknown, command: Command) => {
       const options = optionsOf<ShowOptions>(command);
       const { limit } = options;
-      const list = await withClient(context, options, (gmq) =>
-        gmq.admin.deadLetters(topic, { group, limit, filter: filterOf(options) }),
+      const list = await withClient(context, options, (gmq, call) =>
+        gmq.admin.deadLetters(topic, { ...call, group, limit, filter: filterOf(options) }),
       );
       if (options.json === true) {
         await print(list.letters.map((letter) => `${toJson(jsonOf(letter))}\n`).join(""));

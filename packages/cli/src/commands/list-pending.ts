@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { wholeNumber } from "../input/arguments.js";
 import { renderTable } from "../output/table.js";
 import { toJson, writeFlushed } from "../output/write.js";
+import type { Terminal } from "../terminal.js";
 import { type CommandContext, type GlobalOptions, optionsOf, withClient } from "./context.js";
 import { askBrokers } from "./other-brokers.js";
 
@@ -37,7 +38,9 @@ Examples:
     .action(async (group: string, _options: unknown, command: Command) => {
       const options = optionsOf<PendingFlags>(command);
       const { topic, partition, consumer } = options;
-      const found = await withClient(context, options, (gmq, call) => listWhereTheyAre(gmq, group, options, call));
+      const found = await withClient(context, options, (gmq, call) =>
+        listWhereTheyAre(gmq, group, options, call, context.terminal),
+      );
       const records = found.records.filter((record) => consumer === undefined || isWith(record, consumer));
       const asTable = (): string => {
         const rows = records.map((record) => [
@@ -62,12 +65,13 @@ async function listWhereTheyAre(
   group: string,
   options: PendingFlags,
   call: CallOptions,
+  terminal: Terminal,
 ): Promise<PendingRecords> {
   const { topic, partition, limit } = options;
   const list = (at: Gmq): Promise<PendingRecords> => at.admin.listPending(group, topic, partition, { ...call, limit });
   const first = await list(gmq);
   const known = new Map<bigint, PendingRecord>();
-  await askBrokers(first.otherBrokerIds, options, call, async (other) => {
+  await askBrokers(first.otherBrokerIds, options, call, terminal, async (other) => {
     for (const record of (await list(other)).records)
       if (record.consumer !== undefined) known.set(record.offset, record);
     return true;

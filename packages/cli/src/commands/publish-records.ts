@@ -84,11 +84,14 @@ export async function publishRecords(run: PublishRun): Promise<PublishTally> {
     }
   }
 
-  for await (const records of run.source) {
-    await publishBlock(records);
-    if (stopped) break;
+  try {
+    for await (const records of run.source) {
+      await publishBlock(records);
+      if (stopped) break;
+    }
+  } finally {
+    await Promise.all(inFlight);
   }
-  await Promise.all(inFlight);
   if (broken !== undefined) throw broken.error;
   return { stored, failed, stopped };
 }

@@ -136,6 +136,10 @@ async function runPublish(
     // A run that failed at its first record has told everything with the error.
     else if (tally.stored > 0 || !tally.stopped) terminal.stderr.write(`${summary(topicName, tally, elapsedMs)}\n`);
     exit(exitCodeOf(tally, terminal));
+  } catch (error) {
+    // Not all of it was published.
+    exit(stored > 0 ? exitCodes.partial : exitCodes.failure);
+    throw error;
   } finally {
     progress.stop();
   }
@@ -208,6 +212,8 @@ function summaryJson(tally: PublishTally, elapsedMs: number): string {
 
 function exitCodeOf({ stored, failed }: PublishTally, terminal: Terminal): ExitCode {
   if (endedBySignal(terminal)) return exitCodes.interrupted;
+  // Nobody reads the output any more, and so the input was not read to its end.
+  if (terminal.interrupted.aborted) return stored > 0 ? exitCodes.partial : exitCodes.failure;
   if (failed === 0) return exitCodes.ok;
   return stored > 0 ? exitCodes.partial : exitCodes.failure;
 }

@@ -63,11 +63,16 @@ async function republish(
   let found = 0;
   let skipped = 0;
   async function* source(): AsyncGenerator<readonly InputRecord[]> {
-    for await (const record of browsedRecords(gmq, topicName, planOf(options, false), call)) {
-      if (terminal.interrupted.aborted) return;
-      const times = republishesOf(record);
-      if (times >= maxRepublishes) skipped++;
-      else yield [copyOf(record, ++found, times)];
+    try {
+      for await (const record of browsedRecords(gmq, topicName, planOf(options, false), call)) {
+        if (terminal.interrupted.aborted) return;
+        const times = republishesOf(record);
+        if (times >= maxRepublishes) skipped++;
+        else yield [copyOf(record, ++found, times)];
+      }
+    } catch (error) {
+      // The end of a run that is interrupted while it reads: how far it came is told as ever.
+      if (!terminal.interrupted.aborted) throw error;
     }
   }
   let copied = 0;

@@ -6,6 +6,7 @@ import { exitCodes } from "../exit-codes.js";
 import { collectOffsets, wholeNumber } from "../input/arguments.js";
 import { renderTable } from "../output/table.js";
 import { toJson, writeFlushed } from "../output/write.js";
+import type { Terminal } from "../terminal.js";
 import { type CommandContext, type GlobalOptions, optionsOf, withClient } from "./context.js";
 import { askBrokers } from "./other-brokers.js";
 
@@ -49,7 +50,7 @@ Examples:
       const options = optionsOf<SettleFlags>(command);
       const { topic, partition, offsets, as: verb, reason, dryRun = false } = options;
       const outcomes = await withClient(context, options, (gmq, call) =>
-        settleWhereTheyAre(gmq, group, options, call, {
+        settleWhereTheyAre(gmq, group, options, call, context.terminal, {
           topic,
           partition,
           offsets,
@@ -84,6 +85,7 @@ async function settleWhereTheyAre(
   group: string,
   options: GlobalOptions,
   call: CallOptions,
+  terminal: Terminal,
   settle: PendingSettle,
 ): Promise<readonly Outcome[]> {
   const outcomes = new Map<bigint, Outcome>();
@@ -98,15 +100,14 @@ async function settleWhereTheyAre(
     });
   note(first.outcomes);
   const others = left().length === 0 ? [] : first.brokerIds;
-  const wanted = await askBrokers(others, options, call, async (other) => {
+  const wanted = await askBrokers(others, options, call, terminal, async (other) => {
     note((await other.admin.settlePending(group, { ...call, ...settle, offsets: left() })).outcomes);
     return left().length > 0;
   });
-  if (settle.offsets.some((offset) => !outcomes.has(offset))) {
-    throw new GmqError(
-      "unavailable",
-      `the broker ${[...wanted].join(", ")} has the partition: name it with --broker as well`,
-    );
-  }
-  return settle.offsets.map((offset) => outcomes.get(offset) as Outcome);
+  const error = new GmqError(
+    "unavailable",
+    `the broker ${[...wanted].join(", ")} has the partition: name it with --broker as well`,
+  );
+  if (outcomes.size === 0) throw error;
+  return settle.offsets.map((offset) => outcomes.get(offset) ?? { offset, error });
 }

@@ -1,6 +1,7 @@
 import { GmqError } from "@gmq/protocol";
 import { createToken, hashPassword, hashToken } from "@gmq/protocol/secrets";
 import type { Command } from "commander";
+import { chunksOf } from "../input/lines.js";
 import { renderFields } from "../output/table.js";
 import { toJson, writeFlushed } from "../output/write.js";
 import { type CommandContext, type GlobalOptions, optionsOf } from "./context.js";
@@ -9,7 +10,7 @@ const inputBytesMax = 16 * 1024;
 
 /** Adds `gmq token create`, `hash` and `password`: they ask no broker. */
 export function addTokenCommand(program: Command, context: CommandContext): void {
-  const { stdin, stdout } = context.terminal;
+  const { stdin, stdout, interrupted } = context.terminal;
   const token = program
     .command("token")
     .summary("make tokens, and the hashes that access files hold")
@@ -56,11 +57,15 @@ export function addTokenCommand(program: Command, context: CommandContext): void
 
   /** One line; what is typed as an argument would stay in the shell's history. */
   async function readSecret(what: string): Promise<string> {
-    let text = "";
-    for await (const chunk of stdin) {
-      text += String(chunk);
-      if (text.length > inputBytesMax) break;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of chunksOf(stdin, interrupted)) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > inputBytesMax) break;
     }
+    if (interrupted.aborted) throw new GmqError("cancelled", `interrupted before the end of the ${what}`);
+    const text = Buffer.concat(chunks).toString();
     const line = text.replace(/\r?\n$/, "");
     if (line !== "" && !/[\r\n]/.test(line) && line.length <= inputBytesMax) return line;
     throw new GmqError("invalid_argument", `standard input holds no ${what}`, { field: what, limit: "one line" });

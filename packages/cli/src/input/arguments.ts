@@ -6,7 +6,7 @@ export type From = "earliest" | "latest" | { readonly offset: bigint } | { reado
 /** `earliest`, `latest`, an offset, or a time of ISO 8601. @throws InvalidArgumentError, which ends the command with the usage code */
 export function parseFrom(text: string): From {
   if (text === "earliest" || text === "latest") return text;
-  if (/^\d{1,19}$/.test(text)) return { offset: BigInt(text) };
+  if (isOffset(text)) return { offset: BigInt(text) };
   const timestamp = new Date(text);
   if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(timestamp.getTime())) return { timestamp };
   throw new InvalidArgumentError(
@@ -39,8 +39,12 @@ export function collectHeaders(
 
 /** An offset: 0 to 2^63 - 1. */
 export function parseOffset(text: string): bigint {
-  if (/^\d{1,19}$/.test(text) && BigInt(text) < 2n ** 63n) return BigInt(text);
+  if (isOffset(text)) return BigInt(text);
   throw new InvalidArgumentError("expected an offset such as 1200");
+}
+
+function isOffset(text: string): boolean {
+  return /^\d{1,19}$/.test(text) && BigInt(text) < 2n ** 63n;
 }
 
 /** `partition/offset`, collected over repetitions. */

@@ -22,6 +22,12 @@ export function readCredentials(options: {
   }
   const token =
     tokenFile === undefined ? options.token : read("--token-file", tokenFile, "a file that holds a token").trim();
+  if (tokenFile !== undefined && token === "") {
+    throw new GmqError("invalid_argument", `--token-file ${tokenFile}: there is no token in it`, {
+      field: "--token-file",
+      limit: "a file that holds a token",
+    });
+  }
   const tls = {
     ...(ca === undefined ? {} : { ca: read("--ca", ca, "certificates of authorities in PEM") }),
     ...(cert === undefined ? {} : { cert: read("--cert", cert, "a certificate chain in PEM") }),
