@@ -7,7 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { batchChecksum, codecNumbers, decodeEntryMeta, decodeRecords, encodeRecords } from "@gmq/protocol";
-import type { Engine, LogBatch, LogEntry } from "@gmq/storage";
+import { claimWhole, type Engine, type LogBatch, type LogEntry } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import { createRedisEngine } from "@gmq/storage/redis";
 
@@ -55,7 +55,7 @@ async function consume(engine: Engine): Promise<string[]> {
   const epoch = view.partitions.find(({ memberId }) => memberId === member.memberId)?.epoch;
   assert.ok(epoch !== undefined, "the only member owns the only partition");
   const ownership = { group, memberId: member.memberId, topic, partition: 0, epoch };
-  const { position, pending } = await engine.groups.claim(ownership);
+  const { position, pending } = await claimWhole(engine.groups, ownership);
   console.log(`  claimed with epoch ${epoch}: position ${position}, ${pending.length} entries pending`);
   const [fetched] = await engine.groups.fetch([{ ownership, position, bytesMax: 1 << 20, recordsMax: 1_000 }]);
   if (fetched?.ok !== true) throw fetched?.error ?? new Error("no outcome");
