@@ -1,6 +1,8 @@
 /** Figures and marks that stand on a page from its first moment, and what is there on a phone. */
+import { Reject } from "@gmq/client";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { call } from "./checks/calls.js";
 import { type Stage, setStage } from "./stage/stage.js";
 
 /** More than the portal describes in one look. */
@@ -120,6 +122,53 @@ it("says that there is no such job, and asks no more", async () => {
   // Three rounds of what a page asks of a job that runs.
   await page.waitForTimeout(2_500);
   expect(asked).toBe(before);
+});
+
+it("shows the record that is chosen on a phone, where its panel stands below the list", async () => {
+  const narrow = await stage.browser.context.newPage();
+  await narrow.setViewportSize(phone);
+  await narrow.goto(stage.url("/topics/orders/messages"));
+  await narrow
+    .getByRole("button", { name: /^Record / })
+    .first()
+    .click();
+  const record = narrow.getByLabel("Record", { exact: true });
+  await record.getByText("Appended").waitFor();
+  await expect.poll(() => record.evaluate((panel) => panel.getBoundingClientRect().top < innerHeight / 2)).toBe(true);
+  await narrow.close();
+});
+
+it("counts dead letters as such and not as a group that is behind, and leads from their topic to them", async () => {
+  const { gmq } = stage.seed;
+  const refunds = gmq.subscribe("payments", { group: "refunds", start: "earliest" }, () => {
+    throw new Reject("no such order");
+  });
+  interface Listed {
+    readonly queues?: readonly { readonly open?: string }[];
+    readonly letters?: readonly { readonly place: unknown }[];
+  }
+  const list = (request: object): Promise<Listed> =>
+    call<Listed>(stage.services.adminUrl, "AdminService/ListDeadLetters", request);
+  await expect.poll(async () => (await list({})).queues?.[0]?.open, { timeout: 30_000 }).toBe("120");
+  await refunds.close();
+  // Once one is discarded, the brokers' own group is there.
+  const queue = { topic: "payments", group: "refunds" };
+  const selected = (await list({ ...queue, limit: 1 })).letters?.map(({ place }) => place);
+  const redrive = { ...queue, selected, action: "REDRIVE_ACTION_DISCARD" };
+  await call(stage.services.adminUrl, "PortalService/StartJob", { redrive });
+  await expect.poll(async () => (await gmq.admin.listGroups()).map(({ group }) => group)).toContain("gmq.redrive");
+  await page.goto(stage.url("/topics/payments.refunds.dlq"));
+  await page.getByText("No group reads this topic").waitFor();
+  await page.getByRole("link", { name: "By reason, redrive or discard" }).click();
+  await page.getByRole("heading", { level: 1, name: "Dead letters of refunds from payments" }).waitFor();
+  await page.goto(stage.url("/groups"));
+  const groups = page.getByRole("table", { name: "Groups", exact: true });
+  await groups.getByText("refunds", { exact: true }).waitFor();
+  expect(await groups.getByText("gmq.redrive").count()).toBe(0);
+  await page.goto(stage.url("/topics?q=payments.refunds"));
+  const row = page.getByRole("table", { name: "Topics", exact: true }).locator("tbody tr");
+  await row.getByText("payments.refunds.dlq").waitFor();
+  expect(await row.getByText("119").count()).toBe(0);
 });
 
 it("keeps the open page in view of a phone's navigation, finds things there, and cuts no alert", async () => {

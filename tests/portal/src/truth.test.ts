@@ -60,7 +60,7 @@ it("sums up the cluster on the overview", async () => {
   const behind = page.getByRole("table", { name: "Groups that are behind" });
   await behind.getByRole("link", { name: "fraud-check" }).waitFor();
   await page.getByRole("link", { name: /Behind without members\s*1/ }).click();
-  await page.waitForURL(/\/groups\?only=memberless/);
+  await page.waitForURL(/\/groups\?only=unattended/);
   await page.getByRole("heading", { level: 1, name: /Groups/ }).waitFor();
 });
 

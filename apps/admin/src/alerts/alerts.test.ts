@@ -180,7 +180,6 @@ describe("a rule", () => {
     const state = stateOf(1, [
       group("billing", { lagRecords: 5n, lagMs: 61_000n }),
       group("bills-eu", { lagRecords: 5n, lagMs: 60_000n, members: 0, lostRecords: 2n }),
-      group("gmq.redrive", { lagRecords: 5n, lagMs: 600_000n, members: 0 }),
     ]);
     expect(found({ when: "lag_seconds", above: 60 }, state)).toEqual(["group billing"]);
     expect(found({ when: "no_members" }, state)).toEqual(["group bills-eu"]);

@@ -10,9 +10,6 @@ export interface Finding {
   readonly text: string;
 }
 
-/** The brokers' own group: its lag is the number of open dead letters. */
-const redriveGroup = "gmq.redrive";
-
 /** What holds now. Undefined: not to be told, as nobody answers what the rule asks. */
 export function judgeState(
   rule: AlertRule,
@@ -46,7 +43,7 @@ export function judgeState(
 function groupsFound(rule: AlertRule, { groups }: ClusterState, rules: Pick<AlertRules, "isAbout">): Finding[] {
   const found: Finding[] = [];
   for (const { name, members, lagRecords, lagMs, lostRecords, sampledAtMs } of groups.values()) {
-    if (sampledAtMs === 0n || name === redriveGroup || !rules.isAbout(rule, name)) continue;
+    if (sampledAtMs === 0n || !rules.isAbout(rule, name)) continue;
     const subject = `group ${name}`;
     if (rule.when === "no_members" && members === 0 && lagRecords > 0n) {
       found.push({ subject, text: `Group ${name} has no members and ${count(lagRecords, "record")} to settle` });

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "@gmq/log";
-import { GmqError } from "@gmq/protocol";
+import { GmqError, redriveGroup } from "@gmq/protocol";
 import {
   type PortalGroup,
   PortalGroupSchema,
@@ -114,7 +114,8 @@ export function createClusterSampler(brokers: Brokers, logger: Logger): ClusterS
     const topicRows = listedTopics.topics.map(({ name, config, createdAtMs }) => {
       return topics.get(name) ?? create(PortalTopicSchema, { name, partitions: config?.partitions ?? 0, createdAtMs });
     });
-    const groupRows = listedGroups.groups.map(({ group, members }) => {
+    const consuming = listedGroups.groups.filter(({ group }) => group !== redriveGroup);
+    const groupRows = consuming.map(({ group, members }) => {
       return groups.get(group) ?? create(PortalGroupSchema, { name: group, members: members.length });
     });
     const topicsNow = new Map(topicRows.map((row) => [row.name, row]));

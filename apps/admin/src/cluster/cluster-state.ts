@@ -7,6 +7,7 @@ export interface ClusterState {
   readonly takenAtMs: number;
   readonly brokers: readonly PortalBroker[];
   readonly topics: ReadonlyMap<string, PortalTopic>;
+  /** Without the brokers' own, whose lag are the open dead letters. */
   readonly groups: ReadonlyMap<string, PortalGroup>;
   /** Open dead letters of all groups. */
   readonly deadLetters: bigint;

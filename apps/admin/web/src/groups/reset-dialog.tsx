@@ -104,6 +104,7 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
                   required
                   inputMode="numeric"
                   pattern="[0-9]{1,19}"
+                  title="A whole number"
                   className={inputLook("w-40")}
                   value={at}
                   onChange={(event) => change(setAt)(event.target.value)}

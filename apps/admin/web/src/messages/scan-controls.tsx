@@ -51,6 +51,7 @@ export function ScanControls({ search, onChange, partitions, onDescriptors }: Sc
             aria-label="Offset"
             inputMode="numeric"
             pattern="[0-9]{1,19}"
+            title="A whole number"
             placeholder="offset"
             className={`${inputLook("w-40")} font-mono`}
             value={typed.at}
@@ -71,6 +72,7 @@ export function ScanControls({ search, onChange, partitions, onDescriptors }: Sc
           aria-label="Partitions"
           placeholder={`all ${partitions} partitions`}
           pattern="[0-9, ]*"
+          title="Numbers of partitions, for example 0, 3"
           className={inputLook("w-36")}
           value={typed.in}
           onChange={(event) => set({ in: event.target.value })}

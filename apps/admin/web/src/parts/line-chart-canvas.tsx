@@ -5,6 +5,7 @@ import { formatBytes, formatShort, formatTime } from "./format.js";
 import type { LineChartProps } from "./line-chart.js";
 import { withGaps } from "./with-gaps.js";
 
+/** The boxes around it have the same, in pixels: a rem is 14 of them here. */
 const heightPx = 160;
 /** A chart of nothing has an axis too. */
 const leastTop = { bytes: 1_000, records: 5 };
@@ -46,7 +47,7 @@ export function LineChartCanvas({ times, series, unit }: LineChartProps): ReactN
     plot.current?.setData(withGaps(times, series));
   });
 
-  return <div ref={box} className="h-40 w-full" />;
+  return <div ref={box} className="h-[160px] w-full" />;
 }
 
 function options(element: HTMLElement, shape: string, unit: LineChartProps["unit"]): uPlot.Options {

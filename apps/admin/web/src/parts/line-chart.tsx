@@ -40,8 +40,8 @@ export function LineChart({ title, times, series, unit }: LineChartProps): React
           </span>
         ))}
       </figcaption>
-      <div aria-hidden="true" className="h-40">
-        <Suspense fallback={<div className="h-40" />}>
+      <div aria-hidden="true" className="h-[160px]">
+        <Suspense fallback={<div className="h-[160px]" />}>
           <Canvas title={title} times={times} series={series} unit={unit} />
         </Suspense>
       </div>

@@ -13,11 +13,12 @@ import { Badge, Panel } from "../parts/panel.js";
 
 const route = getRouteApi("/groups");
 
-type Only = "all" | "behind" | "memberless" | "paused";
+type Only = "all" | "behind" | "memberless" | "unattended" | "paused";
 const onlyOptions: readonly (readonly [Only, string])[] = [
   ["all", "all groups"],
   ["behind", "behind"],
   ["memberless", "without members"],
+  ["unattended", "behind without members"],
   ["paused", "paused"],
 ];
 
@@ -25,6 +26,7 @@ const passes: Readonly<Record<Only, (group: PortalGroup) => boolean>> = {
   all: () => true,
   behind: ({ lagRecords }) => lagRecords > 0n,
   memberless: ({ members }) => members === 0,
+  unattended: ({ members, lagRecords }) => members === 0 && lagRecords > 0n,
   paused: ({ paused }) => paused,
 };
 

@@ -12,6 +12,7 @@ import { type Tail, useTail } from "../messages/use-tail.js";
 import { Button } from "../parts/button.js";
 import { counted, formatBytes, formatCount, formatRate } from "../parts/format.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
+import { useBroughtIntoView } from "../parts/use-brought-into-view.js";
 
 const ExportDialog = lazy(async () => ({ default: (await import("../messages/export-dialog.js")).ExportDialog }));
 const RepublishDialog = lazy(async () => ({
@@ -36,6 +37,7 @@ export function MessagesScreen(): ReactNode {
   const decoder: DecoderName = isDecoderName(search.as) ? search.as : "auto";
   const keyDecoder: DecoderName = isDecoderName(search.keyas) ? search.keyas : "auto";
   const protobuf = useProtobuf(topic, decoder === "protobuf" || keyDecoder === "protobuf");
+  const panel = useBroughtIntoView(search.sel);
   const chosen = /^(\d+)-(\d+)$/.exec(search.sel ?? "");
 
   function change(part: Partial<Record<keyof MessagesSearch, string | undefined>>): void {
@@ -93,7 +95,11 @@ export function MessagesScreen(): ReactNode {
         )}
       </section>
       {chosen !== null && (
-        <aside aria-label="Record" className="min-w-0 rounded-xl border border-line bg-panel p-4">
+        <aside
+          ref={panel}
+          aria-label="Record"
+          className="min-w-0 scroll-mt-24 rounded-xl max-xl:min-h-[75dvh] border border-line bg-panel p-4"
+        >
           <div className="mb-3 flex items-center justify-between">
             <h2 className="text-[13px] font-semibold">Record</h2>
             <Button look="quiet" aria-label="Close the record" onClick={() => change({ sel: undefined })}>

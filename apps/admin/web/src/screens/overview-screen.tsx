@@ -24,8 +24,6 @@ import { StoragesPanel } from "./storages-panel.js";
 import { StorePanel } from "./store-panel.js";
 
 const groupsShown = 5;
-/** The brokers' own group: its lag is the number of open dead letters, not work that waits. */
-const redriveGroup = "gmq.redrive";
 
 /** Screen 1: is everything well, and if not, where. */
 export function OverviewScreen(): ReactNode {
@@ -78,7 +76,7 @@ export function OverviewScreen(): ReactNode {
           </Panel>
         </div>
         <div className="grid gap-5 lg:grid-cols-2">
-          <GrowingGroups groups={[...live.groups.values()].filter(({ name }) => name !== redriveGroup)} />
+          <GrowingGroups groups={[...live.groups.values()]} />
           <LastWrites live={live} />
         </div>
         <Panel title="Brokers" note={counted(live.brokers.length, "broker")}>
@@ -135,7 +133,7 @@ function Firing({ live: { alerts, alertCount } }: { readonly live: LiveState }):
 }
 
 function Figures({ live }: { readonly live: LiveState }): ReactNode {
-  const groups = [...live.groups.values()].filter(({ name }) => name !== redriveGroup);
+  const groups = [...live.groups.values()];
   const { deadLetters } = live;
   const point = live.points.at(-1);
   const lag = groups.reduce((sum, { lagRecords }) => sum + lagRecords, 0n);
@@ -172,7 +170,7 @@ function Figures({ live }: { readonly live: LiveState }): ReactNode {
           detail={lag === 0n ? "nothing waits" : `oldest ${formatDuration(oldestMs)}`}
         />
       </Link>
-      <Link to="/groups" search={{ only: "memberless", sort: "-lag" }}>
+      <Link to="/groups" search={{ only: "unattended", sort: "-lag" }}>
         <Figure
           name="Behind without members"
           value={memberless.length}

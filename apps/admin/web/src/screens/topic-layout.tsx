@@ -1,6 +1,7 @@
 import { getRouteApi, Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { useMay } from "../access/access-store.js";
+import { DeadLettersLink } from "../dead-letters/dead-letters-link.js";
 import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
@@ -45,6 +46,7 @@ export function TopicLayout(): ReactNode {
         <Tab to="/topics/$topic/messages" topic={topic} name="Messages" />
         {!readOnly && <Tab to="/topics/$topic/produce" topic={topic} name="Produce" />}
       </nav>
+      <DeadLettersLink topic={topic} />
       <Outlet />
       {deleting && (
         <TypedConfirm

@@ -96,7 +96,9 @@ export function TopicsScreen(): ReactNode {
             tall
             empty={
               all.length === 0 ? (
-                <Empty title="There are no topics yet">A topic is made by its first record, or here.</Empty>
+                <Empty title="There are no topics yet">
+                  A topic is made by its first record{readOnly ? "" : ", or here"}.
+                </Empty>
               ) : (
                 <Empty title="No topic is called like that">{counted(all.length, "topic")} have other names.</Empty>
               )

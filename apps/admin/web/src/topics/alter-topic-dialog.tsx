@@ -73,6 +73,7 @@ export function AlterTopicDialog({
               <input
                 {...ids}
                 inputMode="numeric"
+                title={name === "hours" ? "A number, for example 0.5" : "A whole number"}
                 pattern={name === "hours" ? "[0-9]{0,9}(\\.[0-9]{0,6})?" : "[0-9]{0,18}"}
                 className={inputLook("w-56")}
                 value={typed[name]}

@@ -73,6 +73,7 @@ export function PurgeDialog({
                 required
                 inputMode="numeric"
                 pattern="[0-9]{1,18}"
+                title="A whole number"
                 className={inputLook("w-48")}
                 value={offset}
                 onChange={(event) => change(setOffset)(event.target.value)}
