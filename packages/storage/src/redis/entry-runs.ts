@@ -79,20 +79,16 @@ export function createEntryRuns({ bytesMax, ageMsMax, runsPerLogMax, nowMs }: En
     if (runs.length === 0) byLog.delete(run.log);
   }
 
-  /** The run that an entry goes on with, else a new one, as the last of its log. */
-  function runBefore(log: string, baseOffset: bigint): EntryRun {
+  /** The run that an entry goes on with, else a new one, as the last of its log; undefined when it is here already. */
+  function runBefore(log: string, baseOffset: bigint): EntryRun | undefined {
     const runs = byLog.get(log) ?? [];
-    if (runs.length === 0) byLog.set(log, runs);
+    const grew = runs.at(-1);
+    if (grew !== undefined && endOf(grew.entries) === baseOffset) return grew;
+    if (find(log, baseOffset) !== undefined) return undefined;
+    if (grew === undefined) byLog.set(log, runs);
     const at = runs.findIndex(({ entries }) => endOf(entries) === baseOffset);
-    let run: EntryRun;
-    if (at >= 0) {
-      run = runs[at] as EntryRun;
-      if (at === runs.length - 1) return run;
-      runs.splice(at, 1);
-    } else {
-      run = { log, entries: [], endsLog: false };
-      if (runs.length === runsPerLogMax) (runs.shift() as EntryRun).entries = [];
-    }
+    if (at < 0 && runs.length === runsPerLogMax) (runs.shift() as EntryRun).entries = [];
+    const run = at < 0 ? { log, entries: [], endsLog: false } : (runs.splice(at, 1)[0] as EntryRun);
     runs.push(run);
     return run;
   }
@@ -108,9 +104,9 @@ export function createEntryRuns({ bytesMax, ageMsMax, runsPerLogMax, nowMs }: En
   return {
     note(log, entry, wasLast) {
       dropLate();
-      if (find(log, entry.baseOffset) !== undefined) return;
-      const own = entry.body.length + entry.meta.length + overheadBytes;
       const run = runBefore(log, entry.baseOffset);
+      if (run === undefined) return;
+      const own = entry.body.length + entry.meta.length + overheadBytes;
       run.entries.push(entry);
       run.endsLog = wasLast;
       order.push({ run, entry, bytes: own, addedMs: nowMs() });
