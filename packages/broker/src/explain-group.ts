@@ -8,12 +8,11 @@ import type {
   LogStore,
   PartitionFence,
   PartitionOwnership,
-  PendingEntry,
   ScheduledBatches,
   StoreStatus,
   TopicPartition,
 } from "@gmq/storage";
-import { fenceToldMs } from "@gmq/storage";
+import { fenceToldMs, pagesOf } from "@gmq/storage";
 import type { Dispatcher } from "./dispatcher-handle.js";
 
 /** One true thing about a group in a partition. Codes are listed at gmq.v1.GroupCondition. */
@@ -48,9 +47,9 @@ export async function explainGroup(
   if (view === undefined) throw new GmqError("group_not_found", `there is no group ${group}`, { field: "group" });
   const own = view.partitions.find((one) => one.topic === place.topic && one.partition === place.partition);
   if (own === undefined) throw await missing(engine, group, place);
-  const [offsets, pending, store, scheduled] = await Promise.all([
+  const [offsets, oldest, store, scheduled] = await Promise.all([
     engine.groups.offsets(group),
-    engine.groups.pending(group, place),
+    oldestUnsettled(engine.groups, group, place),
     engine.status(),
     engine.log.scheduled(place),
   ]);
@@ -59,7 +58,7 @@ export async function explainGroup(
     ...(store.ready ? [] : [{ code: "store_unavailable", text: `the store cannot serve: ${store.reason}` }]),
     ...ownershipOf(view, own, brokerId, reader),
     ...fenceOf(own.fence),
-    ...(await progressOf(at, pending, (offset) => keyText(engine.log, place, offset, mayRead))),
+    ...(await progressOf(at, oldest, (offset) => keyText(engine.log, place, offset, mayRead))),
   ];
   const conditions = [...found, ...readerOf(reader, at)];
   if (conditions.length === 0) conditions.push({ code: "moving", text: "records are being read and delivered" });
@@ -191,13 +190,12 @@ function shownKey(key: Uint8Array): string {
 
 async function progressOf(
   at: GroupPartitionOffsets | undefined,
-  pending: readonly PendingEntry[],
+  oldest: Unsettled | undefined,
   keyOf: (offset: bigint) => Promise<string>,
 ): Promise<GroupCondition[]> {
   if (at === undefined) return [];
   const found: GroupCondition[] = [];
   if (at.lagRecords === 0) return [{ code: "caught_up", text: `every record up to ${at.endOffset} is settled` }];
-  const oldest = oldestUnsettled(pending);
   if (oldest === undefined) return found;
   const { offset, attempts, dueInMs } = oldest;
   const key = attempts === 0 && dueInMs === 0 ? "" : await keyOf(offset);
@@ -261,10 +259,23 @@ function since(ms: number | undefined): string {
   return ms === undefined ? "" : ` since ${timeOf(ms)} (${seconds(Math.max(0, Date.now() - ms))})`;
 }
 
-function oldestUnsettled(pending: readonly PendingEntry[]) {
-  for (const { baseOffset, recordCount, states, attempts, due } of pending) {
-    for (let index = 0; index < recordCount; index++) {
-      if (states !== "" && states[index] !== ".") continue;
+interface Unsettled {
+  readonly offset: bigint;
+  readonly attempts: number;
+  readonly dueInMs: number;
+}
+
+/** As a rule in the first page, so that a small one will do. */
+async function oldestUnsettled(
+  groups: Engine["groups"],
+  group: string,
+  place: TopicPartition,
+): Promise<Unsettled | undefined> {
+  const itemsMax = limits.browseRecordsMax;
+  for await (const { pending } of pagesOf((page) => groups.pending(group, place, { ...page, itemsMax }))) {
+    for (const { baseOffset, recordCount, states, attempts, due } of pending) {
+      const index = states === "" ? 0 : states.indexOf(".");
+      if (index < 0 || index >= recordCount) continue;
       return {
         offset: baseOffset + BigInt(index),
         attempts: attempts.find((item) => item.index === index)?.attempts ?? 0,

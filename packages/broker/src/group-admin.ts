@@ -8,7 +8,7 @@ import { callerOf } from "./access/admin-access.js";
 import { mayReadTopic } from "./access/require.js";
 import type { Dispatchers } from "./dispatchers.js";
 import { explainGroup } from "./explain-group.js";
-import { listUnsettled } from "./list-unsettled.js";
+import { listUnsettled, oldestPending } from "./list-unsettled.js";
 
 type GroupAdmin = Pick<
   ServiceImpl<typeof AdminService>,
@@ -28,8 +28,11 @@ export function createGroupAdmin(engine: Engine, brokerId: string, dispatchers: 
         });
       }
       const place = { topic: checkName("topic", topic), partition };
-      const [view, pending] = await Promise.all([groups.get(checkName("group", group)), groups.pending(group, place)]);
-      return listUnsettled({ view, place, pending, recordsMax, brokerId, reader: dispatchers.find(group, place) });
+      const [view, oldest] = await Promise.all([
+        groups.get(checkName("group", group)),
+        oldestPending(groups, group, place, recordsMax),
+      ]);
+      return listUnsettled({ view, place, ...oldest, recordsMax, brokerId, reader: dispatchers.find(group, place) });
     },
 
     async resetGroup(request) {

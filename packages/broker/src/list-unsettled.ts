@@ -6,13 +6,21 @@ import {
   type PendingRecord,
   PendingRecordSchema,
 } from "@gmq/protocol/messages";
-import type { GroupMember, GroupView, HeldEntry, TopicPartition } from "@gmq/storage";
+import {
+  type Engine,
+  type GroupMember,
+  type GroupView,
+  type HeldEntry,
+  pagesOf,
+  type TopicPartition,
+} from "@gmq/storage";
 import type { Dispatcher } from "./dispatcher-handle.js";
 
 interface Asked {
   readonly view: GroupView | undefined;
   readonly place: TopicPartition;
   readonly pending: readonly HeldEntry[];
+  readonly unsettledRecords: number;
   readonly recordsMax: number;
   readonly brokerId: string;
   /** This broker's reader of the group in the partition, if it has one. */
@@ -21,20 +29,41 @@ interface Asked {
 
 type Holder = Pick<PendingRecord, "memberId" | "clientId" | "brokerId">;
 
-/** The oldest first, at most `recordsMax` of them, and how many there are in all. */
+/** The oldest pending entries, of so many pages as have `recordsMax` unsettled records, and how many unsettled records there are in all. */
+export async function oldestPending(
+  groups: Engine["groups"],
+  group: string,
+  place: TopicPartition,
+  recordsMax: number,
+): Promise<Pick<Asked, "pending" | "unsettledRecords">> {
+  const pages: (readonly HeldEntry[])[] = [];
+  let unsettledRecords = 0;
+  for await (const { pending, next } of pagesOf((page) => groups.pending(group, place, page))) {
+    pages.push(pending);
+    for (const { recordCount, states } of pending)
+      unsettledRecords += states === "" ? recordCount : states.split(".").length - 1;
+    if (next === undefined || unsettledRecords < recordsMax) continue;
+    // The rest is only counted, by the store.
+    const all = await groups.offsets(group);
+    const at = all.find(({ topic, partition }) => topic === place.topic && partition === place.partition);
+    unsettledRecords = Math.max(unsettledRecords, at?.unsettledRecords ?? 0);
+    break;
+  }
+  return { pending: pages.flat(), unsettledRecords };
+}
+
+/** The oldest first, at most `recordsMax` of them. */
 export function listUnsettled(asked: Asked): AdminServiceListPendingResponse {
-  const { view, place, pending, recordsMax, brokerId } = asked;
+  const { view, place, pending, unsettledRecords, recordsMax, brokerId } = asked;
   const holderOf = createHolderOf(asked);
   const records: PendingRecord[] = [];
-  let unsettled = 0;
   for (const entry of pending) {
+    if (records.length >= recordsMax) break;
     const { baseOffset, recordCount, states, attempts, due, idleMs } = entry;
     const attemptsAt = new Map(attempts.map((item) => [item.index, item.attempts]));
     const dueAt = new Map(due.map(({ index, inMs }) => [index, inMs]));
-    for (let index = 0; index < recordCount; index++) {
+    for (let index = 0; index < recordCount && records.length < recordsMax; index++) {
       if (states !== "" && states[index] !== ".") continue;
-      unsettled++;
-      if (records.length >= recordsMax) continue;
       const offset = baseOffset + BigInt(index);
       records.push(
         create(PendingRecordSchema, {
@@ -51,7 +80,7 @@ export function listUnsettled(asked: Asked): AdminServiceListPendingResponse {
   const owner = ownerOf(view, place);
   return create(AdminServiceListPendingResponseSchema, {
     records,
-    unsettledRecords: BigInt(unsettled),
+    unsettledRecords: BigInt(unsettledRecords),
     memberId: owner?.memberId ?? desksOf(view, place).join(", "),
     // Of an exclusive group everything is known anywhere.
     otherBrokerIds: owner === undefined ? [...others] : [],

@@ -11,15 +11,16 @@ import {
   AdminServiceSettlePendingResponseSchema,
   PendingAction,
 } from "@gmq/protocol/messages";
-import type {
-  ClaimResult,
-  Engine,
-  GroupMember,
-  Ownership,
-  PendingEntry,
-  SettleRange,
-  SettleRefusal,
-  TopicPartition,
+import {
+  type ClaimResult,
+  type Engine,
+  type GroupMember,
+  type Ownership,
+  type PendingEntry,
+  pagesOf,
+  type SettleRange,
+  type SettleRefusal,
+  type TopicPartition,
 } from "@gmq/storage";
 import { errorToMessage } from "@gmq/transport";
 import type { Dispatcher } from "./dispatcher-handle.js";
@@ -80,7 +81,7 @@ export async function settlePending(
   }
   if (reader !== undefined && (takeBack || !dryRun))
     return answer(ranges, await reader.settleFor(ranges, { takeBack, dryRun }));
-  if (dryRun) return answer(ranges, refusalsBy(await engine.groups.pending(group, place), ranges));
+  if (dryRun) return answer(ranges, refusalsBy(await pendingUpTo(engine.groups, group, place, ranges), ranges));
   return answer(ranges, await settleAsMember({ engine, memberships, brokerId }, group, place, ranges));
 }
 
@@ -103,9 +104,9 @@ async function settleAtDesk(
     return create(AdminServiceSettlePendingResponseSchema, { ownerBrokerId: first, otherBrokerIds });
   }
   // Who holds a record only its desk knows; whatever else is asked, the store does.
-  if (dryRun && !takeBack) return answer(ranges, refusalsBy(await groups.pending(group, place), ranges));
+  if (dryRun && !takeBack) return answer(ranges, refusalsBy(await pendingUpTo(groups, group, place, ranges), ranges));
   const refusals = await reader.settleFor(ranges, { takeBack, dryRun });
-  const pending = refusals.length === 0 ? [] : await groups.pending(group, place);
+  const pending = refusals.length === 0 ? [] : await pendingUpTo(groups, group, place, refusals);
   const refuse = createRefuse();
   // What this desk does not know and the store still has is with another one.
   const told = refusals.map((refusal) =>
@@ -155,6 +156,22 @@ const verbs: Readonly<Partial<Record<PendingAction, SettleRange["verb"]>>> = {
   [PendingAction.DEAD_LETTER]: "reject",
   [PendingAction.CLAIM]: "release",
 };
+
+/** What is pending, of so many pages as reach to the last offset. */
+async function pendingUpTo(
+  groups: Engine["groups"],
+  group: string,
+  place: TopicPartition,
+  ranges: readonly { readonly firstOffset: bigint }[],
+): Promise<PendingEntry[]> {
+  const pages: (readonly PendingEntry[])[] = [];
+  for await (const page of pagesOf((asked) => groups.pending(group, place, asked))) {
+    pages.push(page.pending);
+    const { next } = page;
+    if (next !== undefined && ranges.every(({ firstOffset }) => firstOffset < next)) break;
+  }
+  return pages.flat();
+}
 
 /** Those that are not pending. */
 function refusalsBy(pending: readonly PendingEntry[], ranges: readonly SettleRange[]): SettleRefusal[] {

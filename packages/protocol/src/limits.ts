@@ -112,7 +112,7 @@ export const limits = {
   /** Bytes that one fetch of a partition may ask for over the wire: its answer, with one larger batch, fits a frame. */
   fetchBytesMax: 2 * 1024 * 1024,
 
-  /** Of one page of a claim: entries, and records that it tells something of, of each kind; one larger entry gets a page of its own. A page fits a frame. */
+  /** Of one page of a claim, or of a look at what is pending: entries, and records that it tells something of, of each kind; one larger entry gets a page of its own. A page fits a frame. */
   claimItemsMax: 65_536,
 
   /** Bytes of appends that a broker has on the way to one storage service; more wait in the broker. */

@@ -22,10 +22,17 @@ export interface GroupStore {
   delete(group: string): Promise<void>;
   /** Progress in every partition that the group has touched. @throws `group_not_found` */
   offsets(group: string): Promise<GroupPartitionOffsets[]>;
-  /** What is handed out and not settled in a partition, in order; no effect. @throws `group_not_found`, `topic_not_found`, `partition_not_found` */
-  pending(group: string, partition: TopicPartition): Promise<HeldEntry[]>;
-  /** Where the group is in a partition, and what of it is pending, as one; no effect. Undefined: it has not begun there. @throws `topic_not_found`, `partition_not_found` */
-  progress(group: string, partition: TopicPartition): Promise<PartitionProgress | undefined>;
+  /**
+   * What is handed out and not settled in a partition, in order, one page of it: ask again with `page.from` while there is a `next`, or see `pagesOf`. No effect.
+   * @throws `group_not_found`, `topic_not_found`, `partition_not_found`
+   */
+  pending(group: string, partition: TopicPartition, page?: ClaimPage): Promise<HeldPage>;
+  /**
+   * Where the group is in a partition, and what of it is pending, as one; no effect. Undefined: it has not begun there. What is pending comes in pages as with
+   * `pending`; a later page tells the place as it is then, and what was handed out in between.
+   * @throws `topic_not_found`, `partition_not_found`
+   */
+  progress(group: string, partition: TopicPartition, page?: ClaimPage): Promise<PartitionProgress | undefined>;
   /**
    * Moves the group to another place in a topic. Owners are fenced first, then each partition moves in one step, then the partitions are assigned anew; what
    * was handed out and not settled is forgotten. A reset that is cut off leaves the rest of the partitions where they were and the group goes on within
@@ -224,7 +231,9 @@ export interface ClaimResult {
 
 /** A part of what is pending. */
 export interface ClaimPage {
-  /** `next` of the page before. This only looks, and is `fenced` unless the partition was claimed under the same epoch. Undefined: claims, and begins. */
+  /**
+   * `next` of the page before. Undefined: begins. A claim that goes on only looks, and is `fenced` unless the partition was claimed under the same epoch.
+   */
   readonly from?: bigint | undefined;
   /** At most so many entries, and records of which something is told, of each kind; one larger entry comes alone. Default and at most `limits.claimItemsMax`. */
   readonly itemsMax?: number | undefined;
@@ -235,6 +244,15 @@ export interface PartitionProgress {
   /** Next offset that no owner of the group was given. */
   readonly position: bigint;
   readonly pending: readonly PendingEntry[];
+  /** Where the next page of what is pending begins; undefined: there is none. */
+  readonly next?: bigint | undefined;
+}
+
+/** One page of what is pending, as it stands with whoever has it. */
+export interface HeldPage {
+  readonly pending: readonly HeldEntry[];
+  /** Where the next page begins; undefined: there is none. */
+  readonly next?: bigint | undefined;
 }
 
 /** A pending entry as it stands with whoever has it. */

@@ -25,6 +25,7 @@ export type {
   GroupView,
   HandBacks,
   HeldEntry,
+  HeldPage,
   MemberHeartbeat,
   MemberKind,
   MemberLiveness,

@@ -28,12 +28,12 @@ it("counts from its first start how long an entry is with its consumer, and keep
 
   const openedAtMs = performance.now();
   const second = await createEmbeddedEngine({ path });
-  const [held] = await second.groups.pending("group", { topic: name, partition: 0 });
+  const [held] = (await second.groups.pending("group", { topic: name, partition: 0 })).pending;
   expect(held).toMatchObject({ baseOffset: 0n, recordCount: 2 });
   expect(held?.idleMs).toBeLessThanOrEqual(performance.now() - openedAtMs + 100);
   await second.close();
   const third = await createEmbeddedEngine({ path });
-  const [still] = await third.groups.pending("group", { topic: name, partition: 0 });
+  const [still] = (await third.groups.pending("group", { topic: name, partition: 0 })).pending;
   await third.close();
   expect(still?.idleMs).toBeGreaterThanOrEqual(held?.idleMs ?? Number.POSITIVE_INFINITY);
 });

@@ -1,11 +1,18 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { limits } from "@gmq/protocol";
-import { ClaimPartitionRequestSchema, ClaimPartitionResponseSchema } from "@gmq/protocol/messages";
+import {
+  ClaimPartitionRequestSchema,
+  ClaimPartitionResponseSchema,
+  GetPartitionProgressRequestSchema,
+  GetPendingRequestSchema,
+  GetPendingResponseSchema,
+} from "@gmq/protocol/messages";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { claimWhole } from "../src/claim-whole.js";
 import { retry } from "../src/conformance/consumer.js";
 import { type ConformanceContext, createContext } from "../src/conformance/context.js";
-import type { Ownership } from "../src/engine.js";
+import type { ClaimPage, Ownership, PartitionProgress } from "../src/engine.js";
+import { pagesOf } from "../src/pages-of.js";
 import { createUnaryCalls } from "../src/service/unary-calls.js";
 import { memoryTarget, redisTarget, remoteTarget } from "./conformance-targets.js";
 
@@ -53,6 +60,16 @@ describe("a partition of which very many records failed", () => {
       const context = await over(name);
       const records = 1_000_000;
       const next = await fail(context, records);
+      const { groups } = context.engine;
+      for (const look of ["pending", "progress"] as const) {
+        const looks: number[] = [];
+        const ask = (page: ClaimPage): Promise<Pick<PartitionProgress, "pending" | "next"> | undefined> =>
+          groups[look](next.group, next, page);
+        for await (const page of pagesOf(ask))
+          looks.push(page.pending.reduce((sum, { attempts }) => sum + attempts.length, 0));
+        expect(looks.reduce((sum, items) => sum + items)).toBe(records);
+        expect(Math.max(...looks)).toBeLessThanOrEqual(limits.claimItemsMax);
+      }
       const calls: number[] = [];
       const counted: Pick<typeof context.engine.groups, "claim"> = {
         async claim(...asked) {
@@ -92,5 +109,13 @@ describe("a partition of which very many records failed", () => {
     expect(toBinary(ClaimPartitionResponseSchema, answer).length).toBeLessThan(limits.frameBytesMax);
     const page = create(ClaimPartitionRequestSchema, { ownership: asked.ownership!, page: {} });
     expect((await calls.claimPartition(page)).next).toBe(50_000n);
+    const place = { group: request.group, topic: request.topic, partition: 0 };
+    const told = create(GetPendingResponseSchema, await calls.getPending(create(GetPendingRequestSchema, place)));
+    expect(told.next).toBeUndefined();
+    expect(told.pending.flatMap(({ attempts }) => attempts)).toHaveLength(100_000);
+    const where = await calls.getPartitionProgress(create(GetPartitionProgressRequestSchema, place));
+    expect(where).toMatchObject({ begun: true, position: 100_000n });
+    expect(where.next).toBeUndefined();
+    expect(where.pending?.flatMap(({ attempts }) => attempts)).toHaveLength(100_000);
   });
 });

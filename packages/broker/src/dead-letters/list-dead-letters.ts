@@ -10,7 +10,7 @@ import type {
 import type { Engine } from "@gmq/storage";
 import { recordMessage } from "../messages.js";
 import { createSelection, type DeadLetter, originalRecord } from "./dead-letter.js";
-import { findDeadLetterTopic, laterLetters, type OpenEntry, openEntry, pendingLetters } from "./open-letters.js";
+import { findDeadLetterTopic, openEntry, openLettersIn } from "./open-letters.js";
 
 type Response = MessageInitShape<typeof AdminServiceListDeadLettersResponseSchema>;
 
@@ -40,7 +40,7 @@ async function listLetters(engine: Engine, request: AdminServiceListDeadLettersR
   let more = false;
   for (let partition = 0; partition < config.partitions; partition++) {
     if (!selection.wants(partition)) continue;
-    for await (const entry of openIn(engine, name, partition)) {
+    for await (const entry of openLettersIn(engine, { topic: name, partition })) {
       for (const letter of entry.letters) {
         bytes += letter.record.value.length;
         if (++seen > limits.deadLettersListedMax || bytes > readBytesMax)
@@ -54,13 +54,6 @@ async function listLetters(engine: Engine, request: AdminServiceListDeadLettersR
     }
   }
   return { reasons: byCount(reasons), letters: letters.map(letterMessage), complete: true, more };
-}
-
-async function* openIn({ groups, log }: Engine, topic: string, partition: number): AsyncGenerator<OpenEntry> {
-  const place = { topic, partition };
-  const progress = await groups.progress(redriveGroup, place);
-  if (progress !== undefined) yield* pendingLetters(log, place, progress.pending);
-  yield* laterLetters(log, place, progress?.position ?? 0n);
 }
 
 function isAfter({ partition, record }: DeadLetter, after: DeadLetterPlace | undefined): boolean {

@@ -1,6 +1,14 @@
 /** Finds the dead letters that are open: what the reserved group has not settled in a dead-letter topic. Reads only. */
-import { checkName, deadLetterTopic, decodeEntry, GmqError, limits } from "@gmq/protocol";
-import type { Engine, LogEntry, LogStore, PendingEntry, TopicInfo, TopicPartition } from "@gmq/storage";
+import { checkName, deadLetterTopic, decodeEntry, GmqError, limits, redriveGroup } from "@gmq/protocol";
+import {
+  type Engine,
+  type LogEntry,
+  type LogStore,
+  type PendingEntry,
+  pagesOf,
+  type TopicInfo,
+  type TopicPartition,
+} from "@gmq/storage";
 import { type DeadLetter, readDeadLetter } from "./dead-letter.js";
 
 /** An entry with open dead letters. */
@@ -28,6 +36,19 @@ export async function findDeadLetterTopic(topics: Engine["topics"], topic: strin
   });
 }
 
+/** The open dead letters of a partition, without owning it. */
+export async function* openLettersIn({ groups, log }: Engine, place: TopicPartition): AsyncGenerator<OpenEntry> {
+  let position: bigint | undefined;
+  for await (const page of pagesOf((asked) => groups.progress(redriveGroup, place, asked))) {
+    const until = position ?? page.position;
+    position = until;
+    // What was handed out since the first page is among the later ones here.
+    const pending = page.pending.filter(({ baseOffset }) => baseOffset < until);
+    yield* pendingLetters(log, place, pending);
+  }
+  yield* laterLetters(log, place, position ?? 0n);
+}
+
 /** The open dead letters of entries that are pending, by base offset: in order, read in pages. */
 export async function* pendingLetters(
   log: Pick<LogStore, "read">,
@@ -48,7 +69,7 @@ export async function* pendingLetters(
 }
 
 /** The dead letters from an offset on, all of them open, up to the end as it is when this begins. */
-export async function* laterLetters(
+async function* laterLetters(
   log: Pick<LogStore, "read">,
   place: TopicPartition,
   from: bigint,

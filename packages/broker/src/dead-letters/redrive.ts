@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { GmqError, limits, redriveGroup } from "@gmq/protocol";
+import { GmqError, limits } from "@gmq/protocol";
 import {
   type AdminServiceRedriveRequest,
   type AdminServiceRedriveResponse,
@@ -20,7 +20,7 @@ import { errorToMessage } from "@gmq/transport";
 import type { Memberships } from "../membership.js";
 import { createSelection, type DeadLetter, type Selection } from "./dead-letter.js";
 import { createMover, type Move, type Moved } from "./move-letters.js";
-import { findDeadLetterTopic, laterLetters, type OpenEntry, openEntry, pendingLetters } from "./open-letters.js";
+import { findDeadLetterTopic, type OpenEntry, openEntry, openLettersIn, pendingLetters } from "./open-letters.js";
 import { type ClaimedPartition, claimForRedrive } from "./redrive-claim.js";
 
 /** What redrives of a broker need. */
@@ -187,16 +187,12 @@ export async function* redrive(
 
 /** Open letters of the whole topic, without owning it. */
 async function* openLetters(
-  { groups, log }: Engine,
+  engine: Engine,
   { name, config }: TopicInfo,
   selection: Selection,
 ): AsyncGenerator<OpenEntry> {
   for (let partition = 0; partition < config.partitions; partition++) {
-    if (!selection.wants(partition)) continue;
-    const place = { topic: name, partition };
-    const progressed = await groups.progress(redriveGroup, place);
-    if (progressed !== undefined) yield* pendingLetters(log, place, progressed.pending);
-    yield* laterLetters(log, place, progressed?.position ?? 0n);
+    if (selection.wants(partition)) yield* openLettersIn(engine, { topic: name, partition });
   }
 }
 

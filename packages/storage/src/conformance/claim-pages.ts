@@ -130,12 +130,12 @@ export const claimPagesCases: ConformanceSubject = {
   },
 };
 
-function entriesOf(counts: readonly number[]): string[][] {
+export function entriesOf(counts: readonly number[]): string[][] {
   return counts.map((count, at) => Array.from({ length: count }, (_, index) => `v${at}.${index}`));
 }
 
 /** Fetches everything, and does something else with each entry: acked in part, failed, handed back, left alone. The second is settled. */
-async function unsettle(consumer: Consumer): Promise<void> {
+export async function unsettle(consumer: Consumer): Promise<void> {
   for (const [at, entry] of (await consumer.fetch()).entries()) {
     const { baseOffset: base } = entry;
     const last = base + BigInt(entry.recordCount) - 1n;
@@ -168,7 +168,7 @@ function inPagesOf({ groups }: Engine, itemsMax: number, pauseMs = 0): Pick<Engi
 }
 
 /** Of what a page has most: entries, states, retries, hand-backs. */
-function most(pending: readonly PendingEntry[]): number {
+export function most(pending: readonly PendingEntry[]): number {
   const sum = (countOf: (entry: PendingEntry) => number): number =>
     pending.reduce((total, entry) => total + countOf(entry), 0);
   return Math.max(
@@ -180,7 +180,7 @@ function most(pending: readonly PendingEntry[]): number {
 }
 
 /** Without the times, which go on. */
-function toldOf(pending: readonly PendingEntry[]) {
+export function toldOf(pending: readonly PendingEntry[]) {
   return pending.map(({ due, ...entry }) => ({ ...entry, due: due.map(({ index }) => index) }));
 }
 

@@ -13,6 +13,7 @@ import { followCases } from "./follow.js";
 import { idempotenceCases } from "./idempotence.js";
 import { membershipCases } from "./membership.js";
 import { offsetsCases } from "./offsets.js";
+import { pendingPagesCases } from "./pending-pages.js";
 import { placesCases } from "./places.js";
 import { readCases } from "./read.js";
 import { reopenCases } from "./reopen.js";
@@ -55,6 +56,7 @@ const subjects: readonly ConformanceSubject[] = [
   deadLetterCases,
   offsetsCases,
   placesCases,
+  pendingPagesCases,
   deletionCases,
   signalsCases,
   statusCases,

@@ -24,10 +24,10 @@ export const placesCases: ConformanceSubject = {
       await store(name, [["a", "b", "c"], ["d"], ["e"]]);
       const consumer = await consume(name);
       const place = { topic: name, partition: 0 };
-      assert.deepEqual(await groups.pending(consumer.group, place), []);
+      assert.deepEqual((await groups.pending(consumer.group, place)).pending, []);
       const [first] = await consumer.fetch({ recordsMax: 4 });
       await consumer.settle(present(first), [ack(1n), retry(2n, 2n, 0)]);
-      const shown = await groups.pending(consumer.group, place);
+      const { pending: shown } = await groups.pending(consumer.group, place);
       assert.deepEqual(
         shown.map(({ baseOffset, recordCount, states, attempts, due }) => [
           baseOffset,
@@ -50,7 +50,7 @@ export const placesCases: ConformanceSubject = {
       await store(name, [["a", "b"], ["c"]]);
       const consumer = await consume(name);
       const idle = async (): Promise<number[]> =>
-        (await groups.pending(consumer.group, { topic: name, partition: 0 })).map(({ idleMs }) => idleMs);
+        (await groups.pending(consumer.group, { topic: name, partition: 0 })).pending.map(({ idleMs }) => idleMs);
       const [first] = await consumer.fetch({ recordsMax: 2 });
       await eventually(async () => assert.ok(present((await idle())[0]) >= 300));
       const fetchedAtMs = performance.now();
@@ -94,7 +94,7 @@ export const placesCases: ConformanceSubject = {
       assert.ok(done.version > dry.version);
       const [fetched] = await groups.fetch([{ ownership, position: 3n, ...unbounded }]);
       assertRefused(fetched, { code: "fenced", field: "epoch" });
-      assert.deepEqual(await groups.pending(group, { topic: name, partition: 0 }), []);
+      assert.deepEqual((await groups.pending(group, { topic: name, partition: 0 })).pending, []);
       const view = present(await groups.get(group));
       const { epoch, memberId, hold } = present(view.partitions[0]);
       assert.deepEqual([memberId, hold], ["m1", undefined]);

@@ -25,7 +25,7 @@ export const reopenCases: ConformanceSubject = {
       await consumer.ack([present(whole)]);
       const view = present(await first.groups.get(consumer.group));
       const place = { topic: name, partition: 0 };
-      const idleMs = present((await first.groups.pending(consumer.group, place))[0]).idleMs;
+      const idleMs = present((await first.groups.pending(consumer.group, place)).pending[0]).idleMs;
       await first.close();
 
       const second = await openReady(store);
@@ -40,7 +40,7 @@ export const reopenCases: ConformanceSubject = {
       const [alive] = await second.groups.heartbeat([consumer.member]);
       assert.equal(alive?.fenced, false, "sessions outlive the engine");
 
-      assert.ok(present((await second.groups.pending(consumer.group, place))[0]).idleMs >= idleMs);
+      assert.ok(present((await second.groups.pending(consumer.group, place)).pending[0]).idleMs >= idleMs);
       const claimed = await second.groups.claim(consumer.ownership);
       const [pending] = claimed.pending;
       assert.deepEqual([claimed.position, claimed.endOffset, claimed.pending.length], [4n, 4n, 1]);

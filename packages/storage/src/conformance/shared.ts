@@ -41,7 +41,7 @@ export const sharedCases: ConformanceSubject = {
       const [first] = await one.fetch({ recordsMax: 2 });
       const [second] = await other.fetch();
       assert.deepEqual([first?.baseOffset, second?.baseOffset], [0n, 2n]);
-      const held = await engine.groups.pending(group, { topic: name, partition: 0 });
+      const { pending: held } = await engine.groups.pending(group, { topic: name, partition: 0 });
       assert.deepEqual(
         held.map(({ baseOffset, desk }) => [baseOffset, desk]),
         [
@@ -78,7 +78,7 @@ export const sharedCases: ConformanceSubject = {
       await engine.groups.leave(gone.member);
       const claimedAtMs = performance.now();
       const { pending } = await living.claim();
-      const [inherited] = await engine.groups.pending(group, { topic: name, partition: 0 });
+      const [inherited] = (await engine.groups.pending(group, { topic: name, partition: 0 })).pending;
       // Two clocks are compared, each of which may have been cut to whole milliseconds.
       assert.ok(present(inherited).idleMs <= performance.now() - claimedAtMs + 100);
       assert.deepEqual(

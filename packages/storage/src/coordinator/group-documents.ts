@@ -1,4 +1,4 @@
-import type { HeldEntry, PartitionProgress, StartPosition, TopicPartition } from "../engine.js";
+import type { ClaimPage, HeldEntry, PartitionProgress, StartPosition, TopicPartition } from "../engine.js";
 
 /**
  * What the coordinator asks of an engine: one versioned document per group, member sessions by the store's clock, and the group's place in
@@ -21,8 +21,8 @@ export interface GroupDocuments {
   delete(group: string, expectedVersion: number, partitions: readonly TopicPartition[]): Promise<boolean>;
   /** Fixes where the group begins in partitions that it does not know yet; no effect in the others. @throws `topic_not_found` */
   initialize(group: string, partitions: readonly TopicPartition[], start: StartPosition): Promise<void>;
-  /** Where the group is in a partition; undefined: it has not begun there. No effect. @throws `topic_not_found`, `partition_not_found` */
-  progress(group: string, partition: TopicPartition): Promise<HeldProgress | undefined>;
+  /** Where the group is in a partition, and a page of what is pending; undefined: it has not begun there. No effect. @throws `topic_not_found`, `partition_not_found` */
+  progress(group: string, partition: TopicPartition, page?: ClaimPage): Promise<HeldProgress | undefined>;
   /** The offset that a position means now: between the first kept offset and the end. @throws `topic_not_found`, `partition_not_found` */
   offsetOf(partition: TopicPartition, position: StartPosition): Promise<bigint>;
   /**

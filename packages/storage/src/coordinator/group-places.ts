@@ -14,6 +14,7 @@ import type {
   StartPosition,
 } from "../engine.js";
 import { unsettledState } from "../log/entry-states.js";
+import { wholeOf } from "../pages-of.js";
 import type { GroupChanges } from "./group-changes.js";
 import { pausedHold } from "./group-document.js";
 import type { GroupDocuments } from "./group-documents.js";
@@ -54,12 +55,13 @@ export function createGroupPlaces(
   }
 
   return {
-    async pending(group, partition) {
+    async pending(group, partition, page) {
       await existing(group);
-      return [...((await documents.progress(group, partition))?.pending ?? [])];
+      const { pending = [], next } = (await documents.progress(group, partition, page)) ?? {};
+      return { pending, next };
     },
 
-    progress: (group, partition) => documents.progress(group, partition),
+    progress: (group, partition, page) => documents.progress(group, partition, page),
 
     async reset({ group, topic, partitions, to, dryRun, expectedVersion }) {
       checkName("topic", topic);
@@ -68,7 +70,7 @@ export function createGroupPlaces(
       const targets = await Promise.all(own.map((partition) => targetOf(documents, partition, to)));
       if (dryRun) {
         const moves = own.map(async (partition, index) => {
-          const progress = await documents.progress(group, partition);
+          const progress = await wholeOf((page) => documents.progress(group, partition, page));
           return moveOf(partition, progress ?? { position: 0n, pending: [] }, targets[index] as bigint);
         });
         return { version: view.version, partitions: await Promise.all(moves) };

@@ -2,12 +2,13 @@ import { GmqError } from "@gmq/protocol";
 import type { GroupDocuments, SessionTouch } from "../coordinator/group-documents.js";
 import type { StartPosition, TopicPartition } from "../engine.js";
 import { countUnsettled, skippedState, unsettledState } from "../log/entry-states.js";
+import { pageItemsMax } from "../pages-of.js";
 import type { Clock } from "./clock.js";
 import type { Database } from "./database.js";
 import type { EmbeddedReads } from "./embedded-reads.js";
 import type { EmbeddedSignals } from "./embedded-signals.js";
 import type { EmbeddedTopics } from "./embedded-topics.js";
-import { heldEntries, pendingEntries } from "./pending-entries.js";
+import { heldPage, pendingEntries } from "./pending-entries.js";
 
 /** Group documents, sessions and start positions in the embedded store. */
 export function createEmbeddedDocuments(
@@ -131,13 +132,14 @@ export function createEmbeddedDocuments(
       });
     },
 
-    async progress(group, { topic, partition }) {
+    async progress(group, { topic, partition }, { from = 0n, itemsMax } = {}) {
       const id = topics.partitionId(topic, partition);
       const row = database
         .statement("select position from ownerships where partition_id = ? and group_name = ?")
         .get(id, group);
       if (row === undefined) return undefined;
-      return { position: row["position"] as bigint, pending: heldEntries(database, clock, id, group) };
+      const page = { partitionId: id, group, from, itemsMax: pageItemsMax(itemsMax) };
+      return { position: row["position"] as bigint, ...heldPage(database, clock, page) };
     },
 
     async offsetOf({ topic, partition }, position) {

@@ -2,7 +2,7 @@
  * Deliver and settle, last stage on the embedded engine: claim, fetch and settle check the owner's epoch and change the pending list in one transaction each.
  * Called by `groups.claim`, `groups.fetch` and `groups.settle`.
  */
-import { GmqError, limits } from "@gmq/protocol";
+import { GmqError } from "@gmq/protocol";
 import type { BuriedEntry, OwedRecord, Rejection } from "../dead-letters/owed-copies.js";
 import type {
   ClaimPage,
@@ -26,12 +26,13 @@ import {
   settleEntry,
   unsettledState,
 } from "../log/entry-states.js";
+import { pageItemsMax } from "../pages-of.js";
 import type { Clock } from "./clock.js";
 import type { Database } from "./database.js";
 import { createEmbeddedDesks } from "./embedded-desks.js";
 import type { EmbeddedReads } from "./embedded-reads.js";
 import type { EmbeddedTopics } from "./embedded-topics.js";
-import { countRelease, countTakeOver, holdAnew, pendingPage } from "./pending-entries.js";
+import { countRelease, countTakeOver, heldPage, holdAnew, pendingOf } from "./pending-entries.js";
 
 export interface EmbeddedOwnership {
   claim(ownership: Ownership, peers?: DeskPeers, page?: ClaimPage): ClaimResult;
@@ -132,9 +133,10 @@ export function createEmbeddedOwnership(
     page: ClaimPage,
   ): ClaimResult {
     const desk = shared === true ? memberId : undefined;
-    const itemsMax = Math.min(page.itemsMax ?? limits.claimItemsMax, limits.claimItemsMax);
-    const found = pendingPage(database, clock, { partitionId, group, desk, from: page.from ?? 0n, itemsMax });
-    return { position, endOffset: topics.endOffset(partitionId), ...found };
+    const itemsMax = pageItemsMax(page.itemsMax);
+    const { pending, next } = heldPage(database, clock, { partitionId, group, desk, from: page.from ?? 0n, itemsMax });
+    const found = { position, endOffset: topics.endOffset(partitionId), pending: pending.map(pendingOf) };
+    return next === undefined ? found : { ...found, next };
   }
 
   function fetchOne({ ownership, position, bytesMax, recordsMax }: PartitionFetch): FetchOutcome {

@@ -1,23 +1,18 @@
-import type { HeldEntry, PendingEntry } from "../engine.js";
+import type { HeldEntry, HeldPage, PendingEntry } from "../engine.js";
 import type { Clock } from "./clock.js";
 import type { Database } from "./database.js";
 
 /** In `hand_backs`, the index that stands for the whole entry. */
 const wholeEntry = -1;
 
-/** What of a partition a group was given and has not settled, in order of offsets; with since when each entry is with who has it, and with which desk. */
-export function heldEntries(database: Database, clock: Clock, partitionId: number, group: string): HeldEntry[] {
+/** What of a partition a group was given and has not settled, in order of offsets. */
+export function pendingEntries(database: Database, clock: Clock, partitionId: number, group: string): PendingEntry[] {
   const of = { partitionId, group };
   const rows = pendingRows(database, of, 0n, everything);
   return entriesOf(clock, rows, {
     retries: rowsOf(database, "retries", of, 0n, lastBase, everything),
     handBacks: rowsOf(database, "hand_backs", of, 0n, lastBase, everything),
-  });
-}
-
-/** The same, for the group as a whole. */
-export function pendingEntries(...asked: Parameters<typeof heldEntries>): PendingEntry[] {
-  return heldEntries(...asked).map(pendingOf);
+  }).map(pendingOf);
 }
 
 /** A page of what is pending, of one desk alone when it is named. */
@@ -27,12 +22,8 @@ export interface PendingPage extends Holders {
   readonly itemsMax: number;
 }
 
-/** Reads a page, and where the next one begins. */
-export function pendingPage(
-  database: Database,
-  clock: Clock,
-  { from, itemsMax, ...of }: PendingPage,
-): { readonly pending: PendingEntry[]; readonly next?: bigint } {
+/** Reads a page, with since when each entry is with who has it and with which desk, and where the next page begins. */
+export function heldPage(database: Database, clock: Clock, { from, itemsMax, ...of }: PendingPage): HeldPage {
   // One of each more than fits: it tells where the page ends.
   const rows = pendingRows(database, of, from, itemsMax + 1);
   const [first, last] = [rows[0], rows.at(-1)];
@@ -54,7 +45,7 @@ export function pendingPage(
     retries = read("retries", baseOf(first), everything);
     handBacks = read("hand_backs", baseOf(first), everything);
   }
-  const pending = entriesOf(clock, rows.slice(0, count), { retries, handBacks }).map(pendingOf);
+  const pending = entriesOf(clock, rows.slice(0, count), { retries, handBacks });
   const next = rows[count];
   return next === undefined ? { pending } : { pending, next: baseOf(next) };
 }
@@ -156,7 +147,8 @@ function byEntry<Item>(rows: readonly Row[], itemOf: (row: Row) => Item): Map<bi
   return items;
 }
 
-function pendingOf({ idleMs: _since, desk: _desk, ...entry }: HeldEntry): PendingEntry {
+/** For the group as a whole. */
+export function pendingOf({ idleMs: _since, desk: _desk, ...entry }: HeldEntry): PendingEntry {
   return entry;
 }
 

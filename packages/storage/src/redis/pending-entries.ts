@@ -11,7 +11,7 @@ interface History {
 }
 
 /**
- * Pending entries of a reply of `claim` or `progress`: now in ms, the pending hash (base → count or states), the retries hash (offset → attempts, due time,
+ * Pending entries of a reply of `claim` or `claim-page`: now in ms, the pending hash (base → count or states), the retries hash (offset → attempts, due time,
  * releases) and delivery counts, which begin at 1. In order of offsets.
  */
 export function pendingEntries(reply: readonly Reply[]): PendingEntry[] {
@@ -45,10 +45,10 @@ export function pendingEntries(reply: readonly Reply[]): PendingEntry[] {
   });
 }
 
-/** The same of a reply of `progress`, which also tells since when each entry is with who has it, and with which desk. */
+/** The same of a reply of `claim-page` to who claimed nothing: it also tells since when each entry is with who has it, and with which desk. */
 export function heldEntries(reply: readonly Reply[]): HeldEntry[] {
-  const idles = new Map(pairsOf(itemsOf(reply[5])).map(([base, idleMs]) => [BigInt(base), Number(idleMs)]));
-  const desks = new Map(pairsOf(itemsOf(reply[6])).map(([base, desk]) => [BigInt(base), desk]));
+  const idles = new Map(pairsOf(itemsOf(reply[6])).map(([base, idleMs]) => [BigInt(base), Number(idleMs)]));
+  const desks = new Map(pairsOf(itemsOf(reply[7])).map(([base, desk]) => [BigInt(base), desk]));
   return pendingEntries(reply).map((entry) => ({
     ...entry,
     idleMs: idles.get(entry.baseOffset) ?? 0,
@@ -74,4 +74,10 @@ function pairsOf(items: readonly Reply[]): [string, string][] {
   const pairs: [string, string][] = [];
   for (let at = 0; at + 1 < items.length; at += 2) pairs.push([textOf(items[at]), textOf(items[at + 1])]);
   return pairs;
+}
+
+/** Where the page after one of `claim-page` begins; undefined: there is none. */
+export function nextOf(reply: readonly Reply[]): bigint | undefined {
+  const next = textOf(reply[5]);
+  return next === "" ? undefined : BigInt(next);
 }

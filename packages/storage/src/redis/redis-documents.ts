@@ -1,10 +1,11 @@
 import { GmqError } from "@gmq/protocol";
 import type { GroupDocuments, SessionTouch } from "../coordinator/group-documents.js";
-import type { PartitionProgress, StartPosition, TopicPartition } from "../engine.js";
+import type { StartPosition, TopicPartition } from "../engine.js";
 import { skippedState, unsettledState } from "../log/entry-states.js";
+import { pageItemsMax } from "../pages-of.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
-import { heldEntries, pendingEntries } from "./pending-entries.js";
+import { heldEntries, nextOf, pendingEntries } from "./pending-entries.js";
 import type { Reply } from "./redis-command.js";
 import { fromRedisError, isFenced } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
@@ -105,11 +106,13 @@ export function createRedisDocuments(
       );
     },
 
-    async progress(group, partition) {
+    async progress(group, partition, { from = 0n, itemsMax } = {}) {
       await topics.check(partition);
-      const reply = itemsOf(await run("progress", keysOf(group, partition).slice(0, 4), [group]));
-      const progress = progressOf(reply);
-      return progress && { ...progress, pending: heldEntries(reply) };
+      const args = [group, "", "", from.toString(), String(pageItemsMax(itemsMax)), ""];
+      const reply = itemsOf(await run("claim-page", keysOf(group, partition).slice(0, 4), args));
+      const position = textOf(reply[0]);
+      if (position === "") return undefined;
+      return { position: BigInt(position), pending: heldEntries(reply), next: nextOf(reply) };
     },
 
     async offsetOf(partition, position) {
@@ -126,7 +129,8 @@ export function createRedisDocuments(
           String(epoch),
           ...args,
         ]);
-        return progressOf(before) as PartitionProgress;
+        const items = itemsOf(before);
+        return { position: BigInt(textOf(items[0])), pending: pendingEntries(items) };
       } catch (error) {
         if (!isFenced(error)) throw fromRedisError(error);
         throw new GmqError("fenced", `the group ${group} moved on in ${partition.topic}/${partition.partition}`, {
@@ -194,13 +198,6 @@ export function createRedisDocuments(
     // Between the topic's making and this its stream can only be missing when the topic goes.
     if (begun === -1 && (await topics.restoreStream(partition))) await run("begin", names, args);
   }
-}
-
-/** A progress or reposition script's answer; undefined: the group has not begun. */
-function progressOf(reply: Reply): PartitionProgress | undefined {
-  const items = itemsOf(reply);
-  const position = textOf(items[0]);
-  return position === "" ? undefined : { position: BigInt(position), pending: pendingEntries(items) };
 }
 
 function rethrow(error: unknown): never {

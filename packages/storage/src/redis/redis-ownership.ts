@@ -2,7 +2,7 @@
  * Deliver and settle, last stage on Redis: claim, fetch and settle, each checked against the partition's epoch inside its script. Payload is read by XRANGE
  * before the script registers it, so a fenced reader has moved nothing.
  */
-import { GmqError, limits } from "@gmq/protocol";
+import { GmqError } from "@gmq/protocol";
 import type { BuriedEntry, OwedCopies, OwedRecord, Rejection } from "../dead-letters/owed-copies.js";
 import type {
   ClaimPage,
@@ -19,9 +19,10 @@ import type {
 } from "../engine.js";
 import { checkRange } from "../log/check-range.js";
 import type { EndOffsets } from "../log/end-offsets.js";
+import { pageItemsMax } from "../pages-of.js";
 import type { RedisConnection } from "./connection.js";
 import { entryId, type Keys } from "./keys.js";
-import { pendingEntries } from "./pending-entries.js";
+import { nextOf, pendingEntries } from "./pending-entries.js";
 import type { Reply } from "./redis-command.js";
 import { fromRedisError, isFenced, isReply, prefixOf } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
@@ -115,7 +116,7 @@ export function createRedisOwnership(
     { from, itemsMax }: ClaimPage = {},
   ): Promise<readonly Reply[]> {
     const { group, memberId, epoch, shared } = ownership;
-    const most = String(Math.min(itemsMax ?? limits.claimItemsMax, limits.claimItemsMax));
+    const most = String(pageItemsMax(itemsMax));
     const names = keysOf(ownership);
     const args = [group, memberId, String(epoch)];
     if (from === undefined) {
@@ -187,12 +188,12 @@ export function createRedisOwnership(
         throw await refusal(ownership, error);
       }
       const position = BigInt(textOf(reply[0]));
-      const next = textOf(reply[5]);
+      const next = nextOf(reply);
       const endOffset = await endBeyond(ownership, position).catch((error: unknown) => {
         throw fromRedisError(error);
       });
       const found = { position, endOffset, pending: pendingEntries(reply) };
-      return next === "" ? found : { ...found, next: BigInt(next) };
+      return next === undefined ? found : { ...found, next };
     },
     fetch: (fetches) => Promise.all(fetches.map(fetchOne)),
     settle: (settles) => Promise.all(settles.map(settleOne)),

@@ -21,7 +21,6 @@ const names = [
   "keep-producers",
   "load-group",
   "meta-at",
-  "progress",
   "reposition",
   "save-group",
   "session-deadlines",

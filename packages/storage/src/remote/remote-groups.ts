@@ -13,6 +13,7 @@ import {
   fetchToMessage,
   heldFromMessage,
   ownershipToMessage,
+  pageToMessage,
   pendingFromMessage,
   settleOutcomeFromMessage,
   settleToMessage,
@@ -119,9 +120,10 @@ export function createRemoteGroups(links: Links): GroupStore {
       return (await (await client(group)).getGroupOffsets({ group })).partitions.map(offsetsFromMessage);
     },
 
-    async pending(group, { topic, partition }) {
+    async pending(group, { topic, partition }, page) {
       const link = await links.for(`${topic}/${partition}`);
-      return (await link.client.getPending({ group, topic, partition })).pending.map(heldFromMessage);
+      const answer = await link.client.getPending({ group, topic, partition, page: pageToMessage(page) });
+      return { pending: answer.pending.map(heldFromMessage), next: answer.next };
     },
 
     async reset({ group, topic, partitions, to, dryRun, expectedVersion }) {
@@ -155,12 +157,12 @@ export function createRemoteGroups(links: Links): GroupStore {
       });
     },
 
-    async claim(ownership, peers, { from, itemsMax = 0 } = {}) {
+    async claim(ownership, peers, page) {
       const link = await links.for(`${ownership.topic}/${ownership.partition}`);
       const request = {
         ownership: ownershipToMessage(ownership),
         ...(peers === undefined ? {} : { peers: { memberIds: [...peers.memberIds], epoch: BigInt(peers.epoch) } }),
-        page: { itemsMax, ...(from === undefined ? {} : { from }) },
+        page: pageToMessage(page),
       };
       return claimFromMessage(await link.client.claimPartition(request));
     },
@@ -187,10 +189,11 @@ export function createRemoteGroups(links: Links): GroupStore {
       return (await Promise.all(answers)).flat();
     },
 
-    async progress(group, { topic, partition }) {
+    async progress(group, { topic, partition }, page) {
       const { client: service } = await links.for(`${topic}/${partition}`);
-      const { begun, position, pending } = await service.getPartitionProgress({ group, topic, partition });
-      return begun ? { position, pending: pending.map(pendingFromMessage) } : undefined;
+      const asked = { group, topic, partition, page: pageToMessage(page) };
+      const { begun, position, pending, next } = await service.getPartitionProgress(asked);
+      return begun ? { position, pending: pending.map(pendingFromMessage), next } : undefined;
     },
   };
 }

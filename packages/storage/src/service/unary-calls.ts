@@ -1,9 +1,10 @@
 /** The storage service's calls beside the link: topics, reading, groups, status. Checks what came over the wire and asks the engine. */
 import { checkName, GmqError, limits } from "@gmq/protocol";
-import type { StorageService } from "@gmq/protocol/messages";
+import type { ClaimPage as ClaimPageMessage, StorageService } from "@gmq/protocol/messages";
 import type { UnaryCalls } from "@gmq/transport";
 import { claimWhole } from "../claim-whole.js";
-import type { Engine } from "../engine.js";
+import type { ClaimPage, Engine } from "../engine.js";
+import { type PendingPage, wholeOf } from "../pages-of.js";
 import {
   groupToMessage,
   kindFromMessage,
@@ -12,7 +13,7 @@ import {
   resetFromMessage,
   startFromMessage,
 } from "../wire/group-messages.js";
-import { heldToMessage, ownershipFromMessage, pendingToMessage } from "../wire/record-messages.js";
+import { heldToMessage, ownershipFromMessage, pageFromMessage, pendingToMessage } from "../wire/record-messages.js";
 import { configFromMessage, purgedToMessage, statsToMessage, topicToMessage } from "../wire/topic-messages.js";
 
 /** Makes every call of the service but `link`. */
@@ -88,18 +89,19 @@ export function createUnaryCalls(engine: Engine): Omit<Required<UnaryCalls<typeo
       const { position, endOffset, pending, next } =
         page === undefined
           ? await claimWhole(groups, owner, desks)
-          : await groups.claim(owner, desks, { from: page.from, itemsMax: page.itemsMax || undefined });
+          : await groups.claim(owner, desks, pageFromMessage(page));
       return { position, endOffset, pending: pending.map(pendingToMessage), ...(next === undefined ? {} : { next }) };
     },
-    async getPartitionProgress({ group, topic, partition }) {
+    async getPartitionProgress({ group, topic, partition, page }) {
       const place = { topic: checkName("topic", topic), partition };
-      const progress = await groups.progress(checkName("group", group), place);
+      const progress = await pageOrWhole(page, (asked) => groups.progress(checkName("group", group), place, asked));
       if (progress === undefined) return { begun: false };
-      return { begun: true, position: progress.position, pending: progress.pending.map(pendingToMessage) };
+      return { ...progress, begun: true, pending: progress.pending.map(pendingToMessage) };
     },
-    async getPending({ group, topic, partition }) {
+    async getPending({ group, topic, partition, page }) {
       const place = { topic: checkName("topic", topic), partition };
-      return { pending: (await groups.pending(checkName("group", group), place)).map(heldToMessage) };
+      const found = await pageOrWhole(page, (asked) => groups.pending(checkName("group", group), place, asked));
+      return { ...found, pending: (found?.pending ?? []).map(heldToMessage) };
     },
     async resetGroup(request) {
       const result = await groups.reset(resetFromMessage(request));
@@ -128,6 +130,14 @@ export function createUnaryCalls(engine: Engine): Omit<Required<UnaryCalls<typeo
       return { engine: kind, ready, reason, durability, details: { ...details } };
     },
   };
+}
+
+/** A broker of before there were pages takes everything in one answer. */
+function pageOrWhole<Page extends PendingPage>(
+  page: ClaimPageMessage | undefined,
+  ask: (page: ClaimPage) => Promise<Page | undefined>,
+): Promise<Omit<Page, "next"> | Page | undefined> {
+  return page === undefined ? wholeOf(ask) : ask(pageFromMessage(page));
 }
 
 function positive(field: string, value: number): number {

@@ -2,6 +2,8 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { GmqError, limits } from "@gmq/protocol";
 import {
+  type ClaimPage as ClaimPageMessage,
+  type ClaimPageSchema,
   type ClaimPartitionResponse,
   type EntrySettle as EntrySettleMessage,
   type FetchedPartition,
@@ -25,6 +27,7 @@ import {
 import { errorFromMessage, errorToMessage } from "@gmq/transport";
 import type {
   AppendOutcome,
+  ClaimPage,
   ClaimResult,
   EntrySettle,
   FetchOutcome,
@@ -206,6 +209,14 @@ export function heldToMessage(entry: HeldEntry): PendingMessage {
 
 export function heldFromMessage(message: PendingMessage): HeldEntry {
   return { ...pendingFromMessage(message), idleMs: Number(message.idleMs), desk: message.desk };
+}
+
+export function pageToMessage({ from, itemsMax = 0 }: ClaimPage = {}): MessageInitShape<typeof ClaimPageSchema> {
+  return { itemsMax, ...(from === undefined ? {} : { from }) };
+}
+
+export function pageFromMessage({ from, itemsMax }: ClaimPageMessage): ClaimPage {
+  return { from, itemsMax: itemsMax || undefined };
 }
 
 export function claimFromMessage({ position, endOffset, pending, next }: ClaimPartitionResponse): ClaimResult {

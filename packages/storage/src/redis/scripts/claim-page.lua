@@ -1,18 +1,27 @@
--- What is pending of a partition with who has claimed it, from some entry on, as much as fits a page. Changes nothing.
+-- What is pending of a partition, with who has claimed it or with anybody, from some entry on, as much as fits a page. Changes nothing.
 -- KEYS  1 log (stream)  2 progress (hash)  3 pending (hash)  4 retries (hash)
--- ARGV  1 group  2 member  3 epoch  4 base offset to begin at  5 the most entries, and records that something is told of  6 '1' when the caller is a desk
--- Returns what claim.lua does, then the base offset where the next page begins, '' when there is none; or an error FENCED with the current epoch.
+-- ARGV  1 group  2 member  3 epoch  4 base offset to begin at  5 the most entries, and records that something is told of  6 '1' when the caller is a desk, '' when it
+--       has claimed nothing (2 and 3 are '' then) and looks at what anybody has
+-- Returns what claim.lua does, then the base offset where the next page begins, '' when there is none; or an error FENCED with the current epoch. To who has claimed
+-- nothing {} when the group has not begun there, and after all that base offsets and ms since the entry was handed to who has it, and base offsets and the desk that
+-- has the entry, for those that one has.
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
+local position = redis.call('HGET', KEYS[2], 'position')
 local isDesk = ARGV[6] == '1'
+local looks = ARGV[6] == ''
+if looks and not position then return {} end
 local isOwner = epoch == ARGV[3] and redis.call('HGET', KEYS[2], 'owner') == ARGV[2]
 if isDesk then isOwner = redis.call('HGET', KEYS[2], 'desk/' .. ARGV[2]) == ARGV[3] end
-if not isOwner then return redis.error_reply('FENCED ' .. (epoch or 'none')) end
+if not looks and not isOwner then return redis.error_reply('FENCED ' .. (epoch or 'none')) end
 
 local most = tonumber(ARGV[5])
 -- Few retries are told with every page, so that records need not be looked up one by one.
 local tellsAllRetries = redis.call('HLEN', KEYS[4]) <= most
 local pending = {}
 local counts = {}
+local idles = {}
+local desks = {}
+local isDeskOf = {}
 local retries = {}
 local fields = {}
 
@@ -55,6 +64,16 @@ while next == '' do
         counts[#counts + 1] = base
         counts[#counts + 1] = item[4]
       end
+      if looks then
+        local holder = item[2]
+        idles[#idles + 1] = base
+        idles[#idles + 1] = item[3]
+        if isDeskOf[holder] == nil then isDeskOf[holder] = redis.call('HEXISTS', KEYS[2], 'desk/' .. holder) == 1 end
+        if isDeskOf[holder] then
+          desks[#desks + 1] = base
+          desks[#desks + 1] = holder
+        end
+      end
       if not tellsAllRetries then
         for index = 0, records - 1 do
           fields[#fields + 1] = string.format('%d', tonumber(base) + index)
@@ -71,4 +90,4 @@ look()
 if tellsAllRetries then retries = redis.call('HGETALL', KEYS[4]) end
 local time = redis.call('TIME')
 local now = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
-return { redis.call('HGET', KEYS[2], 'position'), now, pending, retries, counts, next }
+return { position, now, pending, retries, counts, next, idles, desks }

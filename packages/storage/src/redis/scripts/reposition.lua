@@ -1,7 +1,8 @@
 -- Moves a group's place in a partition and forgets what was handed out. Fences every owner under a lower epoch.
 -- KEYS  1 log (stream)  2 progress (hash)  3 pending (hash)  4 retries (hash)  5 rejections (hash)
 -- ARGV  1 group  2 epoch  3 last delivered id  4 position  5 base offset of an entry that is begun in its middle, '' when none  6 its states  7 its unsettled records
--- Returns what progress.lua did before the move; or an error FENCED with the current epoch ('none' when the group has not begun here).
+-- Returns what claim.lua does, without the delivery counts, as it was before the move; or an error FENCED with the current epoch ('none' when the group has not begun
+-- here).
 -- A write that needs no memory comes first, so that Redis at maxmemory lets the script go on (only a script's first write is refused).
 redis.call('HDEL', KEYS[3], '')
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
