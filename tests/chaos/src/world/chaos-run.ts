@@ -31,6 +31,7 @@ export async function runChaos(options: ChaosOptions): Promise<Judgement> {
     const run = await startRun(world, {
       mode,
       partitions: 8,
+      neighbours: 2,
       drainTimeoutMs: 90_000,
       producer: { ratePerSecond, delayPerMille: 5, ttlPerMille: 5 },
       consumer: {

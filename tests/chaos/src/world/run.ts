@@ -45,6 +45,8 @@ export interface RunOptions {
   readonly bug?: string;
   /** Default exclusive. */
   readonly mode?: GroupMode;
+  /** Other groups that read the topic beside the judged one, so that a storage service gives one what it has read for another. Default 0. */
+  readonly neighbours?: number;
   /** How long the group may take to settle everything after the last fault. */
   readonly drainTimeoutMs?: number;
   readonly producer?: Partial<ProducerSpec>;
@@ -72,6 +74,12 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
   const admin = await connect({ brokers: world.brokersDirect, timeoutMs: 30_000 });
   await admin.admin.createTopic(topic, { partitions, timeoutMs: 30_000 });
   note({ e: "group", at: nowMs(), mode });
+  const neighbours = Array.from({ length: options.neighbours ?? 0 }, (_, index) =>
+    admin.subscribe(topic, { group: `${topic}-beside-${index}` }, () => undefined),
+  );
+  /** Ends with an error when one of them ends before the run does. */
+  const neighboursEnd = Promise.all(neighbours.map(({ closed }) => closed));
+  neighboursEnd.catch(() => undefined); // `finish` throws it
   const sampler = setInterval(() => void sample(), memoryIntervalMs);
 
   async function sample(): Promise<void> {
@@ -263,6 +271,7 @@ export async function startRun(world: World, options: RunOptions = {}): Promise<
       await waitUntil("the group to settle everything", isDrained, drainTimeoutMs).catch(ignoreLateness);
       await noteLag();
       await Promise.all(working.filter(({ kind }) => kind === "consumer").map((actor) => endActor(actor, 40_000)));
+      await Promise.race([neighboursEnd, Promise.all(neighbours.map((neighbour) => neighbour.close()))]);
       await readAll();
       await readDeadLetters();
       return judge(readHistory(folder));
