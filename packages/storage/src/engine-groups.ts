@@ -221,7 +221,6 @@ export interface DeskPeers {
 export interface ClaimResult {
   /** Next offset that no owner of the group was given. */
   readonly position: bigint;
-  /** As this process has last heard of it, which may be less than the end while it is above the position; else read. */
   readonly endOffset: bigint;
   /** What is pending with this owner; one page of it. */
   readonly pending: PendingEntry[];

@@ -189,9 +189,7 @@ export function createRedisOwnership(
       }
       const position = BigInt(textOf(reply[0]));
       const next = nextOf(reply);
-      const endOffset = await endBeyond(ownership, position).catch((error: unknown) => {
-        throw fromRedisError(error);
-      });
+      const endOffset = larger(await reads.end(ownership), position);
       const found = { position, endOffset, pending: pendingEntries(reply) };
       return next === undefined ? found : { ...found, next };
     },

@@ -5,6 +5,7 @@ import { checkPartitions, checkTopicConfig, checkTopicSettings } from "../retent
 import { emptyEnds, type LogEnds } from "../retention/trim-store.js";
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
+import { createPartitionLives } from "./partition-lives.js";
 import { fromRedisError } from "./redis-errors.js";
 import type { RedisSignals } from "./redis-signals.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
@@ -19,7 +20,7 @@ export interface RedisTopics extends TopicStore {
   restoreStream(partition: TopicPartition): Promise<boolean>;
 }
 
-/** Attempts to add partitions while others change the topic. */
+/** Attempts to add partitions, or to delete, while others change the topic. */
 const attemptsMax = 16;
 
 /** Makes the topic store. */
@@ -29,6 +30,7 @@ export function createRedisTopics(
   keys: Keys,
   signals: RedisSignals,
 ): RedisTopics {
+  const lives = createPartitionLives(connection, scripts, keys);
   const remembered = new Map<string, TopicInfo>();
   const lookups = new Map<string, Promise<TopicInfo>>();
   let lastMadeMs = 0;
@@ -63,17 +65,19 @@ export function createRedisTopics(
     return info;
   }
 
-  /** A stream comes into being with a group that is taken away again: Redis has no command that makes an empty stream. */
-  async function makeStream(partition: TopicPartition): Promise<void> {
-    const log = keys.log(partition);
-    await connection
-      .run(async (redis) => {
-        await redis.xgroup("CREATE", log, "gmq-create", "$", "MKSTREAM").catch((error: unknown) => {
-          if (!(error instanceof Error && error.message.startsWith("BUSYGROUP"))) throw error;
-        });
-        await redis.xgroup("DESTROY", log, "gmq-create");
-      })
-      .catch(rethrow);
+  /** Makes the stream of a partition of the topic as it was made then. False: the topic was made again since. */
+  function makeStream(partition: TopicPartition, { createdAtMs }: TopicInfo): Promise<boolean> {
+    return lives.make(partition, createdAtMs, async () => (await get(partition.topic))?.createdAtMs === createdAtMs);
+  }
+
+  /** Takes away what a life of a topic had, and tells when it is gone: who hears of it may make the topic again. */
+  async function dropStreams({ name, config, createdAtMs }: TopicInfo): Promise<void> {
+    const partitions = Array.from({ length: config.partitions }, (_, partition) => ({ topic: name, partition }));
+    try {
+      await Promise.all(partitions.map((partition) => lives.drop(partition, createdAtMs)));
+    } finally {
+      signals.send({ kind: "topic", topic: name });
+    }
   }
 
   /** Who comes while the topic is looked up waits for the same answer: nobody overtakes who asked first. */
@@ -110,14 +114,15 @@ export function createRedisTopics(
       const config = checkTopicConfig(asked);
       const exists = new GmqError("topic_exists", `the topic ${name} exists already`, { field: "topic" });
       if ((await get(name)) !== undefined) throw exists;
-      // Streams first: a topic that can be seen can be appended to.
-      await Promise.all(
-        Array.from({ length: config.partitions }, (_, partition) => makeStream({ topic: name, partition })),
-      );
       const createdAtMs = await nextMakingMs();
       const info: TopicInfo = { name, config, createdAtMs, version: createdAtMs };
+      // The name first: who makes streams takes away what an earlier life left, and that must not be a topic which somebody else has just made.
       const made = await connection.run((redis) => redis.hsetnx(keys.topics, name, textOfTopic(info))).catch(rethrow);
       if (made === 0) throw exists;
+      // Whoever sees the topic before its streams are there makes the one that he needs (`restoreStream`).
+      await Promise.all(
+        Array.from({ length: config.partitions }, (_, partition) => makeStream({ topic: name, partition }, info)),
+      );
       remembered.set(name, info);
       signals.send({ kind: "topic", topic: name });
       return info;
@@ -133,32 +138,15 @@ export function createRedisTopics(
     },
 
     async delete(name) {
-      const { config } = await existing(name);
-      const gone = await connection.run((redis) => redis.hdel(keys.topics, name)).catch(rethrow);
-      if (gone === 0) throw new GmqError("topic_not_found", `there is no topic ${name}`, { field: "topic" });
-      remembered.delete(name);
-      signals.send({ kind: "topic", topic: name });
-      const groups = await connection.run((redis) => redis.smembers(keys.groups)).catch(rethrow);
-      const removals = Array.from({ length: config.partitions }, (_, partition) => {
-        const place = { topic: name, partition };
-        const own = groups.flatMap((group) => [
-          keys.progress(place, group),
-          keys.pending(place, group),
-          keys.retries(place, group),
-          keys.rejections(place, group),
-        ]);
-        return connection.run((redis) =>
-          redis.unlink(
-            keys.log(place),
-            keys.producers(place),
-            keys.delayed(place),
-            keys.due(place),
-            keys.barrier(place),
-            ...own,
-          ),
-        );
-      });
-      await Promise.all(removals).catch(rethrow);
+      checkName("topic", name);
+      for (let attempt = 0; attempt < attemptsMax; attempt++) {
+        const { text, info } = await stored(name);
+        const gone = await scripts.run(connection, "alter-topic", [keys.topics], [name, text, ""]).catch(rethrow);
+        if (gone !== 1) continue;
+        remembered.delete(name);
+        return dropStreams(info);
+      }
+      throw changedMeanwhile(name);
     },
 
     async stats(name) {
@@ -189,7 +177,7 @@ export function createRedisTopics(
         checkPartitions(partitions, before + 1);
         // Streams first: a partition that can be seen can be appended to.
         const added = Array.from({ length: partitions - before }, (_, index) => before + index);
-        await Promise.all(added.map((partition) => makeStream({ topic: name, partition })));
+        await Promise.all(added.map((partition) => makeStream({ topic: name, partition }, info)));
         const next = { ...info, config: { ...info.config, partitions }, version: nextVersion(info) };
         if (await replace(text, next)) return next;
       }
@@ -210,8 +198,7 @@ export function createRedisTopics(
     async restoreStream(partition) {
       const info = await get(partition.topic);
       if (info === undefined || partition.partition >= info.config.partitions) return false;
-      await makeStream(partition);
-      return true;
+      return makeStream(partition, info);
     },
   };
 }
