@@ -21,7 +21,7 @@ import type { TopicPatterns } from "./topic-patterns.js";
 /** What broadcast needs of its broker. */
 export interface BroadcastContext {
   readonly log: Pick<LogStore, "read">;
-  readonly resolveTopic: (name: string) => Promise<TopicInfo>;
+  readonly findTopic: (name: string) => Promise<TopicInfo | undefined>;
   readonly patterns: Pick<TopicPatterns, "watch">;
 }
 
@@ -29,7 +29,7 @@ const entriesPerFetch = 256;
 
 /** Makes the parts of a subscription that differ for a broadcast; `positions` (by `<topic>/<partition>`) go before the start. */
 export function createBroadcast(
-  { log, resolveTopic, patterns }: BroadcastContext,
+  { log, findTopic, patterns }: BroadcastContext,
   positions: ReadonlyMap<string, bigint>,
 ): Pick<SubscriptionContext, "memberships" | "fetch" | "follow" | "settle"> {
   async function join(
@@ -38,42 +38,81 @@ export function createBroadcast(
     events: MemberEvents,
   ) {
     const { group, memberId } = spec;
-    const open = new Set<string>();
+    /** What is read, by place; `life` tells a topic from one of its name that was made later. */
+    const open = new Map<string, { readonly partition: TopicPartition; readonly life: number }>();
+    const known = new Map(positions);
     let topics = spec.topics;
     let over = false;
+    let changed = false;
+    let following: Promise<void> | undefined;
 
-    async function openPartition(partition: TopicPartition, from: StartPosition): Promise<void> {
-      const place = `${partition.topic}/${partition.partition}`;
+    async function openPartition(partition: TopicPartition, life: number, from: StartPosition): Promise<void> {
+      const place = placeOf(partition);
       if (open.has(place)) return;
-      open.add(place);
-      const known = positions.get(place);
-      const claim = await claimAt(partition, known === undefined ? from : { offset: known });
-      if (!over) events.assigned({ ...partition, group, memberId, epoch: 0 }, claim);
+      const reading = { partition, life };
+      open.set(place, reading);
+      const offset = known.get(place);
+      try {
+        const claim = await claimAt(partition, offset === undefined ? from : { offset });
+        // Of a later life of the topic nothing was read.
+        known.delete(place);
+        if (!over && open.get(place) === reading) events.assigned({ ...partition, group, memberId, epoch: 0 }, claim);
+      } catch (error) {
+        // Not read: the next change tries again.
+        if (open.get(place) === reading) open.delete(place);
+        throw error;
+      }
     }
 
+    /** Brings what is read in line with the topics that are there. */
     async function openTopics(from: StartPosition): Promise<void> {
-      const infos = await Promise.all(topics.map(resolveTopic));
-      const partitions = infos.flatMap(({ name, config }) =>
-        Array.from({ length: config.partitions }, (_, partition) => ({ topic: name, partition })),
+      const infos = (await Promise.all(topics.map(findTopic))).filter((info) => info !== undefined);
+      if (over) return;
+      const lives = new Map(infos.map(({ name, createdAtMs }) => [name, createdAtMs]));
+      for (const [place, { partition, life }] of [...open]) {
+        if (lives.get(partition.topic) === life) continue;
+        open.delete(place);
+        known.delete(place);
+        events.lost(partition, new GmqError("topic_not_found", `there is no topic ${partition.topic} any more`));
+      }
+      const partitions = infos.flatMap(({ name, createdAtMs, config }) =>
+        Array.from({ length: config.partitions }, (_, partition) => ({ topic: name, partition, life: createdAtMs })),
       );
-      await Promise.all(partitions.map((partition) => openPartition(partition, from)));
+      await Promise.all(partitions.map(({ life, ...partition }) => openPartition(partition, life, from)));
     }
 
     const fail = (cause: unknown): void => {
       const error = GmqError.from(cause);
-      // A topic that is gone is told by its readers; what could not be asked is asked with the next change.
+      // A topic that went meanwhile, and what could not be asked, is looked at with the next change.
       if (!error.retryable && error.code !== "topic_not_found" && !over) events.ended(error);
     };
+
+    /** One look at a time, and one more for all that changed during it. Partitions that are added later were never there to be passed over. */
+    async function follow(): Promise<void> {
+      while (changed && !over) {
+        changed = false;
+        await openTopics("earliest").catch(fail);
+      }
+      following = undefined;
+    }
+
+    function followChanges(): Promise<void> {
+      changed = true;
+      following ??= follow();
+      return following;
+    }
+
     await openTopics(start);
-    // Partitions that are added later were never there to be passed over.
-    const unwatch = patterns.watch([], () => void openTopics("earliest").catch(fail), topics);
+    const unwatch = patterns.watch([], () => void followChanges(), topics);
+    // What changed before it was watched.
+    void followChanges();
     return {
       release: async () => undefined,
       // Nobody owns what is broadcast, so nobody is refused.
       refused: () => undefined,
       async setTopics(next) {
         topics = next;
-        await openTopics("earliest").catch(fail);
+        await followChanges();
       },
       async end() {
         over = true;
@@ -84,9 +123,13 @@ export function createBroadcast(
 
   /** A place to begin at; an entry that is begun in its middle is pending, with what lies before skipped. */
   async function claimAt({ topic, partition }: TopicPartition, from: StartPosition): Promise<ClaimResult> {
-    const { entries, endOffset, startOffset } = await log.read({ topic, partition, from, entriesMax: 1, bytesMax: 1 });
-    const entry = entries[0];
-    if (entry === undefined || from === "latest") return { position: endOffset, endOffset, pending: [] };
+    const request = { topic, partition, from, entriesMax: 1, bytesMax: 1 };
+    const first = await log.read(request);
+    // An end is read after the entries: what was stored in between is below it and was not seen. Only an end from before a reading is one to begin at.
+    const found = first.entries.length > 0 || from === "latest" ? first : await log.read(request);
+    const { endOffset, startOffset } = found;
+    const entry = found.entries[0];
+    if (entry === undefined || from === "latest") return { position: first.endOffset, endOffset, pending: [] };
     const { baseOffset, recordCount } = entry;
     const skipped = typeof from === "object" && "offset" in from ? Number(from.offset - baseOffset) : 0;
     if (skipped <= 0) return { position: baseOffset > startOffset ? baseOffset : startOffset, endOffset, pending: [] };
@@ -116,6 +159,10 @@ export function createBroadcast(
     },
     settle: async (): Promise<SettleOutcome> => ({ ok: true, refusals: [] }),
   };
+}
+
+function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
 }
 
 interface Owner {

@@ -113,6 +113,7 @@ export function createBroker(options: BrokerOptions): Broker {
     meter,
     desks: createDesks(reading),
     resolveTopic: topics.resolve,
+    findTopic: topics.find,
     patterns,
     revokeTimeoutMs: options.revokeTimeoutMs ?? limits.revokeTimeoutMsDefault,
   };

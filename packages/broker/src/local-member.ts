@@ -164,8 +164,8 @@ class PartitionHolder implements LocalMember {
         return;
       }
       this.#holdings.delete(place);
-      // As a rule the group's signal brings the newer view before that.
-      if (error.code === "fenced") this.#later(() => this.#context.refresh());
+      // The view is old: another owner, or the topic was deleted. As a rule the group's signal brings the newer one before that.
+      if (error.code === "fenced" || error.code === "topic_not_found") this.#later(() => this.#context.refresh());
       else events.ended(error);
     }
   }

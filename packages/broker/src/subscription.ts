@@ -72,6 +72,8 @@ export interface SubscriptionContext extends SubscriptionParts {
   readonly logger: Logger;
   /** Makes sure that a topic is there, by use where that is allowed. */
   readonly resolveTopic: (name: string) => Promise<TopicInfo>;
+  /** A topic if it is there; never makes one. */
+  readonly findTopic: (name: string) => Promise<TopicInfo | undefined>;
   readonly patterns: Pick<TopicPatterns, "resolve" | "watch">;
   readonly meter: Meter;
   /** A consumer has this long to settle and give back what it is asked for. */
@@ -225,10 +227,9 @@ class GroupSubscription implements Subscription, MemberEvents, AssignmentHome {
 
   readerLost({ assignmentId, ownership: { topic, partition, epoch } }: Assignment, error: GmqError): void {
     this.#drop(assignmentId);
-    // One of several topics may go; the others stay.
-    const isOneOfMany = error.code === "topic_not_found" && (this.#topics.length > 1 || this.#patterns.length > 0);
     if (error.code === "fenced") this.#membership?.refused({ topic, partition }, epoch);
-    else if (!isOneOfMany) this.ended(error);
+    // A topic may go: the others stay, and it may be made again.
+    else if (error.code !== "topic_not_found") this.ended(error);
   }
 
   async reclaim(partition: TopicPartition): Promise<ClaimResult | undefined> {

@@ -7,6 +7,8 @@ export interface TopicCache {
   peek(name: string): TopicInfo | undefined;
   /** The topic, made by use where that is allowed. @throws GmqError `invalid_name`, `topic_not_found`, and the store's errors */
   resolve(name: string): Promise<TopicInfo>;
+  /** The topic if it is there; it is never made. @throws GmqError the store's errors */
+  find(name: string): Promise<TopicInfo | undefined>;
   /** Tells the cache of a signal. */
   signal(signal: Signal): void;
 }
@@ -29,6 +31,7 @@ export function createTopicCache(
 ): TopicCache {
   const known = new Map<string, TopicInfo>();
   const asking = new Map<string, Promise<TopicInfo>>();
+  const finding = new Map<string, Promise<TopicInfo | undefined>>();
 
   async function ask(name: string): Promise<TopicInfo> {
     checkName("topic", name);
@@ -60,35 +63,47 @@ export function createTopicCache(
     }
   }
 
+  /** One request for all who want the same at a time. */
+  function share<Found extends TopicInfo | undefined>(
+    requests: Map<string, Promise<Found>>,
+    name: string,
+    request: (name: string) => Promise<Found>,
+  ): Promise<Found> {
+    const shared = requests.get(name);
+    if (shared !== undefined) return shared;
+    const own = request(name);
+    requests.set(name, own);
+    void own.then(
+      (info) => {
+        // Dropped by a signal in between: what it found may be old.
+        if (requests.get(name) !== own) return;
+        requests.delete(name);
+        if (info !== undefined) remember(info);
+      },
+      () => {
+        if (requests.get(name) === own) requests.delete(name);
+      },
+    );
+    return own;
+  }
+
   return {
     peek: (name) => known.get(name),
-    resolve(name) {
-      const cached = known.get(name);
-      if (cached !== undefined) return Promise.resolve(cached);
-      const shared = asking.get(name);
-      if (shared !== undefined) return shared;
-      const request = ask(name);
-      asking.set(name, request);
-      void request.then(
-        (info) => {
-          // Dropped by a signal in between: what it found may be old.
-          if (asking.get(name) !== request) return;
-          asking.delete(name);
-          remember(info);
-        },
-        () => {
-          if (asking.get(name) === request) asking.delete(name);
-        },
-      );
-      return request;
+    async resolve(name) {
+      return known.get(name) ?? share(asking, name, ask);
+    },
+    async find(name) {
+      return known.get(name) ?? share(finding, name, (wanted) => store.get(wanted));
     },
     signal(signal) {
       if (signal.kind === "topic") {
         known.delete(signal.topic);
         asking.delete(signal.topic);
+        finding.delete(signal.topic);
       } else if (signal.kind === "resync") {
         known.clear();
         asking.clear();
+        finding.clear();
       }
     },
   };

@@ -1,11 +1,13 @@
 /** Where a broadcast goes on after a lost session: the oldest record of each partition that is not done. The store does not know it, so the client does. */
-import type { RawMessage } from "./message.js";
+import type { Assignment, RawMessage } from "./message.js";
 
 /** Remembers resume points. */
 export interface ResumePoints {
   delivered(messages: readonly RawMessage[]): void;
   /** It was acked or given up: it does not come again. What is dropped undone (its session is gone) stays open. */
   acked(message: RawMessage): void;
+  /** Its topic is gone: one of the same name begins anew. */
+  forget(assignment: Assignment): void;
   /** One for each partition that anything was delivered of. */
   positions(): { topic: string; partition: number; offset: bigint }[];
 }
@@ -33,6 +35,7 @@ export function createResumePoints(): ResumePoints {
     },
     acked: ({ assignment, offset }) =>
       void places.get(`${assignment.topic}/${assignment.partition}`)?.open.delete(offset),
+    forget: ({ topic, partition }) => void places.delete(`${topic}/${partition}`),
     positions: () =>
       Array.from(places.values(), ({ topic, partition, open, next }) => {
         let offset = next;

@@ -39,6 +39,12 @@ function startLink() {
     get credits() {
       return frames.filter((frame) => frame.case === "credit").length;
     },
+    /** Where the last subscribe wants to go on, as in `0 at 3`. */
+    get positions() {
+      const subscribe = frames.findLast((frame) => frame.case === "subscribe");
+      const positions = subscribe?.case === "subscribe" ? (subscribe.value.positions ?? []) : [];
+      return positions.map(({ partition, offset }) => `${partition} at ${offset}`);
+    },
     answer: () => unanswered.splice(0).forEach(answer),
     sends: (frame: ResponseInit) => fake.comes(frameOf(frame)),
     assigns(assignmentId: number, partition: number) {
@@ -46,6 +52,11 @@ function startLink() {
       const subscriptionId = subscribe?.case === "subscribe" ? (subscribe.value.subscriptionId ?? 0) : 0;
       const assignments = [{ assignmentId, topic: "t", partition, epoch: 1n, endOffset: 100n }];
       broker.sends({ case: "assigned", value: { subscriptionId, assignments } });
+    },
+    revokes(assignmentId: number) {
+      const subscribe = frames.findLast((frame) => frame.case === "subscribe");
+      const subscriptionId = subscribe?.case === "subscribe" ? (subscribe.value.subscriptionId ?? 0) : 0;
+      broker.sends({ case: "revoked", value: { subscriptionId, assignmentIds: [assignmentId], deadlineMs: 0 } });
     },
     delivers(assignmentId: number, baseOffset: bigint, values: readonly string[], crc32?: number) {
       const body = encodeRecords(values.map((value) => ({ value: Buffer.from(value), timestampMs: 5 })));
@@ -252,6 +263,21 @@ describe("a subscription that fails", () => {
     await failed;
     expect(broker.came).toEqual(["subscribe", "settlement 1: 0-9 ack", "unsubscribe"]);
   });
+});
+
+it("a broadcast goes on after a lost session in the topic that was made again, not where it stood in the deleted one", async () => {
+  const { broker } = await start({ mode: "broadcast" }, () => undefined);
+  broker.delivers(1, 0n, ["a", "b", "c"]);
+  broker.assigns(2, 1);
+  broker.delivers(2, 5n, ["d"]);
+  await passMs(100);
+  broker.revokes(1);
+  broker.assigns(3, 0);
+  broker.delivers(3, 0n, ["e"]);
+  await passMs(100);
+  broker.reconnects();
+  await passMs(0);
+  expect(broker.positions.toSorted()).toEqual(["0 at 1", "1 at 6"]);
 });
 
 it("acks of a lost session do not go out in the next, where their assignment's number is another's", async () => {
