@@ -42,52 +42,56 @@ describe.each([
       ["beside another", ["a", "b"]],
       ["by pattern", ["*"]],
       ["by a pattern that nothing else matches", ["a*"]],
-    ])("goes on with a topic that is made again, subscribed to %s", async (_how, wanted) => {
-      const prefix = `d${randomUUID().slice(0, 6)}.`;
-      const [deleted, staying] = [`${prefix}a`, `${prefix}b`];
-      for (const topic of [deleted, staying]) await gmq.admin.createTopic(topic, { partitions: 1 });
-      const send = async (topic: string, values: readonly string[]): Promise<void> => {
-        const producer = gmq.producer();
-        for (const value of values) await producer.send(topic, { value });
-        await producer.close();
-      };
-      await send(deleted, ["1", "2", "3"]);
-      const seen: string[] = [];
-      const subscription = other.subscribe(
-        wanted.map((topic) => prefix + topic),
-        { group: `${prefix}g`, mode },
-        ({ value, offset }) => void seen.push(`${text.decode(value as Uint8Array)} at ${offset}`),
-      );
-      const heard = told(subscription, deleted);
-      let end: unknown;
-      subscription.closed.catch((error: unknown) => (end = error));
-      await expect.poll(() => seen, soon).toEqual(["1 at 0", "2 at 1", "3 at 2"]);
+    ])(
+      "goes on with a topic that is made again, subscribed to %s",
+      async (_how, wanted) => {
+        const prefix = `d${randomUUID().slice(0, 6)}.`;
+        const [deleted, staying] = [`${prefix}a`, `${prefix}b`];
+        for (const topic of [deleted, staying]) await gmq.admin.createTopic(topic, { partitions: 1 });
+        const send = async (topic: string, values: readonly string[]): Promise<void> => {
+          const producer = gmq.producer();
+          for (const value of values) await producer.send(topic, { value });
+          await producer.close();
+        };
+        await send(deleted, ["1", "2", "3"]);
+        const seen: string[] = [];
+        const subscription = other.subscribe(
+          wanted.map((topic) => prefix + topic),
+          { group: `${prefix}g`, mode },
+          ({ value, offset }) => void seen.push(`${text.decode(value as Uint8Array)} at ${offset}`),
+        );
+        const heard = told(subscription, deleted);
+        let end: unknown;
+        subscription.closed.catch((error: unknown) => (end = error));
+        await expect.poll(() => seen, soon).toEqual(["1 at 0", "2 at 1", "3 at 2"]);
 
-      await gmq.admin.deleteTopic(deleted);
-      await expect.poll(() => heard, soon).toEqual(["assigned", "revoked"]);
-      if (wanted.length > 1 || wanted[0] === "*") {
-        await send(staying, ["4"]);
-        await expect.poll(() => seen.at(-1), soon).toBe("4 at 0");
-      }
-      // Who consumes a topic does not bring it back.
-      await expect(gmq.admin.describeTopic(deleted)).rejects.toSatisfy((error) => GmqError.is(error, "topic_not_found"));
-      expect(end).toBeUndefined();
+        await gmq.admin.deleteTopic(deleted);
+        await expect.poll(() => heard, soon).toEqual(["assigned", "revoked"]);
+        if (wanted.length > 1 || wanted[0] === "*") {
+          await send(staying, ["4"]);
+          await expect.poll(() => seen.at(-1), soon).toBe("4 at 0");
+        }
+        // Who consumes a topic does not bring it back.
+        await expect(gmq.admin.describeTopic(deleted)).rejects.toSatisfy((error) =>
+          GmqError.is(error, "topic_not_found"),
+        );
+        expect(end).toBeUndefined();
 
-      await gmq.admin.createTopic(deleted, { partitions: 1 });
-      await send(deleted, ["5"]);
-      await expect.poll(() => seen.at(-1), soon).toBe("5 at 0");
-      expect(heard).toEqual(["assigned", "revoked", "assigned"]);
+        await gmq.admin.createTopic(deleted, { partitions: 1 });
+        await send(deleted, ["5"]);
+        await expect.poll(() => seen.at(-1), soon).toBe("5 at 0");
+        expect(heard).toEqual(["assigned", "revoked", "assigned"]);
 
-      // A group's old reader may still take of the new topic until its view is reconciled; only a broadcast is held to this.
-      if (mode !== "broadcast") return subscription.close();
-      // So soon that both may be seen at once.
-      await gmq.admin.deleteTopic(deleted);
-      await gmq.admin.createTopic(deleted, { partitions: 1 });
-      await send(deleted, ["6", "7"]);
-      await expect.poll(() => seen.slice(-2), soon).toEqual(["6 at 0", "7 at 1"]);
-      expect(heard).toEqual(["assigned", "revoked", "assigned", "revoked", "assigned"]);
-      expect(end).toBeUndefined();
-      await subscription.close();
-    }, 60_000);
+        // So soon that both may be seen at once.
+        await gmq.admin.deleteTopic(deleted);
+        await gmq.admin.createTopic(deleted, { partitions: 1 });
+        await send(deleted, ["6", "7"]);
+        await expect.poll(() => seen.slice(-2), soon).toEqual(["6 at 0", "7 at 1"]);
+        expect(heard).toEqual(["assigned", "revoked", "assigned", "revoked", "assigned"]);
+        expect(end).toBeUndefined();
+        await subscription.close();
+      },
+      60_000,
+    );
   });
 });

@@ -122,8 +122,9 @@ export function createRedisReads(
   async function firstEntry(
     partition: TopicPartition,
     test: (head: EntryHead) => boolean,
+    within?: { readonly startOffset: bigint; readonly endOffset: bigint },
   ): Promise<EntryHead | undefined> {
-    let { startOffset: low, endOffset: high } = await bounds(partition);
+    let { startOffset: low, endOffset: high } = within ?? (await bounds(partition));
     while (low < high) {
       const middle = low + (high - low) / 2n;
       const head =
@@ -141,14 +142,16 @@ export function createRedisReads(
 
   /** First entry appended at or after a time: append times never fall inside a log. */
   async function locateTime(partition: TopicPartition, timestampMs: number): Promise<bigint> {
-    const found = await firstEntry(partition, ({ appendTimeMs }) => appendTimeMs >= timestampMs);
-    return found?.baseOffset ?? end(partition);
+    // The end from before the search: what is stored during it belongs to those who begin here.
+    const within = await bounds(partition);
+    const found = await firstEntry(partition, ({ appendTimeMs }) => appendTimeMs >= timestampMs, within);
+    return found?.baseOffset ?? within.endOffset;
   }
 
   async function locate(partition: TopicPartition, position: StartPosition): Promise<bigint> {
     if (typeof position === "object" && "timestampMs" in position) return locateTime(partition, position.timestampMs);
-    // Each end that is read is an entry copied: a group that begins wants one of them.
-    if (position === "earliest") return (await headAt(partition, "-", "after"))?.baseOffset ?? end(partition);
+    // Each end that is read is an entry copied: a group that begins wants one of them. A log without entries begins at 0, whatever is stored in it by the next question.
+    if (position === "earliest") return (await headAt(partition, "-", "after"))?.baseOffset ?? 0n;
     if (position === "latest") return end(partition);
     const { startOffset, endOffset } = await bounds(partition);
     if (position.offset >= endOffset) return endOffset;
