@@ -190,10 +190,9 @@ export function createGroupConsumer(
       const assignment = assignments.get(id);
       if (assignment === undefined) continue;
       events.emit({ type: "revoked", topic: assignment.topic, partition: assignment.partition });
-      if (deadlineMs === 0) {
-        resume?.forget(assignment);
-        lose(assignment, new GmqError("fenced", "the partition has another owner"));
-      } else void handBack(assignment, deadlineMs);
+      if (deadlineMs === 0) resume?.forget(assignment);
+      if (deadlineMs === 0) lose(assignment, new GmqError("fenced", "the partition has another owner"));
+      else void handBack(assignment, deadlineMs);
     }
   }
 

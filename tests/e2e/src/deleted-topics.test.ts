@@ -87,7 +87,10 @@ describe.each([
         await gmq.admin.createTopic(deleted, { partitions: 1 });
         await send(deleted, ["6", "7"]);
         await expect.poll(() => seen.slice(-2), soon).toEqual(["6 at 0", "7 at 1"]);
-        expect(heard).toEqual(["assigned", "revoked", "assigned", "revoked", "assigned"]);
+        // A group's member may have been given the partition of the topic that is going once more.
+        if (mode === "broadcast") expect(heard).toHaveLength(5);
+        expect(heard).toEqual(heard.map((_, index) => (index % 2 === 0 ? "assigned" : "revoked")));
+        expect(heard.at(-1)).toBe("assigned");
         expect(end).toBeUndefined();
         await subscription.close();
       },
