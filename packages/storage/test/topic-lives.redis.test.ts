@@ -76,6 +76,34 @@ describe("a topic that is deleted and made again", () => {
     }
   });
 
+  it("gives who claims it nothing of the one before, though the signal of it comes later", async () => {
+    const engine = await open();
+    for (const topic of ["t", "u"]) await engine.topics.create(topic, { partitions: 1 });
+    const member = { group: "g", memberId: "m", incarnation: "m-1", clientId: "c", clientVersion: "1", brokerId: "b" };
+    await engine.groups.join({ ...member, topics: ["t"], sessionTimeoutMs: 30_000, staticMember: false }, "earliest");
+    const epoch = (await engine.groups.get("g"))?.partitions[0]?.epoch ?? 0;
+    const ownership = { group: "g", topic: "t", partition: 0, memberId: "m", epoch };
+    const fetched = async (): Promise<boolean[]> => {
+      const [got] = await engine.groups.fetch([{ ownership, position: 0n, bytesMax: 1_000, recordsMax: 10 }]);
+      if (got?.ok !== true) throw got?.error ?? new Error("no answer");
+      return got.entries.map(({ body }) => Buffer.from(body).includes("round 2"));
+    };
+    await engine.groups.claim(ownership);
+    expect(await fetched()).toEqual([]);
+    await append(engine, 0, "round 1");
+    expect(await fetched()).toEqual([false]);
+    // Another process deletes it and makes it again, and nobody has said so yet.
+    await engine.log.append([{ topic: "u", partition: 0, batches: [batchOf(["round 2"])] }]);
+    const [log, from] = [`${prefix}:{t/0}:log`, `${prefix}:{u/0}:log`];
+    const [[, fields] = ["", []]] = await control.xrangeBuffer(from, "-", "+");
+    await control.del(log, `${prefix}:{t/0}:pending:g`);
+    await control.xadd(log, "0-1", ...(fields as unknown as string[]));
+    await control.xgroup("CREATE", log, "g", "0");
+    await control.hset(`${prefix}:{t/0}:group:g`, { position: "0", unsettled: "0" });
+    await engine.groups.claim(ownership);
+    expect(await fetched()).toEqual([true]);
+  });
+
   it("begins empty when who deleted the one before died on the way", async () => {
     const engine = await open();
     await engine.topics.create("t", { partitions: 4 });

@@ -7,6 +7,7 @@ export interface EntryRuns {
   note(log: string, entry: LogEntry, wasLast: boolean): void;
   /** The run that has an entry at exactly this offset; undefined: ask the store. */
   at(log: string, offset: bigint): FoundRun | undefined;
+  forget(log: string): void;
   clear(): void;
 }
 
@@ -116,6 +117,11 @@ export function createEntryRuns({ bytesMax, ageMsMax, runsPerLogMax, nowMs }: En
     at(log, offset) {
       dropLate();
       return find(log, offset);
+    },
+    forget(log) {
+      // What `order` holds of them is only counted.
+      for (const run of byLog.get(log) ?? []) run.entries = [];
+      byLog.delete(log);
     },
     clear() {
       byLog.clear();

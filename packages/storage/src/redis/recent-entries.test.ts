@@ -53,14 +53,6 @@ describe("recent entries", () => {
     expect(has(recent, "a", 2n)).toBe(false);
   });
 
-  it("takes each reader without a group for another one", () => {
-    const recent = recentOf();
-    recent.at("a", 0n, undefined);
-    recent.at("a", 0n, undefined);
-    recent.read("a", [entry(0n)], true, recent.life);
-    expect(has(recent, "a", 0n)).toBe(true);
-  });
-
   it("gives what was appended though the log is read elsewhere meanwhile", () => {
     const recent = recentOf();
     recent.at("a", 0n, "one");
@@ -83,14 +75,30 @@ describe("recent entries", () => {
     expect(has(recent, "a", 0n)).toBe(false);
   });
 
+  it("forgets one log, and keeps the others", () => {
+    const recent = recentOf();
+    recent.at("a", 0n, "one");
+    recent.at("a", 0n, "two");
+    const { life } = recent;
+    recent.appended("a", entry(5n));
+    recent.appended("b", entry(5n));
+    recent.read("a", [entry(0n)], false, life);
+    recent.forget("a");
+    expect([has(recent, "a", 0n), has(recent, "a", 5n), has(recent, "b", 5n)]).toEqual([false, false, true]);
+    recent.read("a", [entry(0n)], false, life);
+    expect(has(recent, "a", 0n)).toBe(false);
+    recent.appended("a", entry(5n));
+    expect(has(recent, "a", 5n)).toBe(true);
+  });
+
   it("keeps no answer to a question from before it forgot", () => {
     const recent = recentOf();
-    recent.at("a", 0n, undefined);
-    recent.at("a", 0n, undefined);
+    recent.at("a", 0n, "one");
+    recent.at("a", 0n, "two");
     const { life } = recent;
     recent.clear();
-    recent.at("a", 0n, undefined);
-    recent.at("a", 0n, undefined);
+    recent.at("a", 0n, "one");
+    recent.at("a", 0n, "two");
     recent.read("a", [entry(0n)], true, life);
     expect(has(recent, "a", 0n)).toBe(false);
   });

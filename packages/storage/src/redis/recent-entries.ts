@@ -10,15 +10,20 @@ export interface RecentEntries {
   wants(log: string): boolean;
   /** Keeps an entry that Redis has accepted. */
   appended(log: string, entry: LogEntry): void;
-  /** Grows when everything is forgotten. */
+  /** Grows when anything is forgotten. */
   readonly life: number;
   /**
    * Keeps entries that Redis has given, when others than the one they were read for read this log too. `atEnd`: it has no more. `life`: as it was when Redis was
    * asked: an answer from before a topic was made again is not kept.
    */
   read(log: string, entries: readonly LogEntry[], atEnd: boolean, life: number): void;
-  /** A run that has the entry at exactly this offset; undefined: ask Redis. `reader`: the group; without one nobody knows who reads. */
-  at(log: string, offset: bigint, reader: string | undefined): FoundRun | undefined;
+  /**
+   * A run that has the entry at exactly this offset; undefined: ask Redis. `group`: who reads. Only for readers that have claimed the partition since its topic was
+   * made, each claim forgets what is here: the signal that the topic was deleted and made again may come later than they do.
+   */
+  at(log: string, offset: bigint, group: string): FoundRun | undefined;
+  /** The log may be another one than before. */
+  forget(log: string): void;
   /** Logs may have changed in another way than by appending: deleted, made again, emptied. */
   clear(): void;
 }
@@ -39,9 +44,9 @@ export interface RecentEntriesOptions {
   readonly generation: () => number;
 }
 
-/** Who asked for a log last, and when; and when somebody else did. */
+/** Which group asked for a log last, and when; and when another one did. */
 interface Asked {
-  reader: string | undefined;
+  group: string;
   atMs: number;
   otherMs: number;
 }
@@ -73,15 +78,15 @@ export function createRecentEntries(options: RecentEntriesOptions): RecentEntrie
     clear();
   }
 
-  function noteAsked(log: string, reader: string | undefined): void {
+  function noteAsked(log: string, group: string): void {
     const atMs = nowMs();
     const before = asked.get(log);
     if (before === undefined) {
-      asked.set(log, { reader, atMs, otherMs: Number.NEGATIVE_INFINITY });
+      asked.set(log, { group, atMs, otherMs: Number.NEGATIVE_INFINITY });
       return;
     }
-    if (reader === undefined || before.reader !== reader) before.otherMs = before.atMs;
-    before.reader = reader;
+    if (before.group !== group) before.otherMs = before.atMs;
+    before.group = group;
     before.atMs = atMs;
   }
 
@@ -108,10 +113,15 @@ export function createRecentEntries(options: RecentEntriesOptions): RecentEntrie
       const last = entries.length - 1;
       for (const [index, entry] of entries.entries()) read.note(log, entry, atEnd && index === last);
     },
-    at(log, offset, reader) {
+    at(log, offset, group) {
       forgetLost();
-      noteAsked(log, reader);
+      noteAsked(log, group);
       return appended.at(log, offset) ?? read.at(log, offset);
+    },
+    forget(log) {
+      life++;
+      appended.forget(log);
+      read.forget(log);
     },
     clear,
   };

@@ -187,6 +187,7 @@ export function createRedisOwnership(
       } catch (error) {
         throw await refusal(ownership, error);
       }
+      reads.claimed(ownership);
       const position = BigInt(textOf(reply[0]));
       const next = nextOf(reply);
       const endOffset = larger(await reads.end(ownership), position);

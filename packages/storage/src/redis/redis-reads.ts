@@ -14,13 +14,15 @@ import { itemsOf, type Scripts, textOf } from "./scripts.js";
 /** Reading entries of a Redis store. */
 export interface RedisReads {
   read(request: ReadRequest): Promise<ReadResult>;
-  /** Entries whose base offset is at or after `from`: at least one when there is any, else as many as fit. `atEnd`: there were no more. `group`: who reads. */
+  /** Entries whose base offset is at or after `from`: at least one when there is any, else as many as fit. `atEnd`: there were no more. `group`: for whom, when it has claimed the partition: only then memory is asked. */
   entriesFrom(
     partition: TopicPartition,
     from: bigint,
     bounds: ReadBounds,
     group?: string,
   ): Promise<{ readonly entries: LogEntry[]; readonly atEnd: boolean }>;
+  /** The partition was claimed: its log may be another one than before. */
+  claimed(partition: TopicPartition): void;
   /** Where the log ends. Costs Redis a copy of the last entry. */
   end(partition: TopicPartition): Promise<bigint>;
   /** The base offset of the entry that holds the position, the end offset when none does. */
@@ -57,13 +59,13 @@ export function createRedisReads(
     const log = keys.log(partition);
     const taken = createTaking(from, bounds);
     const { entries } = taken;
-    const found = recent.at(log, from, group);
+    const found = group === undefined ? undefined : recent.at(log, from, group);
     if (found !== undefined) {
       let at = found.index;
       while (at < found.entries.length && taken.take(found.entries[at] as LogEntry)) at++;
-      // The end is as this process has heard of it; a signal tells of more. A group fetches again; whoever else reads is given all that fits.
+      // The end is as this process has heard of it; a signal tells of more.
       const atEnd = at === found.entries.length && found.endsLog && taken.next >= (ends.get(partition) ?? 0n);
-      if (group !== undefined || taken.isFull) return { entries, atEnd };
+      return { entries, atEnd };
     }
     const { life } = recent;
     for (;;) {
@@ -74,7 +76,7 @@ export function createRedisReads(
       const reply = await connection.run((redis) => new RedisCommand("xrange", range).send(redis)).catch(rethrow);
       const items = reply as readonly (readonly [Buffer, readonly Buffer[]])[];
       const page = items.map(([id, fields]) => entryOf(id, fields));
-      recent.read(log, page, page.length < count, life);
+      if (group !== undefined) recent.read(log, page, page.length < count, life);
       const isWhole = page.every((entry) => taken.take(entry));
       if (page.length > 0) {
         const measured = Math.max(1, page.reduce((sum, { body }) => sum + body.length, 0) / page.length);
@@ -171,6 +173,7 @@ export function createRedisReads(
       return { entries, ...(await bounds(place)) };
     },
     entriesFrom,
+    claimed: (partition) => recent.forget(keys.log(partition)),
     end,
     locate,
     firstEntry,
