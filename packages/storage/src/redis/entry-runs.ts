@@ -61,23 +61,17 @@ export function createEntryRuns({ bytesMax, ageMsMax, runsPerLogMax, nowMs }: En
     bytes -= freed;
     if (run.entries[0] !== entry) return;
     run.entries.shift();
-    if (run.entries.length === 0) remove(run);
+    if (run.entries.length > 0) return;
+    // A run with entries is always one of its log's.
+    const runs = byLog.get(run.log) as EntryRun[];
+    runs.splice(runs.indexOf(run), 1);
+    if (runs.length === 0) byLog.delete(run.log);
   }
 
   function dropLate(): void {
     const untilMs = nowMs() - ageMsMax;
     for (let oldest = order.peek(); oldest !== undefined && oldest.addedMs < untilMs; oldest = order.peek())
       dropOldest();
-  }
-
-  /** Its entries go too: what `order` holds of it is only counted. */
-  function remove(run: EntryRun): void {
-    const runs = byLog.get(run.log);
-    const at = runs?.indexOf(run) ?? -1;
-    if (runs === undefined || at < 0) return;
-    run.entries = [];
-    runs.splice(at, 1);
-    if (runs.length === 0) byLog.delete(run.log);
   }
 
   /** The run that an entry goes on with, else a new one, as the last of its log; undefined when it is here already. */
