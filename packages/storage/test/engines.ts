@@ -1,5 +1,6 @@
 /** Both engines behind the same opener, each test with a store of its own. */
 import { randomUUID } from "node:crypto";
+import { memberOf } from "../src/conformance/consumer.js";
 import { createEmbeddedEngine } from "../src/embedded/embedded-engine.js";
 import type { Engine, LogBatch, Ownership, PendingEntry } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis/redis-engine.js";
@@ -78,9 +79,8 @@ export async function ownPartition(
   topic: string,
 ): Promise<{ readonly ownership: Ownership; readonly position: bigint; readonly pending: readonly PendingEntry[] }> {
   const memberId = `${group}-m`;
-  const spec = { group, memberId, incarnation: `${memberId}-1`, clientId: "c", clientVersion: "1", brokerId: "b" };
   const view = await engine.groups.join(
-    { ...spec, topics: [topic], sessionTimeoutMs: 60_000, staticMember: false },
+    memberOf(group, [topic], { memberId, incarnation: `${memberId}-1` }),
     "earliest",
   );
   const epoch = view.partitions.find(({ partition }) => partition === 0)?.epoch ?? 0;

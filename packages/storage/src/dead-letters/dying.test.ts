@@ -2,8 +2,8 @@
 import { silentLogger } from "@gmq/log";
 import { decodeEntry, GmqError } from "@gmq/protocol";
 import { afterEach, describe, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
 import { claimWhole } from "../claim-whole.js";
+import { batchOf } from "../conformance/batches.js";
 import { monotonicClock as clock } from "../embedded/clock.js";
 import { openDatabase } from "../embedded/database.js";
 import { createEmbeddedAppender } from "../embedded/embedded-appender.js";

@@ -2,8 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
 import { type OwnRedis, startOwnRedis } from "../../test/redis-server.js";
+import { batchOf } from "../conformance/batches.js";
 import type { SettleRange } from "../engine.js";
 import { createRedisEngine } from "../redis/redis-engine.js";
 

@@ -1,9 +1,9 @@
 /** Redis with maxmemory and noeviction: producers are slowed, then refused; consumers and trims go on, and it drains by itself. */
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
 import { ack, fetchFrom, ownPartition } from "../../test/engines.js";
 import { type OwnRedis, startOwnRedis } from "../../test/redis-server.js";
+import { batchOf } from "../conformance/batches.js";
 import type { Engine } from "../engine.js";
 import { createRedisEngine } from "./redis-engine.js";
 

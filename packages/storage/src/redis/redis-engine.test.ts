@@ -1,44 +1,14 @@
-import { randomUUID } from "node:crypto";
 import { GmqError } from "@gmq/protocol";
-import { Redis } from "ioredis";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
-import { type OwnRedis, startOwnRedis } from "../../test/redis-server.js";
+import { describe, expect, it } from "vitest";
+import { useRedisEngines } from "../../test/redis-engines.js";
+import { batchOf } from "../conformance/batches.js";
 import type { AppendOutcome, Engine, EntrySettle, Ownership } from "../engine.js";
 import { createRedisEngine } from "./redis-engine.js";
 
-let server: OwnRedis;
-let control: Redis;
-let prefix: string;
-const engines: Engine[] = [];
-
-beforeAll(async () => {
-  server = await startOwnRedis(["--appendonly", "yes", "--appendfsync", "always"]);
-  control = new Redis(server.url, { retryStrategy: () => 100, maxRetriesPerRequest: null });
-  control.on("error", () => undefined); // it is killed on purpose
-});
-
-afterAll(async () => {
-  control.disconnect();
-  await server.stop();
-});
-
-beforeEach(() => {
-  prefix = `t-${randomUUID().slice(0, 8)}`;
-});
-
-afterEach(async () => {
-  await Promise.all(engines.splice(0).map((engine) => engine.close()));
-});
-
-async function open(): Promise<Engine> {
-  const engine = await createRedisEngine({ url: server.url, prefix });
-  engines.push(engine);
-  return engine;
-}
+const redis = useRedisEngines(["--appendonly", "yes", "--appendfsync", "always"]);
 
 async function openWithTopic(partitions = 1): Promise<Engine> {
-  const engine = await open();
+  const engine = await redis.open();
   await engine.topics.create("t", { partitions });
   return engine;
 }
@@ -70,7 +40,7 @@ async function offsets(engine: Engine): Promise<bigint[]> {
 
 /** Connections that listen to a pattern. */
 async function listening(): Promise<number> {
-  const clients = String(await control.call("CLIENT", "LIST", "TYPE", "pubsub"));
+  const clients = String(await redis.control.call("CLIENT", "LIST", "TYPE", "pubsub"));
   return clients.split("\n").filter((line) => / psub=[1-9]/.test(line)).length;
 }
 
@@ -97,7 +67,7 @@ async function own(engine: Engine, memberId: string): Promise<Ownership> {
 
 describe("two storage processes at one partition", () => {
   it("never store two entries at one offset, and store each idempotent batch once", async () => {
-    const [one, other] = [await openWithTopic(), await open()];
+    const [one, other] = [await openWithTopic(), await redis.open()];
     const sends: Promise<AppendOutcome>[] = [];
     for (let round = 0; round < 200; round++) {
       sends.push(append(one, [`a${round}`]), append(other, [`b${round}`, `c${round}`]));
@@ -111,7 +81,7 @@ describe("two storage processes at one partition", () => {
   });
 
   it("know each other's producers", async () => {
-    const [one, other] = [await openWithTopic(), await open()];
+    const [one, other] = [await openWithTopic(), await redis.open()];
     const identity = { producerId: 7n, producerEpoch: 1, firstSequence: 0n };
     expect(await append(one, ["x", "y"], identity)).toMatchObject({ ok: true, firstOffset: 0n, duplicate: false });
     expect(await append(other, ["x", "y"], identity)).toMatchObject({ ok: true, firstOffset: 0n, duplicate: true });
@@ -127,7 +97,7 @@ describe("two storage processes at one partition", () => {
   });
 
   it("hear each other's signals", async () => {
-    const [one, other] = [await openWithTopic(), await open()];
+    const [one, other] = [await openWithTopic(), await redis.open()];
     await expect.poll(async () => (await other.status()).ready).toBe(true);
     const heard: bigint[] = [];
     let resyncs = 0;
@@ -138,7 +108,7 @@ describe("two storage processes at one partition", () => {
     await expect.poll(listening).toBe(2);
     await append(one, ["x"]);
     await expect.poll(() => heard).toContain(1n);
-    await control.call("CLIENT", "KILL", "TYPE", "pubsub");
+    await redis.control.call("CLIENT", "KILL", "TYPE", "pubsub");
     await expect.poll(() => resyncs).toBeGreaterThanOrEqual(1);
     await expect.poll(listening).toBe(2);
     await append(one, ["y"]);
@@ -148,7 +118,7 @@ describe("two storage processes at one partition", () => {
 
 describe("a follow", () => {
   it("is given each record once, in order, whoever appended it, and while connections and scripts are lost", async () => {
-    const [one, other] = [await openWithTopic(), await open()];
+    const [one, other] = [await openWithTopic(), await redis.open()];
     const member = {
       group: "g",
       memberId: "m",
@@ -185,8 +155,8 @@ describe("a follow", () => {
     follow();
     let stored = 0;
     for (let round = 0; round < 120; round++) {
-      if (round % 40 === 20) await control.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
-      if (round % 40 === 30) await control.call("SCRIPT", "FLUSH");
+      if (round % 40 === 20) await redis.control.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+      if (round % 40 === 30) await redis.control.call("SCRIPT", "FLUSH");
       for (const engine of [one, other]) {
         const identity = { producerId: engine === one ? 1n : 2n, producerEpoch: 1, firstSequence: BigInt(round) };
         await expect.poll(async () => (await append(engine, ["x"], identity)).ok).toBe(true);
@@ -214,7 +184,7 @@ describe("a connection that breaks", () => {
     const killer = (async () => {
       while (killing) {
         const before = rounds;
-        await control.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+        await redis.control.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
         // On a busy machine a connection takes longer than this to be made: none would ever live.
         do await new Promise((resolve) => setTimeout(resolve, 15));
         while (killing && rounds === before);
@@ -244,13 +214,13 @@ describe("a connection that breaks", () => {
   it("answers store_unavailable while Redis is down and goes on by itself", async () => {
     const engine = await openWithTopic();
     expect(await append(engine, ["before"])).toMatchObject({ ok: true, firstOffset: 0n });
-    await server.kill();
+    await redis.server.kill();
     const refused = await append(engine, ["during"]);
     expect(refused.ok).toBe(false);
     if (!refused.ok) expect(["store_unavailable", "unknown_outcome"]).toContain(refused.error.code);
     expect(await engine.status()).toMatchObject({ ready: false });
     await expect(engine.topics.list()).rejects.toSatisfy((error) => GmqError.is(error, "store_unavailable"));
-    await server.start();
+    await redis.server.start();
     await expect.poll(async () => (await engine.status()).ready, { timeout: 10_000 }).toBe(true);
     expect(await append(engine, ["after"])).toMatchObject({ ok: true });
     expect((await offsets(engine)).length).toBe(2);
@@ -261,7 +231,7 @@ describe("a connection that breaks", () => {
     await append(engine, ["a"]);
     const ownership = await own(engine, "m1");
     await engine.groups.claim(ownership);
-    await control.script("FLUSH");
+    await redis.control.script("FLUSH");
     const fetched = await engine.groups.fetch([{ ownership, position: 0n, bytesMax: 1_000_000, recordsMax: 100 }]);
     expect(fetched[0]).toMatchObject({ ok: true, position: 1n });
   });
@@ -271,17 +241,17 @@ describe("what redis-cli shows", () => {
   it("is one entry a batch, and the pending list of the owner", async () => {
     const engine = await openWithTopic();
     await append(engine, ["a", "b", "c"]);
-    const log = `${prefix}:{t/0}:log`;
-    expect(await control.xlen(log)).toBe(1);
+    const log = `${redis.prefix}:{t/0}:log`;
+    expect(await redis.control.xlen(log)).toBe(1);
     const ownership = await own(engine, "m1");
     await engine.groups.claim(ownership);
     await engine.groups.fetch([{ ownership, position: 0n, bytesMax: 1_000_000, recordsMax: 100 }]);
-    expect(await control.xpending(log, "g")).toEqual([1, "0-1", "0-1", [["m1", "1"]]]);
+    expect(await redis.control.xpending(log, "g")).toEqual([1, "0-1", "0-1", [["m1", "1"]]]);
     const range = { firstOffset: 0n, lastOffset: 2n, verb: "ack" as const };
     await engine.groups.settle([{ ownership, entries: [{ baseOffset: 0n, recordCount: 3, ranges: [range] }] }]);
-    expect(await control.xpending(log, "g")).toEqual([0, null, null, null]);
+    expect(await redis.control.xpending(log, "g")).toEqual([0, null, null, null]);
     await engine.topics.delete("t");
-    expect(await control.keys(`${prefix}:{t/*`)).toEqual([]);
+    expect(await redis.control.keys(`${redis.prefix}:{t/*`)).toEqual([]);
   });
 });
 
@@ -293,7 +263,7 @@ describe("Redis at maxmemory", () => {
     const ownership = await own(engine, "m1");
     await engine.groups.claim(ownership);
     try {
-      await control.config("SET", "maxmemory", "1mb");
+      await redis.control.config("SET", "maxmemory", "1mb");
       expect(await append(engine, ["no room"])).toMatchObject({ ok: false, error: { code: "store_full" } });
       const [fetched] = await engine.groups.fetch([{ ownership, position: 0n, bytesMax: 4_000_000, recordsMax: 100 }]);
       expect(fetched).toMatchObject({ ok: true, position: 5n });
@@ -308,7 +278,7 @@ describe("Redis at maxmemory", () => {
       ]);
       expect(alive[0]).toMatchObject({ fenced: false });
     } finally {
-      await control.config("SET", "maxmemory", "0");
+      await redis.control.config("SET", "maxmemory", "0");
     }
     await expect.poll(() => append(engine, ["room"]), { timeout: 10_000 }).toMatchObject({ ok: true });
   });
@@ -343,7 +313,7 @@ describe("a process that hears of a topic for the first time", () => {
   it("keeps the order of appends while it looks the topic up", async () => {
     await openWithTopic();
     for (let round = 0; round < 20; round++) {
-      const fresh = await open();
+      const fresh = await redis.open();
       await expect.poll(async () => (await fresh.status()).ready).toBe(true);
       const first = append(fresh, [`${round}`]);
       const [, second] = await Promise.all([
@@ -365,9 +335,9 @@ describe("a store that lost its tail", () => {
     const request = { ownership, bytesMax: 1_000, recordsMax: 100 };
     expect(await engine.groups.fetch([{ ...request, position: 0n }])).toMatchObject([{ ok: true, position: 3n }]);
     // As after a crash that lost the last second: the records are there, that two of them were handed out is not.
-    const side = `${prefix}:{t/0}`;
-    await control.hset(`${side}:group:g`, "position", "1", "unsettled", "1");
-    await control.hdel(`${side}:pending:g`, "1", "2");
+    const side = `${redis.prefix}:{t/0}`;
+    await redis.control.hset(`${side}:group:g`, "position", "1", "unsettled", "1");
+    await redis.control.hdel(`${side}:pending:g`, "1", "2");
     await append(engine, ["d"]);
     expect(await engine.groups.fetch([{ ...request, position: 3n }])).toMatchObject([
       { ok: false, error: { code: "fenced", field: "position" } },
@@ -380,7 +350,7 @@ describe("a store that lost its tail", () => {
 
 describe("two writers", () => {
   it("ask the log before they refuse a gap: the other one may have filled it", async () => {
-    const [one, other] = [await openWithTopic(), await open()];
+    const [one, other] = [await openWithTopic(), await redis.open()];
     const identity = { producerId: 9n };
     expect(await append(one, ["a"], identity)).toMatchObject({ ok: true, firstOffset: 0n });
     expect(await append(other, ["b"], { ...identity, firstSequence: 1n })).toMatchObject({ ok: true, firstOffset: 1n });
@@ -405,8 +375,8 @@ describe("options", () => {
   });
 
   it("do not open a store that a newer GMQ wrote", async () => {
-    await control.set(`${prefix}:format`, "99");
-    const engine = await open();
+    await redis.control.set(`${redis.prefix}:format`, "99");
+    const engine = await redis.open();
     await expect.poll(async () => (await engine.status()).reason).toMatch(/format 99/);
     await expect(engine.topics.list()).rejects.toMatchObject({ code: "store_unavailable" });
   });

@@ -2,8 +2,8 @@
 import { mkdir, rm } from "node:fs/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
 import { type OwnRedis, startOwnRedis } from "../../test/redis-server.js";
+import { batchOf } from "../conformance/batches.js";
 import type { Engine } from "../engine.js";
 import { createRedisEngine } from "./redis-engine.js";
 

@@ -1,7 +1,7 @@
 /** What is told of a store that is full though nobody knows its bound: a disk, or a Redis that does not tell. */
 import { GmqError } from "@gmq/protocol";
 import { expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
+import { batchOf } from "../conformance/batches.js";
 import type { AppendOutcome } from "../engine.js";
 import { type Budgets, withBudgets } from "./admission.js";
 

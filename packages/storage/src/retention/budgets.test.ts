@@ -1,7 +1,7 @@
 /** Byte budgets of topics and of the whole store, the same on both engines. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
 import { ack, engineKinds, fetchFrom, ownPartition } from "../../test/engines.js";
+import { batchOf } from "../conformance/batches.js";
 import type { AppendOutcome, Engine } from "../engine.js";
 
 const kilobyte = "x".repeat(1_000);

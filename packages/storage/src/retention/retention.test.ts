@@ -1,7 +1,7 @@
 /** What retention and purges let go, the same on both engines. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
 import { ack, appendEach, engineKinds, fetchFrom, ownPartition } from "../../test/engines.js";
+import { batchOf } from "../conformance/batches.js";
 import type { Engine, Retention } from "../engine.js";
 
 const values = (count: number, text = "v"): string[] => Array.from({ length: count }, (_, index) => `${text}${index}`);

@@ -1,7 +1,7 @@
 /** Making and changing topics, the same on both engines. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
 import { engineKinds, ownPartition } from "../../test/engines.js";
+import { batchOf } from "../conformance/batches.js";
 
 describe.each(engineKinds())("$name", (kind) => {
   beforeAll(kind.start);

@@ -4,8 +4,8 @@
  */
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { batchOf } from "../../test/batches.js";
 import { appendEach, engineKinds, fetchFrom, ownPartition } from "../../test/engines.js";
+import { batchOf } from "../conformance/batches.js";
 
 interface ModelEntry {
   readonly base: number;

@@ -1,1 +1,0 @@
-export { batchOf } from "../src/conformance/batches.js";
