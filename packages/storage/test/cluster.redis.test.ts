@@ -2,10 +2,11 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { batchOf, valuesOf } from "../src/conformance/batches.js";
+import { batchOf } from "../src/conformance/batches.js";
 import { memberOf, startConsumer, wholly } from "../src/conformance/consumer.js";
-import type { AppendOutcome, Engine, LogEntry } from "../src/engine.js";
+import type { Engine, LogEntry } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis.js";
+import { append, recordsIn } from "./engines.js";
 import { type OwnCluster, startOwnCluster } from "./redis-cluster.js";
 import type { OwnRedis } from "./redis-server.js";
 
@@ -39,15 +40,13 @@ async function produce(engine: Engine, topic: string, stop: () => boolean, pause
   const errors = new Set<string>();
   for (let sequence = 0; !stop(); sequence++) {
     const value = `v${sequence}`;
-    const batch = batchOf([value], { producerId: 7n, producerEpoch: 0, firstSequence: BigInt(sequence) });
-    let outcome: AppendOutcome | undefined;
-    for (;;) {
-      const [outcomes] = await engine.log.append([{ topic, partition: 0, batches: [batch] }]);
-      outcome = outcomes?.[0];
-      if (outcome?.ok === true) break;
-      errors.add(outcome?.error.code ?? "");
-      if (outcome?.error.retryable !== true) throw outcome?.error ?? new Error("no outcome");
+    const identity = { producerId: 7n, firstSequence: BigInt(sequence) };
+    let outcome = await append(engine, topic, [value], identity);
+    while (!outcome.ok) {
+      errors.add(outcome.error.code);
+      if (!outcome.error.retryable) throw outcome.error;
       await sleep(20);
+      outcome = await append(engine, topic, [value], identity);
     }
     acked.push({ value, offset: outcome.firstOffset, atMs: performance.now() });
     if (pauseMs > 0) await sleep(pauseMs);
@@ -56,23 +55,7 @@ async function produce(engine: Engine, topic: string, stop: () => boolean, pause
 }
 
 async function everything(engine: Engine, topic: string): Promise<Map<bigint, string>> {
-  const found = new Map<bigint, string>();
-  let next = 0n;
-  for (;;) {
-    const from = { offset: next };
-    const { entries, endOffset } = await engine.log.read({
-      topic,
-      partition: 0,
-      from,
-      entriesMax: 1_000,
-      bytesMax: 1 << 21,
-    });
-    for (const entry of entries) {
-      valuesOf(entry).forEach((value, index) => found.set(entry.baseOffset + BigInt(index), value));
-      next = entry.baseOffset + BigInt(entry.recordCount);
-    }
-    if (entries.length === 0 || next >= endOffset) return found;
-  }
+  return new Map((await recordsIn(engine, topic)).map(({ offset, value }) => [offset, value]));
 }
 
 /** The master that has a partition's keys, and their slot. */

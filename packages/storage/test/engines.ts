@@ -1,8 +1,10 @@
 /** Both engines behind the same opener, each test with a store of its own. */
 import { randomUUID } from "node:crypto";
+import { present } from "../src/conformance/assertions.js";
+import { batchOf, valuesOf } from "../src/conformance/batches.js";
 import { memberOf } from "../src/conformance/consumer.js";
 import { createEmbeddedEngine } from "../src/embedded/embedded-engine.js";
-import type { Engine, LogBatch, Ownership, PendingEntry } from "../src/engine.js";
+import type { AppendOutcome, Engine, LogBatch, Ownership, PendingEntry } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis/redis-engine.js";
 import { dropKeys, openTestRedis } from "./redis-server.js";
 
@@ -59,6 +61,34 @@ export function engineKinds(): EngineKind[] {
       stop: async () => undefined,
     },
   ];
+}
+
+/** Appends these values as one batch to partition 0; the outcome, refusal or not. */
+export async function append(
+  engine: Engine,
+  topic: string,
+  values: readonly string[],
+  identity: Partial<LogBatch> = {},
+): Promise<AppendOutcome> {
+  const [outcomes] = await engine.log.append([{ topic, partition: 0, batches: [batchOf(values, identity)] }]);
+  return present(outcomes?.[0], "outcome");
+}
+
+/** Every record of partition 0, in order, as often as the log has it. */
+export async function recordsIn(
+  engine: Engine,
+  topic: string,
+): Promise<{ readonly offset: bigint; readonly value: string }[]> {
+  const found: { readonly offset: bigint; readonly value: string }[] = [];
+  for (let next = 0n; ; ) {
+    const request = { topic, partition: 0, from: { offset: next }, entriesMax: 1_000, bytesMax: 1 << 21 };
+    const { entries, endOffset } = await engine.log.read(request);
+    for (const entry of entries) {
+      valuesOf(entry).forEach((value, index) => found.push({ offset: entry.baseOffset + BigInt(index), value }));
+      next = entry.baseOffset + BigInt(entry.recordCount);
+    }
+    if (entries.length === 0 || next >= endOffset) return found;
+  }
 }
 
 /** Appends batches, each as an entry of its own, and returns their first offsets. @throws the refusal */

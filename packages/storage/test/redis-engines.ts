@@ -15,6 +15,8 @@ export interface RedisEngines {
   readonly prefix: string;
   /** Opens an engine, as one more process would; it is closed after the test. */
   open(settings?: EngineSettings): Promise<Engine>;
+  /** Opens an engine and makes the topic `t`. */
+  openWithTopic(partitions?: number): Promise<Engine>;
 }
 
 /** Starts a redis-server with these settings before the tests of this file, or of this `describe`, and stops it after them. */
@@ -40,6 +42,12 @@ export function useRedisEngines(args: readonly string[] = []): RedisEngines {
     await server?.stop();
   });
 
+  async function open(settings: EngineSettings = {}): Promise<Engine> {
+    const engine = await createRedisEngine({ url: started(server).url, prefix, ...settings });
+    engines.push(engine);
+    return engine;
+  }
+
   return {
     get server() {
       return started(server);
@@ -50,9 +58,10 @@ export function useRedisEngines(args: readonly string[] = []): RedisEngines {
     get prefix() {
       return prefix;
     },
-    async open(settings = {}) {
-      const engine = await createRedisEngine({ url: started(server).url, prefix, ...settings });
-      engines.push(engine);
+    open,
+    async openWithTopic(partitions = 1) {
+      const engine = await open();
+      await engine.topics.create("t", { partitions });
       return engine;
     },
   };

@@ -3,9 +3,9 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, it } from "vitest";
-import { batchOf } from "../src/conformance/batches.js";
-import type { AppendOutcome, Engine, LogBatch } from "../src/engine.js";
+import type { Engine, LogBatch } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis.js";
+import { append } from "./engines.js";
 import { type OwnRedis, startOwnRedis } from "./redis-server.js";
 
 const servers: OwnRedis[] = [];
@@ -38,16 +38,6 @@ async function open(url: string): Promise<Engine> {
   return engine;
 }
 
-async function append(
-  engine: Engine,
-  topic: string,
-  value: string,
-  identity: Partial<LogBatch>,
-): Promise<AppendOutcome> {
-  const [outcomes] = await engine.log.append([{ topic, partition: 0, batches: [batchOf([value], identity)] }]);
-  return outcomes?.[0] as AppendOutcome;
-}
-
 const numbered = (sequence: number): Partial<LogBatch> => ({
   producerId: 5n,
   producerEpoch: 0,
@@ -59,7 +49,7 @@ it("is answered when the replica has it", async () => {
   const engine = await open(master.url);
   await engine.topics.create("t", { partitions: 1 });
   for (let sequence = 0; sequence < 100; sequence++) {
-    expect(await append(engine, "t", `v${sequence}`, numbered(sequence))).toMatchObject({ ok: true });
+    expect(await append(engine, "t", [`v${sequence}`], numbered(sequence))).toMatchObject({ ok: true });
     expect(await control.xlen(`${prefix}:{t/0}:log`)).toBe(sequence + 1);
   }
   control.disconnect();
@@ -70,22 +60,22 @@ it("is not known while the replica is away, and answered as a duplicate once it 
   control.disconnect();
   const engine = await open(master.url);
   await engine.topics.create("t", { partitions: 1 });
-  expect(await append(engine, "t", "a", numbered(0))).toMatchObject({ ok: true, firstOffset: 0n });
+  expect(await append(engine, "t", ["a"], numbered(0))).toMatchObject({ ok: true, firstOffset: 0n });
   await replica.kill();
   for (const duplicateToo of [false, true]) {
-    const outcome = await append(engine, "t", "b", numbered(1));
+    const outcome = await append(engine, "t", ["b"], numbered(1));
     expect(outcome, String(duplicateToo)).toMatchObject({
       ok: false,
       error: { code: "unknown_outcome", field: "replicas" },
     });
   }
   const later = { dedupeId: "later", deliverAtMs: BigInt(Date.now() + 60_000) };
-  expect(await append(engine, "t", "c", later)).toMatchObject({ ok: false, error: { code: "unknown_outcome" } });
+  expect(await append(engine, "t", ["c"], later)).toMatchObject({ ok: false, error: { code: "unknown_outcome" } });
   await replica.start();
   await expect
-    .poll(async () => append(engine, "t", "b", numbered(1)))
+    .poll(async () => append(engine, "t", ["b"], numbered(1)))
     .toMatchObject({ ok: true, firstOffset: 1n, duplicate: true });
-  expect(await append(engine, "t", "c", later)).toMatchObject({ ok: true });
+  expect(await append(engine, "t", ["c"], later)).toMatchObject({ ok: true });
 }, 60_000);
 
 it("loses nothing that was answered when the master dies and the replica takes its place", async () => {
@@ -96,7 +86,7 @@ it("loses nothing that was answered when the master dies and the replica takes i
   let over = false;
   const producing = (async () => {
     for (let sequence = 0; !over; ) {
-      const outcome = await append(engine, "t", `v${sequence}`, numbered(sequence));
+      const outcome = await append(engine, "t", [`v${sequence}`], numbered(sequence));
       // Not answered in time on a busy machine: sent again under its number.
       if (!outcome.ok) continue;
       acked.push(outcome.firstOffset);
