@@ -1,7 +1,7 @@
 import type { TopicPartition } from "../engine.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
-import { fromRedisError } from "./redis-errors.js";
+import { rethrow } from "./redis-errors.js";
 import { type Scripts, textOf } from "./scripts.js";
 
 /**
@@ -55,8 +55,4 @@ export function createPartitionLives(connection: RedisConnection, scripts: Scrip
       await run("drop-partition", await allKeys(partition), [String(life)]);
     },
   };
-}
-
-function rethrow(error: unknown): never {
-  throw fromRedisError(error);
 }

@@ -2,7 +2,7 @@ import type { DelayStore } from "../delays/delay-store.js";
 import type { TopicPartition } from "../engine.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
-import { fromRedisError } from "./redis-errors.js";
+import { fromRedisError, rethrow } from "./redis-errors.js";
 import type { ReplicaBarrier } from "./replica-barrier.js";
 
 /** Partitions looked at in one turn. */
@@ -122,8 +122,4 @@ export function createRedisDelays(
 function partitionOf(name: string): TopicPartition {
   const slash = name.lastIndexOf("/");
   return { topic: name.slice(0, slash), partition: Number(name.slice(slash + 1)) };
-}
-
-function rethrow(error: unknown): never {
-  throw fromRedisError(error);
 }

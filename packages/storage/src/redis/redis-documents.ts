@@ -7,7 +7,7 @@ import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { heldEntries, nextOf, pendingEntries } from "./pending-entries.js";
 import type { Reply } from "./redis-command.js";
-import { fromRedisError, isFenced } from "./redis-errors.js";
+import { fromRedisError, isFenced, rethrow } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
 import type { RedisSignals } from "./redis-signals.js";
 import type { RedisTopics } from "./redis-topics.js";
@@ -198,8 +198,4 @@ export function createRedisDocuments(
     // Between the topic's making and this its stream can only be missing when the topic goes.
     if (begun === -1 && (await topics.restoreStream(partition))) await run("begin", names, args);
   }
-}
-
-function rethrow(error: unknown): never {
-  throw fromRedisError(error);
 }

@@ -29,6 +29,11 @@ export function fromRedisError(error: unknown): GmqError {
   return new GmqError("store_unavailable", `Redis does not answer: ${message}`, { cause: error });
 }
 
+/** Ends a chain of promises: whatever a Redis call failed with is thrown as its GmqError. */
+export function rethrow(error: unknown): never {
+  throw fromRedisError(error);
+}
+
 /** True when Redis itself answered with an error: then the command had no effect. Otherwise its outcome is unknown. */
 export function isReply(error: unknown): boolean {
   return error instanceof Error && (error.name === "ReplyError" || redirected.test(error.message));

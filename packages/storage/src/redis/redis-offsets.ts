@@ -2,7 +2,7 @@ import { decodeEntryMeta } from "@gmq/protocol";
 import type { GroupPartitionOffsets, TopicPartition } from "../engine.js";
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
-import { fromRedisError } from "./redis-errors.js";
+import { rethrow } from "./redis-errors.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
 /**
@@ -16,9 +16,7 @@ export async function groupOffsets(
   group: string,
   partitions: readonly TopicPartition[],
 ): Promise<GroupPartitionOffsets[]> {
-  const all = await Promise.all(partitions.map((partition) => offsetsOf(partition))).catch((error: unknown) => {
-    throw fromRedisError(error);
-  });
+  const all = await Promise.all(partitions.map((partition) => offsetsOf(partition))).catch(rethrow);
   return all.filter((offsets) => offsets !== undefined);
 
   async function offsetsOf({ topic, partition }: TopicPartition): Promise<GroupPartitionOffsets | undefined> {

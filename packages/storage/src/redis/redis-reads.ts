@@ -7,7 +7,7 @@ import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
 import type { RecentEntries } from "./recent-entries.js";
 import { RedisCommand } from "./redis-command.js";
-import { fromRedisError } from "./redis-errors.js";
+import { rethrow } from "./redis-errors.js";
 import { type RedisTopics, readEnds } from "./redis-topics.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
@@ -234,8 +234,4 @@ function entryOf(id: Buffer, fields: readonly Buffer[]): LogEntry {
     }
   }
   return { baseOffset: baseOffsetOfId(id), recordCount, meta, body };
-}
-
-function rethrow(error: unknown): never {
-  throw fromRedisError(error);
 }

@@ -2,7 +2,7 @@ import type { StoreStatus } from "../engine.js";
 import type { StoreBytes } from "../retention/janitor.js";
 import type { RedisConnection } from "./connection.js";
 import type { RedisClient } from "./redis-client.js";
-import { fromRedisError } from "./redis-errors.js";
+import { rethrow } from "./redis-errors.js";
 import { fieldsOf } from "./redis-info.js";
 
 /** What Redis says of itself; never throws. Source: redis.io, INFO and CONFIG GET. */
@@ -135,10 +135,6 @@ export async function redisBytes(
     if (fullest === undefined || bytes / bytesMax > fullest.bytes / fullest.bytesMax) fullest = { bytes, bytesMax };
   }
   return fullest;
-}
-
-function rethrow(error: unknown): never {
-  throw fromRedisError(error);
 }
 
 const shown = [

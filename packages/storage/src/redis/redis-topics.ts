@@ -6,7 +6,7 @@ import { emptyEnds, type LogEnds } from "../retention/trim-store.js";
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
 import { createPartitionLives } from "./partition-lives.js";
-import { fromRedisError } from "./redis-errors.js";
+import { rethrow } from "./redis-errors.js";
 import type { RedisSignals } from "./redis-signals.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
@@ -250,8 +250,4 @@ function nextVersion({ version }: TopicInfo): number {
 
 function changedMeanwhile(name: string): GmqError {
   return new GmqError("conflict", `the topic ${name} was changed meanwhile`, { field: "version" });
-}
-
-function rethrow(error: unknown): never {
-  throw fromRedisError(error);
 }

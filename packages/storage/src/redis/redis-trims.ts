@@ -4,7 +4,7 @@ import type { TrimMode, TrimResult, TrimStore } from "../retention/trim-store.js
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
 import { createPartitionLog } from "./partition-log.js";
-import { fromRedisError } from "./redis-errors.js";
+import { fromRedisError, rethrow } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
 import { readEnds } from "./redis-topics.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
@@ -48,9 +48,7 @@ export function createRedisTrims(
           group.pending === 0 ? undefined : redis.xpending(keys.log(partition), group.name),
         ]),
       )
-      .catch((error: unknown) => {
-        throw fromRedisError(error);
-      });
+      .catch(rethrow);
     const oldest = (summary as readonly unknown[] | undefined)?.[1];
     if (typeof oldest === "string") return baseOffsetOfId(oldest);
     return position === null ? undefined : BigInt(position);
@@ -82,11 +80,7 @@ export function createRedisTrims(
         );
       }
       const args = [to.toString(), modes[mode], ...groups];
-      const [outcome, ...lost] = itemsOf(
-        await scripts.run(connection, "trim", names, args).catch((error: unknown) => {
-          throw fromRedisError(error);
-        }),
-      );
+      const [outcome, ...lost] = itemsOf(await scripts.run(connection, "trim", names, args).catch(rethrow));
       switch (textOf(outcome)) {
         case "trimmed": {
           const losses = groups
