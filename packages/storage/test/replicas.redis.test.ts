@@ -3,17 +3,20 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, it } from "vitest";
-import type { Engine, LogBatch } from "../src/engine.js";
+import type { AppendOutcome, Engine, LogBatch } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis.js";
 import { append } from "./engines.js";
+import { type RedisProxy, startRedisProxy } from "./redis-proxy.js";
 import { type OwnRedis, startOwnRedis } from "./redis-server.js";
 
 const servers: OwnRedis[] = [];
 const engines: Engine[] = [];
+const proxies: RedisProxy[] = [];
 let prefix: string;
 
 afterEach(async () => {
   for (const engine of engines.splice(0)) await engine.close();
+  for (const proxy of proxies.splice(0)) await proxy.stop();
   for (const server of servers.splice(0)) await server.stop();
 });
 
@@ -107,6 +110,48 @@ it("loses nothing that was answered when the master dies and the replica takes i
   expect(acked.filter((offset) => !stored.has(offset))).toEqual([]);
   control.disconnect();
 }, 90_000);
+
+it("is not confirmed by the replicas of a server that took the master's place and does not have it", async () => {
+  const { master, replica, control } = await start();
+  const behind = await startOwnRedis(["--replicaof", "127.0.0.1", String(replica.port)]);
+  servers.push(behind);
+  const proxy = await startRedisProxy(master.port);
+  proxies.push(proxy);
+  const engine = await createRedisEngine({ url: proxy.url, prefix, replicas: 1, replicaTimeoutMs: 1_000 });
+  engines.push(engine);
+  await expect.poll(async () => (await engine.status()).ready).toBe(true);
+  await engine.topics.create("t", { partitions: 1 });
+  await expect.poll(async () => append(engine, "t", ["a"], numbered(0))).toMatchObject({ ok: true });
+  // The replica is the master from here on, and its own replica is there; "b" is in the old one alone.
+  await control.call("REPLICAOF", "NO", "ONE");
+  await control.set(`${prefix}:seen`, "1");
+  await expect.poll(() => control.call("WAIT", "1", "1000"), { timeout: 15_000 }).toBe(1);
+  expect(await append(engine, "t", ["b"], numbered(1))).toMatchObject({
+    ok: false,
+    error: { code: "unknown_outcome" },
+  });
+  // The old one's host vanishes. The connection that waits for replicas is the first to notice.
+  proxy.route(replica.port);
+  const swallowed = proxy.silence("gmq-");
+  const made = proxy.count("gmq-replicas");
+  proxy.cut("gmq-replicas");
+  await expect.poll(() => proxy.count("gmq-replicas"), { timeout: 15_000 }).toBeGreaterThan(made);
+  let outcome: AppendOutcome | undefined;
+  const sent = append(engine, "t", ["b"], numbered(1)).then((found) => {
+    outcome = found;
+  });
+  const asksAgain = (): boolean => swallowed().includes("{t/0}:producers");
+  await expect.poll(() => outcome !== undefined || asksAgain(), { timeout: 15_000 }).toBe(true);
+  for (const name of ["gmq-commands", "gmq-reads", "gmq-signals"]) proxy.cut(name);
+  await sent;
+  if (outcome?.ok === false) expect(outcome).toMatchObject({ error: { code: "unknown_outcome" } });
+  else expect(await control.xlen(`${prefix}:{t/0}:log`)).toBe(2);
+  await expect
+    .poll(async () => append(engine, "t", ["b"], numbered(1)), { timeout: 15_000 })
+    .toMatchObject({ ok: true });
+  expect(await control.xlen(`${prefix}:{t/0}:log`)).toBe(2);
+  control.disconnect();
+}, 60_000);
 
 it("refuses settings out of bounds by name", async () => {
   for (const wrong of [{ replicas: -1 }, { replicas: 9 }, { replicas: 1, replicaTimeoutMs: 0 }]) {

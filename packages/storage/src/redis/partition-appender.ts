@@ -52,8 +52,8 @@ export interface AppenderHost {
   board(baseOffset: bigint, endOffset: bigint): readonly Rider[];
   /** Redis has accepted an entry. */
   stored(entry: StoredEntry, added: Added): void;
-  /** Waits until what Redis has accepted so far is as safe as was asked for; undefined: it is. @throws GmqError `unknown_outcome` */
-  readonly confirmed?: (() => Promise<void>) | undefined;
+  /** Waits until what Redis has accepted so far, by what was read in generation `since`, is as safe as was asked for; undefined: it is. @throws GmqError `unknown_outcome` */
+  readonly confirmed?: ((since: number) => Promise<void>) | undefined;
 }
 
 /** One entry of a turn: the batches that go into it, in order. */
@@ -144,7 +144,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
   async function addEntry(now: State, turn: Turn): Promise<void> {
     const { baseOffset, appendTimeMs, appendId } = turn;
     const meta = encodeEntryMeta({ appendTimeMs, appendId, batches: turn.metas, logBytes: now.logBytes });
-    if (seeded.acksEarly) answer(turn);
+    if (seeded.acksEarly) answer(turn, now.generation);
     const riders = host.board(baseOffset, baseOffset + BigInt(turn.records));
     const outcome = await log.add(baseOffset, meta, turn.records, turn.bodies, riders);
     if (typeof outcome === "object" && "riders" in outcome) return finish(now, turn, meta, outcome);
@@ -153,7 +153,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
     state = undefined;
     if (typeof outcome === "object" && "refused" in outcome) {
       const error = fromRedisError(outcome.refused);
-      if (seeded.swallowsOom && error.code === "store_full") return answer(turn);
+      if (seeded.swallowsOom && error.code === "store_full") return answer(turn, now.generation);
       for (const { waiting } of turn.taken) waiting.resolve({ ok: false, error });
       return;
     }
@@ -172,7 +172,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
     for (;;) {
       try {
         const now = await current();
-        if (now.tail.appendIds.has(turn.appendId)) return answer(turn);
+        if (now.tail.appendIds.has(turn.appendId)) return answer(turn, now.generation);
         queue = [...turn.taken.map(({ waiting }) => waiting), ...queue];
         return;
       } catch (error) {
@@ -232,7 +232,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
   }
 
   /** False: there is a gap before the batch, as far as this process has read; the log has to be read again before it is judged, and what comes behind it. */
-  function place({ tail }: State, turn: Turn, waiting: WaitingBatch): boolean {
+  function place({ tail, generation }: State, turn: Turn, waiting: WaitingBatch): boolean {
     const { batch } = waiting;
     const { recordCount, producerId, producerEpoch, dedupeId, codec, crc32, uncompressedBytes, records } = batch;
     const firstSequence = Number(batch.firstSequence);
@@ -251,7 +251,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
       }
       const { firstOffset, appendTimeMs } = verdict;
       // It may be that nobody was told of it because replicas did not have it.
-      confirm([waiting], () => waiting.resolve({ ok: true, firstOffset, duplicate: true, appendTimeMs }));
+      confirm([waiting], generation, () => waiting.resolve({ ok: true, firstOffset, duplicate: true, appendTimeMs }));
       return true;
     }
     const firstOffset = turn.baseOffset + BigInt(turn.records);
@@ -275,21 +275,22 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
       log.keepSnapshot(now.nextOffset, now.tail.table).catch(() => undefined); // the next one does it; losing it costs reading time
     }
     host.stored({ baseOffset: turn.baseOffset, recordCount: turn.records, meta, bodies: turn.bodies }, added);
-    answer(turn);
+    answer(turn, now.generation);
   }
 
   /** Answers once it is confirmed; the next entry does not wait for that. */
-  function confirm(told: readonly WaitingBatch[], tell: () => void): void {
+  function confirm(told: readonly WaitingBatch[], since: number, tell: () => void): void {
     if (host.confirmed === undefined) return tell();
-    host.confirmed().then(tell, (cause: unknown) => {
+    host.confirmed(since).then(tell, (cause: unknown) => {
       const error = GmqError.from(cause);
       for (const waiting of told) waiting.resolve({ ok: false, error });
     });
   }
 
-  function answer(turn: Turn): void {
+  function answer(turn: Turn, since: number): void {
     confirm(
       turn.taken.map(({ waiting }) => waiting),
+      since,
       () => tellStored(turn),
     );
   }

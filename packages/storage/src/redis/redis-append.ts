@@ -56,10 +56,10 @@ export function createRedisAppend(
       const log = keys.log(partition);
       appender = createPartitionAppender(createPartitionLog(connection, scripts, keys, partition, signals.ownChannel), {
         board: (baseOffset, endOffset) => follows.board(partition, baseOffset, endOffset),
-        generation: () => connection.generation,
+        generation: () => barrier?.generation ?? connection.generation,
         life: async () => (await topics.known(partition.topic)).createdAtMs,
         restoreStream: () => topics.restoreStream(partition),
-        confirmed: barrier === undefined ? undefined : () => barrier.reached(partition),
+        confirmed: barrier === undefined ? undefined : (since) => barrier.reached(partition, since),
         topicGone: () => new GmqError("topic_not_found", `there is no topic ${partition.topic}`, { field: "topic" }),
         stored({ baseOffset, recordCount, meta, bodies }, { echoes, riders }) {
           const isWanted = recent.wants(log);

@@ -33,6 +33,7 @@ export function createRedisDelays(
 
   return {
     async put(partition, id, dueMs, batch) {
+      const since = barrier?.generation ?? 0;
       await connection
         .run(async (redis) => {
           await redis.hsetnx(
@@ -44,7 +45,7 @@ export function createRedisDelays(
           await redis.call("ZADD", keys.delayedPartitions, "LT", dueMs, nameOf(partition));
         })
         .catch(rethrow);
-      await barrier?.reached(partition);
+      await barrier?.reached(partition, since);
     },
 
     async look() {

@@ -82,7 +82,7 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   const reading = openConnection(target, "gmq-reads", logger, verify);
   const subscriber = openConnection(target, "gmq-signals", logger);
   const connections = [commands, reading, subscriber];
-  const barrier = openBarrier(options, keys, (name) => {
+  const barrier = openBarrier(options, keys, commands, (name) => {
     const connection = openConnection(target, name, logger);
     connections.push(connection);
     return connection;
@@ -172,12 +172,13 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
 function openBarrier(
   { replicas = 0, replicaTimeoutMs = 1_000 }: RedisEngineOptions,
   keys: Keys,
+  written: RedisConnection,
   open: (name: string) => RedisConnection,
 ): ReplicaBarrier | undefined {
   checkRange("replicas", replicas, 0, replicasMax);
   checkRange("replicaTimeoutMs", replicaTimeoutMs, 1, replicaTimeoutMsMax);
   if (replicas === 0) return undefined;
-  return createReplicaBarrier(open("gmq-replicas"), keys, { replicas, timeoutMs: replicaTimeoutMs });
+  return createReplicaBarrier(open("gmq-replicas"), written, keys, { replicas, timeoutMs: replicaTimeoutMs });
 }
 
 function checkRange(field: string, value: number, min: number, max: number): void {

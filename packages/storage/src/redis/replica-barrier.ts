@@ -10,11 +10,14 @@ import type { Keys } from "./keys.js";
 import { fromRedisError } from "./redis-errors.js";
 
 export interface ReplicaBarrier {
+  /** Grows with every connection that was lost, the barrier's own and that of the appends. */
+  readonly generation: number;
   /**
-   * Resolves when so many replicas as are asked for have everything that was acknowledged in the partition before.
-   * @throws GmqError `unknown_outcome` when they do not within the time: it is stored at the master, and a fail-over may lose it
+   * Resolves when so many replicas as are asked for have everything that was acknowledged in the partition before. `since`: the generation in which it was sent, or
+   * read: since then no connection may have been lost, or the server that is asked now may be a replica in the place of the one that acknowledged it.
+   * @throws GmqError `unknown_outcome` when they do not within the time, or when a connection was lost: it was stored at the master, and a fail-over may lose it
    */
-  reached(partition: TopicPartition): Promise<void>;
+  reached(partition: TopicPartition, since: number): Promise<void>;
 }
 
 export interface ReplicaBarrierOptions {
@@ -29,9 +32,10 @@ interface Rounds {
   next: Promise<void> | undefined;
 }
 
-/** Makes the barrier over a connection of its own. */
+/** Makes the barrier over a connection of its own, beside that on which is written what it waits for. */
 export function createReplicaBarrier(
   connection: RedisConnection,
+  written: RedisConnection,
   keys: Keys,
   { replicas, timeoutMs }: ReplicaBarrierOptions,
 ): ReplicaBarrier {
@@ -74,8 +78,13 @@ export function createReplicaBarrier(
     return result;
   }
 
+  const generationNow = (): number => connection.generation + written.generation;
+
   return {
-    reached(partition) {
+    get generation() {
+      return generationNow();
+    },
+    async reached(partition, since) {
       const key = connection.isCluster ? keys.barrier(partition) : keys.barrier(undefined);
       let own = rounds.get(key);
       if (own === undefined) {
@@ -83,7 +92,11 @@ export function createReplicaBarrier(
         rounds.set(key, own);
       }
       own.next ??= after(own.running, key, own);
-      return own.next;
+      await own.next;
+      if (generationNow() !== since)
+        throw unknownOutcome(
+          "stored, and then the connection was lost: whether the server that is there now has it is not known",
+        );
     },
   };
 }
