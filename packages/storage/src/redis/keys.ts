@@ -20,6 +20,10 @@ export interface Keys {
   pending(partition: TopicPartition, group: string): string;
   /** Hash: offset → `<attempts> <due time in ms> <releases>`. */
   retries(partition: TopicPartition, group: string): string;
+  /** Hash: offset → `<attempts> <time in ms> <reason and error text as JSON>` of a rejected record whose copy is owed. */
+  rejections(partition: TopicPartition, group: string): string;
+  /** All that a group has in a partition, in the order in which scripts take it: progress, pending, retries, rejections. */
+  groupSide(partition: TopicPartition, group: string): [string, string, string, string];
   /** Written before replicas are waited for; of a partition where there are several masters. */
   barrier(partition: TopicPartition | undefined): string;
   /** Hash: id → batch that waits for its time. */
@@ -28,8 +32,6 @@ export interface Keys {
   due(partition: TopicPartition): string;
   /** Sorted set: partition → earliest time of what waits in it, in ms. */
   readonly delayedPartitions: string;
-  /** Hash: offset → `<attempts> <time in ms> <reason and error text as JSON>` of a rejected record whose copy is owed. */
-  rejections(partition: TopicPartition, group: string): string;
   /** Hash: `version` and `document` of a group. */
   group(group: string): string;
   /** Sorted set: session → deadline in ms by the store's clock. */
@@ -48,7 +50,7 @@ export interface Keys {
 /** Makes the names for a prefix. User-given names hold no braces, colons, slashes or globs, so none can reach another key. */
 export function createKeys(prefix: string): Keys {
   const place = ({ topic, partition }: TopicPartition): string => `${prefix}:{${topic}/${partition}}`;
-  return {
+  const keys: Keys = {
     topics: `${prefix}:topics`,
     groups: `${prefix}:groups`,
     format: `${prefix}:format`,
@@ -58,11 +60,17 @@ export function createKeys(prefix: string): Keys {
     progress: (partition, group) => `${place(partition)}:group:${group}`,
     pending: (partition, group) => `${place(partition)}:pending:${group}`,
     retries: (partition, group) => `${place(partition)}:retries:${group}`,
+    rejections: (partition, group) => `${place(partition)}:rejections:${group}`,
+    groupSide: (partition, group) => [
+      keys.progress(partition, group),
+      keys.pending(partition, group),
+      keys.retries(partition, group),
+      keys.rejections(partition, group),
+    ],
     barrier: (partition) => (partition === undefined ? `${prefix}:barrier` : `${place(partition)}:barrier`),
     delayed: (partition) => `${place(partition)}:delayed`,
     due: (partition) => `${place(partition)}:due`,
     delayedPartitions: `${prefix}:delayed`,
-    rejections: (partition, group) => `${place(partition)}:rejections:${group}`,
     group: (group) => `${prefix}:{group/${group}}:state`,
     sessions: (group) => `${prefix}:{group/${group}}:sessions`,
     signals: `${prefix}:signal:*`,
@@ -72,6 +80,7 @@ export function createKeys(prefix: string): Keys {
     groupSignal: (group) => `${prefix}:signal:g:${group}`,
     topicSignal: (topic) => `${prefix}:signal:t:${topic}`,
   };
+  return keys;
 }
 
 /** Id of the entry at a base offset. Redis refuses an id that is not above the last: that is the append's compare-and-set. */

@@ -27,12 +27,7 @@ export function createPartitionLives(connection: RedisConnection, scripts: Scrip
       keys.delayed(partition),
       keys.due(partition),
       keys.barrier(partition),
-      ...groups.flatMap((group) => [
-        keys.progress(partition, group),
-        keys.pending(partition, group),
-        keys.retries(partition, group),
-        keys.rejections(partition, group),
-      ]),
+      ...groups.flatMap((group) => keys.groupSide(partition, group)),
     ];
   }
 

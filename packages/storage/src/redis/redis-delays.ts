@@ -4,6 +4,7 @@ import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { fromRedisError, rethrow } from "./redis-errors.js";
 import type { ReplicaBarrier } from "./replica-barrier.js";
+import { storeTimeMs } from "./store-clock.js";
 
 /** Partitions looked at in one turn. */
 const partitionsMax = 64;
@@ -22,8 +23,7 @@ export function createRedisDelays(
   const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
 
   async function nowMs(): Promise<number> {
-    const [seconds, micros] = await connection.run((redis) => redis.time());
-    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+    return Math.floor(await connection.run(storeTimeMs));
   }
 
   async function earliestOf(partition: TopicPartition): Promise<number | undefined> {

@@ -7,7 +7,7 @@ import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { heldEntries, nextOf, pendingEntries } from "./pending-entries.js";
 import type { Reply } from "./redis-command.js";
-import { fromRedisError, isFenced, rethrow } from "./redis-errors.js";
+import { fromRedisError, isFenced, isNoStream, rethrow } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
 import type { RedisSignals } from "./redis-signals.js";
 import type { RedisTopics } from "./redis-topics.js";
@@ -141,26 +141,15 @@ export function createRedisDocuments(
   };
 
   function keysOf(group: string, partition: TopicPartition): string[] {
-    return [
-      keys.log(partition),
-      keys.progress(partition, group),
-      keys.pending(partition, group),
-      keys.retries(partition, group),
-      keys.rejections(partition, group),
-    ];
+    return [keys.log(partition), ...keys.groupSide(partition, group)];
   }
 
   async function forget(group: string, partition: TopicPartition): Promise<void> {
     await connection.run(async (redis) => {
-      await redis.unlink(
-        keys.progress(partition, group),
-        keys.pending(partition, group),
-        keys.retries(partition, group),
-        keys.rejections(partition, group),
-      );
+      await redis.unlink(...keys.groupSide(partition, group));
       await redis.xgroup("DESTROY", keys.log(partition), group).catch((error: unknown) => {
         // A stream that is gone took its groups with it.
-        if (!(error instanceof Error && /requires the key to exist|no such key/i.test(error.message))) throw error;
+        if (!isNoStream(error)) throw error;
       });
     });
   }

@@ -52,6 +52,11 @@ export function isStaleId(error: unknown): boolean {
   return isReply(error) && /equal or smaller/.test((error as Error).message);
 }
 
+/** True for what XINFO and XGROUP say of a stream that is not there. */
+export function isNoStream(error: unknown): boolean {
+  return error instanceof Error && /requires the key to exist|no such key/i.test(error.message);
+}
+
 /** The first word of an error's text. */
 export function prefixOf(error: unknown): string {
   return error instanceof Error ? (error.message.replace(redirected, "").split(" ", 1)[0] ?? "") : "";

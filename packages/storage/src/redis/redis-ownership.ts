@@ -48,14 +48,7 @@ export function createRedisOwnership(
   ends: EndOffsets,
 ): RedisOwnership {
   function keysOf(ownership: Ownership): string[] {
-    const { group } = ownership;
-    return [
-      keys.log(ownership),
-      keys.progress(ownership, group),
-      keys.pending(ownership, group),
-      keys.retries(ownership, group),
-      keys.rejections(ownership, group),
-    ];
+    return [keys.log(ownership), ...keys.groupSide(ownership, ownership.group)];
   }
 
   /** The GmqError of a script that was refused for this owner. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "@gmq/log";
 import type { Signal, SignalHub, TopicPartition } from "../engine.js";
+import { createSignalHub } from "../signal-hub.js";
 import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { isReply } from "./redis-errors.js";
@@ -32,21 +33,17 @@ export function createRedisSignals(
   keys: Keys,
   logger: Logger,
 ): RedisSignals {
-  const listeners = new Set<(signal: Signal) => void>();
+  const { subscribe, tell, close } = createSignalHub();
   const prefixLength = keys.signals.length - 1;
   const { redis } = subscriber;
   /** By channel: the end that was told here before its echo. As many as there are partitions that this process appends to. */
   const toldEnds = new Map<string, bigint>();
   const ownChannel = keys.listener(randomUUID());
 
-  function tell(signal: Signal): void {
-    for (const listener of listeners) listener(signal);
-  }
-
   const resync = (): void => tell({ kind: "resync" });
   let problem: string | undefined;
   let retry: NodeJS.Timeout | undefined;
-  const subscribe = (): void => {
+  const listen = (): void => {
     // In this order: who hears signals is counted before.
     Promise.all([redis.subscribe(keys.listeners, ownChannel), redis.psubscribe(keys.signals)]).then(() => {
       problem = undefined;
@@ -61,7 +58,7 @@ export function createRedisSignals(
     }
     problem = `signals are not heard, so deliveries are slow: the Redis user needs &${keys.signals}`;
     clearTimeout(retry);
-    retry = setTimeout(subscribe, refusedRetryMs);
+    retry = setTimeout(listen, refusedRetryMs);
   };
   let laterResync: NodeJS.Timeout | undefined;
   // In a cluster the client subscribes at another server by itself when the one that it listened to is lost: what was said in between is not heard.
@@ -77,15 +74,11 @@ export function createRedisSignals(
     else tell(signal);
   };
   subscriber.whenLost(lost);
-  redis.on("ready", subscribe);
+  redis.on("ready", listen);
   redis.on("pmessage", receive);
 
   return {
-    subscribe(listener) {
-      const own = (signal: Signal): void => listener(signal);
-      listeners.add(own);
-      return () => void listeners.delete(own);
-    },
+    subscribe,
     ownChannel,
     appended({ topic, partition }, endOffset, echoes) {
       if (echoes) toldEnds.set(keys.partitionSignal({ topic, partition }), endOffset);
@@ -101,9 +94,9 @@ export function createRedisSignals(
     close() {
       clearTimeout(laterResync);
       clearTimeout(retry);
-      redis.off("ready", subscribe);
+      redis.off("ready", listen);
       redis.off("pmessage", receive);
-      listeners.clear();
+      close();
     },
   };
 }

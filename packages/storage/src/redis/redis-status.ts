@@ -4,6 +4,7 @@ import type { RedisConnection } from "./connection.js";
 import type { RedisClient } from "./redis-client.js";
 import { rethrow } from "./redis-errors.js";
 import { fieldsOf } from "./redis-info.js";
+import { storeTimeMs } from "./store-clock.js";
 
 /** What Redis says of itself; never throws. Source: redis.io, INFO and CONFIG GET. */
 export async function redisStatus(connection: RedisConnection, closed: boolean): Promise<StoreStatus> {
@@ -20,10 +21,7 @@ export async function redisStatus(connection: RedisConnection, closed: boolean):
     const all = (await connection.each((redis) => redis.info())).map(fieldsOf);
     const [info] = all as [ReadonlyMap<string, string>, ...ReadonlyMap<string, string>[]];
     const clocks = await connection.each(askClock);
-    const fsync = await connection
-      .run((redis) => redis.config("GET", "appendfsync"))
-      .then((reply) => String((reply as unknown[])[1] ?? ""))
-      .catch(() => ""); // a managed Redis may refuse CONFIG: then nothing is promised
+    const fsync = await configured(connection, "appendfsync");
     const isReplica = info.get("role") === "slave";
     return {
       engine: "redis",
@@ -56,22 +54,23 @@ async function readOnlyReason(
   // Redis tells the number of good replicas only where min-replicas-to-write asks for some.
   const fewest = leastOf(all, "min_slaves_good_slaves");
   if (fewest === undefined) return "";
-  const wanted = await connection
-    .run((redis) => redis.config("GET", "min-replicas-to-write"))
-    .then((reply) => Number((reply as unknown[])[1] ?? 0))
-    .catch(() => 0); // a managed Redis may refuse CONFIG
+  const wanted = Number(await configured(connection, "min-replicas-to-write"));
   return Number(fewest) < wanted ? `read-only: Redis has ${fewest} of ${wanted} replicas that it has to have` : "";
 }
 
 /** Whether a failed snapshot stops writes: only where snapshots are asked for. Source: redis, server.c, writeCommandsDeniedByDiskError. */
 async function stopsWithoutSnapshots(connection: RedisConnection): Promise<boolean> {
-  const configured = (name: string): Promise<string> =>
-    connection
-      .run((redis) => redis.config("GET", name))
-      .then((reply) => String((reply as unknown[])[1] ?? ""))
-      .catch(() => ""); // a managed Redis may refuse CONFIG
-  const [stops, save] = await Promise.all([configured("stop-writes-on-bgsave-error"), configured("save")]);
+  const names = ["stop-writes-on-bgsave-error", "save"];
+  const [stops, save] = await Promise.all(names.map((name) => configured(connection, name)));
   return stops === "yes" && save !== "";
+}
+
+/** A setting of this Redis; "" when it has none of that name, or is a managed one that refuses CONFIG. */
+function configured(connection: RedisConnection, name: string): Promise<string> {
+  return connection
+    .run((redis) => redis.config("GET", name))
+    .then((reply) => String((reply as unknown[])[1] ?? ""))
+    .catch(() => "");
 }
 
 /** How long one command takes from here, and how far this Redis' clock is ahead of this machine's. */
@@ -82,9 +81,8 @@ interface Clock {
 
 async function askClock(redis: RedisClient): Promise<Clock> {
   const startedMs = performance.now();
-  const [seconds, microseconds] = await redis.time();
+  const redisMs = await storeTimeMs(redis);
   const latencyMs = performance.now() - startedMs;
-  const redisMs = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
   // Redis looked at its clock about half-way.
   return { latencyMs, aheadMs: redisMs + latencyMs / 2 - Date.now() };
 }

@@ -9,6 +9,7 @@ import { createPartitionLives } from "./partition-lives.js";
 import { rethrow } from "./redis-errors.js";
 import type { RedisSignals } from "./redis-signals.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
+import { storeTimeMs } from "./store-clock.js";
 
 /** Topics of a Redis store: one hash, and a stream for each partition. */
 export interface RedisTopics extends TopicStore {
@@ -54,8 +55,8 @@ export function createRedisTopics(
 
   /** Each topic's making has a time of its own by the store's clock: it tells the lives of a topic apart. */
   async function nextMakingMs(): Promise<number> {
-    const [seconds, micros] = await connection.run((redis) => redis.time()).catch(rethrow);
-    lastMadeMs = Math.max(Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000), lastMadeMs + 1);
+    const nowMs = Math.floor(await connection.run(storeTimeMs).catch(rethrow));
+    lastMadeMs = Math.max(nowMs, lastMadeMs + 1);
     return lastMadeMs;
   }
 

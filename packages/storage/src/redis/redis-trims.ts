@@ -4,7 +4,7 @@ import type { TrimMode, TrimResult, TrimStore } from "../retention/trim-store.js
 import type { RedisConnection } from "./connection.js";
 import { baseOffsetOfId, type Keys } from "./keys.js";
 import { createPartitionLog } from "./partition-log.js";
-import { fromRedisError, rethrow } from "./redis-errors.js";
+import { fromRedisError, isNoStream, rethrow } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
 import { readEnds } from "./redis-topics.js";
 import { itemsOf, type Scripts, textOf } from "./scripts.js";
@@ -27,7 +27,7 @@ export function createRedisTrims(
       .run((redis) => redis.xinfo("GROUPS", keys.log(partition)))
       .catch((error: unknown) => {
         // A stream that is gone took its groups with it.
-        if (error instanceof Error && /no such key/i.test(error.message)) return [];
+        if (isNoStream(error)) return [];
         throw fromRedisError(error);
       });
     return (reply as readonly (readonly unknown[])[]).map((info) => {
@@ -70,15 +70,8 @@ export function createRedisTrims(
     const untouched = { startBefore: startOffset, startAfter: startOffset, losses: [] };
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const groups = (await groupsOf(partition)).map(({ name }) => name);
-      const names = [keys.log(partition), keys.producers(partition)];
-      for (const group of groups) {
-        names.push(
-          keys.progress(partition, group),
-          keys.pending(partition, group),
-          keys.retries(partition, group),
-          keys.rejections(partition, group),
-        );
-      }
+      const sides = groups.flatMap((group) => keys.groupSide(partition, group));
+      const names = [keys.log(partition), keys.producers(partition), ...sides];
       const args = [to.toString(), modes[mode], ...groups];
       const [outcome, ...lost] = itemsOf(await scripts.run(connection, "trim", names, args).catch(rethrow));
       switch (textOf(outcome)) {

@@ -1,5 +1,6 @@
 import type { Signal as SignalMessage } from "@gmq/protocol/messages";
-import type { Signal, SignalHub } from "../engine.js";
+import type { SignalHub } from "../engine.js";
+import { createSignalHub } from "../signal-hub.js";
 
 export interface RemoteSignals extends SignalHub {
   receive(signals: readonly SignalMessage[]): void;
@@ -9,18 +10,10 @@ export interface RemoteSignals extends SignalHub {
 
 /** Passes on what the links hear. */
 export function createRemoteSignals(): RemoteSignals {
-  const listeners = new Set<(signal: Signal) => void>();
-
-  function tell(signal: Signal): void {
-    for (const listener of listeners) listener(signal);
-  }
+  const { subscribe, tell, close } = createSignalHub();
 
   return {
-    subscribe(listener) {
-      const own = (signal: Signal): void => listener(signal);
-      listeners.add(own);
-      return () => void listeners.delete(own);
-    },
+    subscribe,
     receive(signals) {
       for (const { about } of signals) {
         if (about.case === "partition") {
@@ -32,6 +25,6 @@ export function createRemoteSignals(): RemoteSignals {
       }
     },
     resync: () => tell({ kind: "resync" }),
-    close: () => listeners.clear(),
+    close,
   };
 }

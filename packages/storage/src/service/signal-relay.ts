@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { SignalSchema } from "@gmq/protocol/messages";
 import type { Signal } from "../engine.js";
+import { subjectOf } from "../signal-hub.js";
 
 type SignalMessage = MessageInitShape<typeof SignalSchema>;
 
@@ -33,7 +34,7 @@ export function createSignalRelay(send: (batch: SignalMessage[]) => void): Signa
 
   return {
     add(signal, later) {
-      waiting.set(nameOf(signal), signal);
+      waiting.set(subjectOf(signal), signal);
       if (!held && !later) scheduled ??= setImmediate(flush);
     },
     hold() {
@@ -50,19 +51,6 @@ export function createSignalRelay(send: (batch: SignalMessage[]) => void): Signa
       waiting.clear();
     },
   };
-}
-
-function nameOf(signal: Signal): string {
-  switch (signal.kind) {
-    case "partition":
-      return `p:${signal.topic}/${signal.partition}`;
-    case "group":
-      return `g:${signal.group}`;
-    case "topic":
-      return `t:${signal.topic}`;
-    case "resync":
-      return "resync";
-  }
 }
 
 function messageOf(signal: Signal): SignalMessage {
