@@ -1,23 +1,14 @@
 import { describe, expect, it } from "vitest";
+import { memberOf } from "../conformance/consumer.js";
 import type { GroupMember } from "../engine.js";
 import { fenceToldMs, nextFences } from "./fences.js";
 import { decodeGroup, encodeGroup, type GroupDocument } from "./group-document.js";
 
-function member(memberId: string, changes: Partial<GroupMember> = {}): GroupMember {
-  return {
-    group: "g",
-    memberId,
-    incarnation: "1",
-    clientId: "c",
-    clientVersion: "1",
-    brokerId: "b",
-    topics: ["t"],
-    sessionTimeoutMs: 10_000,
-    staticMember: false,
-    joinedAtMs: 1,
-    ...changes,
-  };
-}
+const member = (memberId: string, changes: Partial<GroupMember> = {}): GroupMember => ({
+  ...memberOf("g", ["t"], { memberId, incarnation: "1" }),
+  joinedAtMs: 1,
+  ...changes,
+});
 
 function document(owner: string | undefined, members: GroupMember[], partitions = 1): GroupDocument {
   return {

@@ -1,168 +1,15 @@
 import { GmqError, limits } from "@gmq/protocol";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { GroupMemberSpec, Signal, StartPosition, TopicInfo } from "../engine.js";
+import { createMemoryGroupStore, type MemoryGroupStore } from "../../test/memory-group-store.js";
+import { memberOf } from "../conformance/consumer.js";
+import type { GroupMemberSpec, StartPosition } from "../engine.js";
 import { createGroupCoordinator, type GroupCoordinator } from "./group-coordinator.js";
-import type { GroupDocuments } from "./group-documents.js";
 
-/** A store in memory whose clock the test moves. Every answer comes in a later turn, so that changes can interleave. */
-interface MemoryStore {
-  readonly documents: GroupDocuments;
-  readonly topics: Map<string, TopicInfo>;
-  /** Group, place and start of every partition that was begun. */
-  readonly begun: string[];
-  saves: number;
-  nowMs: number;
-  /** Where every group stands in every partition. */
-  readonly position: bigint;
-  /** Every reposition. */
-  readonly moved: string[];
-  failMoves: boolean;
-  /** After so many moves no save succeeds, as if their process had died. */
-  cutOffAfterMoves: number;
-  /** Saves that are refused as if another process had been faster. */
-  refuseSaves: number;
-  signal(signal: Signal): void;
-  coordinator(): GroupCoordinator;
-}
-
-function createMemoryStore(): MemoryStore {
-  const groups = new Map<string, { version: number; document: string }>();
-  const sessions = new Map<string, Map<string, number>>();
-  const listeners = new Set<(signal: Signal) => void>();
-  const sessionsOf = (group: string): Map<string, number> => {
-    const known = sessions.get(group) ?? new Map<string, number>();
-    sessions.set(group, known);
-    return known;
-  };
-  const expiredOf = (group: string): string[] =>
-    [...sessionsOf(group)].filter(([, deadlineMs]) => deadlineMs <= store.nowMs).map(([session]) => session);
-  const later = () => new Promise((resolve) => setImmediate(resolve));
-  const documents: GroupDocuments = {
-    async load(group) {
-      await later();
-      const stored = groups.get(group);
-      return {
-        version: stored?.version ?? 0,
-        document: stored?.document,
-        expired: expiredOf(group),
-        nowMs: store.nowMs,
-      };
-    },
-    async sessionsLeftMs(group) {
-      await later();
-      return new Map(
-        Array.from(sessionsOf(group), ([session, deadlineMs]) => [session, deadlineMs - store.nowMs] as const),
-      );
-    },
-    async save(group, expectedVersion, document, { renew, remove, expired }) {
-      await later();
-      if ((groups.get(group)?.version ?? 0) !== expectedVersion) return false;
-      if (store.refuseSaves > 0) {
-        store.refuseSaves--;
-        return false;
-      }
-      const own = sessionsOf(group);
-      if (expired.some((session) => (own.get(session) ?? 0) > store.nowMs)) return false;
-      for (const session of [...remove, ...expired]) own.delete(session);
-      for (const { session, timeoutMs } of renew) own.set(session, store.nowMs + timeoutMs);
-      groups.set(group, { version: expectedVersion + 1, document });
-      store.saves++;
-      return true;
-    },
-    async touch(renewals) {
-      await later();
-      return renewals.map(({ group, session, timeoutMs }) => {
-        const own = sessionsOf(group);
-        const alive = (own.get(session) ?? 0) > store.nowMs;
-        if (alive) own.set(session, store.nowMs + timeoutMs);
-        const next = Math.min(...own.values()) - store.nowMs;
-        return {
-          alive,
-          version: groups.get(group)?.version ?? 0,
-          anyExpired: expiredOf(group).length > 0,
-          nextExpiryInMs: Number.isFinite(next) ? Math.max(0, next) : undefined,
-        };
-      });
-    },
-    list: async () => [...groups.keys()],
-    async delete(group, expectedVersion) {
-      await later();
-      if ((groups.get(group)?.version ?? 0) !== expectedVersion) return false;
-      sessions.delete(group);
-      return groups.delete(group);
-    },
-    async initialize(group, partitions, start) {
-      await later();
-      const from =
-        typeof start === "string"
-          ? start
-          : JSON.stringify(start, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
-      for (const { topic, partition } of partitions) {
-        if (!store.topics.has(topic)) throw new GmqError("topic_not_found", topic);
-        store.begun.push(`${group} ${topic}/${partition} ${from}`);
-      }
-    },
-    progress: async () => ({ position: store.position, pending: [] }),
-    async offsetOf(_partition, position) {
-      if (typeof position === "object" && "offset" in position) return position.offset < 100n ? position.offset : 100n;
-      return position === "latest" ? 100n : 0n;
-    },
-    async reposition(group, { topic, partition }, epoch, offset) {
-      await later();
-      store.moved.push(`${group} ${topic}/${partition} @${epoch} -> ${offset}`);
-      if (store.moved.length === store.cutOffAfterMoves) store.refuseSaves = 1_000;
-      if (store.failMoves) throw new GmqError("store_unavailable", "down");
-      return { position: store.position, pending: [] };
-    },
-  };
-  const store: MemoryStore = {
-    documents,
-    topics: new Map(),
-    begun: [],
-    saves: 0,
-    nowMs: 1_000_000,
-    position: 40n,
-    moved: [],
-    failMoves: false,
-    cutOffAfterMoves: Number.NaN,
-    refuseSaves: 0,
-    signal(signal) {
-      for (const listener of listeners) listener(signal);
-    },
-    coordinator() {
-      const get = async (name: string): Promise<TopicInfo | undefined> => store.topics.get(name);
-      const subscribe = (listener: (signal: Signal) => void): (() => void) => {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      };
-      return createGroupCoordinator(documents, { get }, { subscribe });
-    },
-  };
-  return store;
-}
-
-let store: MemoryStore;
+let store: MemoryGroupStore;
 let coordinator: GroupCoordinator;
 
-function setTopic(name: string, partitions: number, createdAtMs = 1): void {
-  store.topics.set(name, { name, config: { partitions }, createdAtMs, version: 1 });
-}
-
-function spec(memberId: string, change: Partial<GroupMemberSpec> = {}): GroupMemberSpec {
-  return {
-    group: "g",
-    memberId,
-    incarnation: "1",
-    clientId: "client",
-    clientVersion: "1",
-    brokerId: "broker",
-    topics: ["orders"],
-    sessionTimeoutMs: 10_000,
-    staticMember: false,
-    ...change,
-  };
-}
-
+const spec = (memberId: string, change: Partial<GroupMemberSpec> = {}): GroupMemberSpec =>
+  memberOf("g", ["orders"], { memberId, incarnation: "1", sessionTimeoutMs: 10_000, ...change });
 const join = (member: GroupMemberSpec, start: StartPosition = "earliest") => coordinator.join(member, start);
 
 async function ownersNow(group = "g"): Promise<(string | undefined)[]> {
@@ -170,9 +17,9 @@ async function ownersNow(group = "g"): Promise<(string | undefined)[]> {
 }
 
 beforeEach(() => {
-  store = createMemoryStore();
+  store = createMemoryGroupStore();
   coordinator = store.coordinator();
-  setTopic("orders", 4);
+  store.setTopic("orders", 4);
 });
 
 describe("join", () => {
@@ -187,7 +34,7 @@ describe("join", () => {
   });
 
   it("begins a topic that a later member brings where that member says", async () => {
-    setTopic("payments", 1);
+    store.setTopic("payments", 1);
     await join(spec("a"));
     await join(spec("b", { topics: ["orders", "payments"] }), "latest");
     expect(store.begun.at(-1)).toBe("g payments/0 latest");
@@ -215,7 +62,7 @@ describe("join", () => {
 
   it("refuses a group whose topics have too many partitions", async () => {
     const topics = Array.from({ length: 17 }, (_, number) => `wide-${number}`);
-    for (const topic of topics) setTopic(topic, 4_096);
+    for (const topic of topics) store.setTopic(topic, 4_096);
     await expect(join(spec("a", { topics }))).rejects.toMatchObject({ code: "invalid_argument", field: "topics" });
   });
 
@@ -320,7 +167,7 @@ describe("topics that change", () => {
   it("takes in what was added with the first heartbeat after the signal, from its beginning", async () => {
     await join(spec("a"), "latest");
     await coordinator.heartbeat([spec("a")]);
-    setTopic("orders", 6);
+    store.setTopic("orders", 6);
     expect(await coordinator.heartbeat([spec("a")])).toMatchObject([{ fenced: false, groupVersion: 1 }]);
     store.signal({ kind: "topic", topic: "orders" });
     expect(await coordinator.heartbeat([spec("a")])).toMatchObject([{ fenced: false, groupVersion: 2 }]);
@@ -330,7 +177,7 @@ describe("topics that change", () => {
 
   it("begins anew, under higher epochs, in a topic that was deleted and made again", async () => {
     const before = await join(spec("a"));
-    setTopic("orders", 2, 2);
+    store.setTopic("orders", 2, 2);
     store.signal({ kind: "resync" });
     await coordinator.heartbeat([spec("a")]);
     const after = await coordinator.get("g");
