@@ -1,8 +1,7 @@
 /** What users give wrong: refused with field and limit before anything of it is sent, so that the session, and everybody else on it, lives on. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, type Gmq, type ProducerRecord, type SubscribeOptions, topic } from "../src/index.js";
-import { startDeployment, type TestDeployment } from "./harness/test-deployment.js";
+import { connectTo, startDeployment, stopBoth, type TestDeployment } from "./harness/test-deployment.js";
 
 let test: TestDeployment;
 let gmq: Gmq;
@@ -10,7 +9,7 @@ let connectionsLost = 0;
 
 beforeAll(async () => {
   test = await startDeployment();
-  gmq = await connect({ brokers: test.urls, reconnect: { initialMs: 20, maxMs: 100 } });
+  gmq = await connectTo(test);
   await gmq.admin.createTopic("t", { partitions: 2 });
   const watch = gmq.subscribe("t", { group: "watch" }, () => undefined);
   void (async () => {
@@ -18,10 +17,7 @@ beforeAll(async () => {
   })();
 });
 
-afterAll(async () => {
-  await Promise.race([gmq.close(), sleep(5_000)]);
-  await test.stop();
-});
+afterAll(() => stopBoth(gmq, test));
 
 /** Values that a program has without its author knowing. */
 const wrong = (value: unknown): never => value as never;

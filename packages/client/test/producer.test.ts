@@ -1,36 +1,24 @@
 /** Batching, budget, deadlines, partial results and refusals of producers, against a real broker. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { limits } from "@gmq/protocol";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { connect, type Gmq, GmqError, topic } from "../src/index.js";
-import { startDeployment, type TestDeployment } from "./harness/test-deployment.js";
+import { connect, GmqError, topic } from "../src/index.js";
+import { numbered } from "./harness/records.js";
+import { startDeployment, useDeployment } from "./harness/test-deployment.js";
 
-let test: TestDeployment;
-let gmq: Gmq;
-
-beforeEach(async () => {
-  test = await startDeployment();
-  gmq = await connect({ brokers: test.urls, reconnect: { initialMs: 20, maxMs: 100 } });
-});
-
-afterEach(async () => {
-  await Promise.race([gmq.close(), sleep(2_000)]);
-  await test.stop();
-});
-
-const numbered = (count: number): string[] => Array.from({ length: count }, (_, index) => `r${index}`);
+const test = useDeployment();
 
 describe("batches", () => {
   it("hold what is sent in one turn", async () => {
-    const producer = gmq.producer();
+    const producer = test.gmq.producer();
     await producer.send("t", { value: "first", partition: 0 });
     await Promise.all(numbered(500).map((value) => producer.send("t", { value, partition: 0 })));
     expect(test.appendedBatches.map(({ recordCount }) => recordCount)).toEqual([1, 500]);
   });
 
   it("gather over turns for lingerMs, and no longer", async () => {
-    const producer = gmq.producer({ lingerMs: 150 });
+    const producer = test.gmq.producer({ lingerMs: 150 });
     const startedMs = performance.now();
     const sent: Promise<unknown>[] = [];
     for (const value of numbered(10)) {
@@ -43,14 +31,14 @@ describe("batches", () => {
   });
 
   it("do not linger when they are flushed", async () => {
-    const producer = gmq.producer({ lingerMs: 60_000 });
+    const producer = test.gmq.producer({ lingerMs: 60_000 });
     const sent = producer.send("t", { value: "x", partition: 0 });
     await producer.flush({ timeoutMs: 5_000 });
     expect(await sent).toMatchObject({ offset: 0n });
   });
 
   it("do not linger past the deadline of what they hold", async () => {
-    const producer = gmq.producer({ lingerMs: 60_000, bufferedBytesMax: 1_000 });
+    const producer = test.gmq.producer({ lingerMs: 60_000, bufferedBytesMax: 1_000 });
     await expect(producer.send("t", { value: "x".repeat(900) }, { timeoutMs: 100 })).rejects.toMatchObject({
       code: "deadline_exceeded",
     });
@@ -62,7 +50,7 @@ describe("batches", () => {
   });
 
   it("are no larger than batchBytesMax", async () => {
-    const producer = gmq.producer({ batchBytesMax: 1_000 });
+    const producer = test.gmq.producer({ batchBytesMax: 1_000 });
     await Promise.all(numbered(300).map((value) => producer.send("t", { value: value.padEnd(90), partition: 0 })));
     expect(Math.max(...test.appendedBatches.map(({ records }) => records.length))).toBeLessThanOrEqual(1_000);
     expect((await test.stored("t")).length).toBe(300);
@@ -81,7 +69,7 @@ describe("batches", () => {
   it.each(["gzip", "zstd"] as const)(
     "compressed with %s are smaller, and read as they were sent",
     async (compression) => {
-      const producer = gmq.producer({ compression });
+      const producer = test.gmq.producer({ compression });
       const values = numbered(2_000).map((value) => `${value} ${"the same again ".repeat(5)}`);
       await Promise.all(values.map((value) => producer.send("t", { value, partition: 0 })));
       const [batch] = test.appendedBatches;
@@ -89,7 +77,7 @@ describe("batches", () => {
       expect(batch?.records.length).toBeLessThan((batch?.uncompressedBytes ?? 0) / 4);
       expect(await test.stored("t")).toEqual(values);
       const seen: string[] = [];
-      const subscription = gmq.subscribe("t", { group: "g", maxInFlight: { records: 100 } }, ({ value }) => {
+      const subscription = test.gmq.subscribe("t", { group: "g", maxInFlight: { records: 100 } }, ({ value }) => {
         seen.push(new TextDecoder().decode(value));
       });
       await expect.poll(() => seen.length).toBe(2_000);
@@ -101,7 +89,7 @@ describe("batches", () => {
 
 describe("the byte budget", () => {
   it("makes sends wait, which then go on in order", async () => {
-    const producer = gmq.producer({ bufferedBytesMax: 1_000 });
+    const producer = test.gmq.producer({ bufferedBytesMax: 1_000 });
     await producer.send("t", { value: "first", partition: 0 });
     const release = test.holdAnswers();
     const sent = numbered(50).map((value) => producer.send("t", { value: value.padEnd(100), partition: 0 }));
@@ -114,7 +102,7 @@ describe("the byte budget", () => {
   });
 
   it("that stays full is told at the deadline of the send that waits, of each its own", async () => {
-    const producer = gmq.producer({ bufferedBytesMax: 1_000 });
+    const producer = test.gmq.producer({ bufferedBytesMax: 1_000 });
     await producer.send("t", { value: "first", partition: 0 });
     const release = test.holdAnswers();
     const first = producer.send("t", { value: "x".repeat(900), partition: 0 });
@@ -137,7 +125,7 @@ describe("the byte budget", () => {
   });
 
   it("names itself when it is what a send waited for", async () => {
-    const producer = gmq.producer({ bufferedBytesMax: 1_000 });
+    const producer = test.gmq.producer({ bufferedBytesMax: 1_000 });
     await producer.send("t", { value: "first", partition: 0 });
     const release = test.holdAnswers();
     const first = producer.send("t", { value: "x".repeat(900), partition: 0 });
@@ -154,7 +142,7 @@ describe("the byte budget", () => {
 
 describe("sends that are not awaited", () => {
   it("are refused once what waits has no room, and what was taken before goes out in order", async () => {
-    const producer = gmq.producer({ bufferedBytesMax: 1_000, waitingBytesMax: 20 * (1_024 + 100) });
+    const producer = test.gmq.producer({ bufferedBytesMax: 1_000, waitingBytesMax: 20 * (1_024 + 100) });
     await producer.send("t", { value: "first", partition: 0 });
     const release = test.holdAnswers();
     const sent = numbered(100).map((value) => producer.send("t", { value: value.padEnd(100), partition: 0 }));
@@ -183,7 +171,7 @@ describe("sends that are not awaited", () => {
   });
 
   it("are taken again when those that waited have given up", async () => {
-    const producer = gmq.producer({ bufferedBytesMax: 1_000, waitingBytesMax: 2_000 });
+    const producer = test.gmq.producer({ bufferedBytesMax: 1_000, waitingBytesMax: 2_000 });
     await producer.send("t", { value: "first", partition: 0 });
     const release = test.holdAnswers();
     const first = producer.send("t", { value: "x".repeat(900), partition: 0 });
@@ -201,7 +189,7 @@ describe("sends that are not awaited", () => {
 
 describe("sendBatch", () => {
   it("stores the sound records and tells of each of the others", async () => {
-    const producer = gmq.producer();
+    const producer = test.gmq.producer();
     const results = await producer.sendBatch("t", [
       { value: "a", partition: 0 },
       { value: new Uint8Array(limits.recordBytesMax + 1), partition: 0 },
@@ -226,7 +214,7 @@ describe("sendBatch", () => {
     ["larger than a part that is encoded at once", 16 * 1024 * 1024],
     ["that waits for the budget", 700_000],
   ])("keeps its place before what is sent after it: a batch %s", async (_, bufferedBytesMax) => {
-    const producer = gmq.producer({ bufferedBytesMax });
+    const producer = test.gmq.producer({ bufferedBytesMax });
     const large = Array.from({ length: 12 }, () => ({ value: Buffer.alloc(300_000), partition: 0 }));
     const [batch, next, last] = await Promise.all([
       producer.sendBatch("t", large),
@@ -240,7 +228,7 @@ describe("sendBatch", () => {
   });
 
   it("has one deadline for all of it, and gives up when its signal fires", async () => {
-    const producer = gmq.producer({ bufferedBytesMax: 1_000 });
+    const producer = test.gmq.producer({ bufferedBytesMax: 1_000 });
     await producer.send("t", { value: "first", partition: 0 });
     const release = test.holdAnswers();
     const records = numbered(20).map((value) => ({ value: value.padEnd(400), partition: 0 }));
@@ -265,7 +253,7 @@ describe("a send that is refused", () => {
   const orders = topic("orders", { value: z.object({ id: z.string(), cents: z.number().int() }) });
 
   it("by the schema names the field, and holds nothing up", async () => {
-    const producer = gmq.producer();
+    const producer = test.gmq.producer();
     const wrong = { id: "o1", cents: "many" } as unknown as { id: string; cents: number };
     await expect(producer.send(orders, { value: wrong })).rejects.toMatchObject({
       code: "schema_invalid",
@@ -288,7 +276,7 @@ describe("a send that is refused", () => {
         decode: (bytes: Uint8Array) => new TextDecoder().decode(bytes),
       },
     });
-    const producer = gmq.producer();
+    const producer = test.gmq.producer();
     const sent = ["first", "bad", "second", "third"].map((value) => producer.send(slow, { value, partition: 0 }));
     const outcomes = await Promise.allSettled(sent);
     expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
@@ -305,7 +293,7 @@ describe("a send that is refused", () => {
         decode: (bytes: Uint8Array) => new TextDecoder().decode(bytes),
       },
     });
-    const producer = gmq.producer();
+    const producer = test.gmq.producer();
     const first = producer.send(slow, { value: "first", partition: 0 });
     const hasty = producer.send(slow, { value: "hasty", partition: 0 }, { timeoutMs: 50 });
     await expect(hasty).rejects.toMatchObject({ code: "deadline_exceeded" });
@@ -315,8 +303,8 @@ describe("a send that is refused", () => {
   });
 
   it("because the topic is another by now asks again", async () => {
-    const producer = gmq.producer();
-    await gmq.admin.createTopic("changing", { partitions: 4 });
+    const producer = test.gmq.producer();
+    await test.gmq.admin.createTopic("changing", { partitions: 4 });
     await producer.send("changing", { value: "x", partition: 3 });
     const other = await connect({ brokers: test.urls });
     await other.admin.deleteTopic("changing");
@@ -331,7 +319,7 @@ describe("a send that is refused", () => {
   });
 
   it("after close, and by options that cannot be", async () => {
-    const producer = gmq.producer();
+    const producer = test.gmq.producer();
     await producer.close();
     await expect(producer.send("t", { value: "x" })).rejects.toMatchObject({ code: "closed" });
     expect(await producer.sendBatch("t", [{ value: "x" }])).toMatchObject([{ ok: false, error: { code: "closed" } }]);
@@ -343,12 +331,12 @@ describe("a send that is refused", () => {
       [{ timeoutMs: Number.NaN }, "timeoutMs"],
       [{ compression: "lzma" as "gzip" }, "compression"],
     ] as const)
-      expect(() => gmq.producer(options)).toThrow(expect.objectContaining({ field }));
+      expect(() => test.gmq.producer(options)).toThrow(expect.objectContaining({ field }));
   });
 });
 
 it("stores a record of a dedupe id once, whoever sends it", async () => {
-  const [one, two] = [gmq.producer(), gmq.producer()];
+  const [one, two] = [test.gmq.producer(), test.gmq.producer()];
   const record = { value: "once", partition: 0, dedupeId: "d1" };
   expect(await one.send("t", record)).toMatchObject({ offset: 0n, duplicate: false });
   expect(await two.send("t", record)).toMatchObject({ offset: 0n, duplicate: true });
@@ -358,7 +346,7 @@ it("stores a record of a dedupe id once, whoever sends it", async () => {
 it("flushes when its scope ends", async () => {
   let sent: Promise<unknown> | undefined;
   {
-    await using producer = gmq.producer({ lingerMs: 60_000 });
+    await using producer = test.gmq.producer({ lingerMs: 60_000 });
     sent = producer.send("t", { value: "x", partition: 0 });
   }
   expect(await sent).toMatchObject({ offset: 0n });

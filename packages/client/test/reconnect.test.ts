@@ -3,24 +3,18 @@ import { type AddressInfo, createConnection, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { connect, type Gmq, GmqError, type SubscriptionEvent } from "../src/index.js";
-import { startDeployment, type TestDeployment } from "./harness/test-deployment.js";
+import { numbered, text } from "./harness/records.js";
+import { connectTo, startDeployment, stopBoth, type TestDeployment } from "./harness/test-deployment.js";
 
 let test: TestDeployment;
 let gmq: Gmq;
 
 async function start(brokers: number): Promise<void> {
   test = await startDeployment(brokers);
-  gmq = await connect({ brokers: test.urls, reconnect: { initialMs: 20, maxMs: 100 } });
+  gmq = await connectTo(test);
 }
 
-afterEach(async () => {
-  // A client whose brokers are gone gives up at its own deadlines; a test does not wait for them.
-  await Promise.race([gmq.close(), sleep(2_000)]);
-  await test.stop();
-});
-
-const text = (value: Uint8Array): string => new TextDecoder().decode(value);
-const numbered = (count: number): string[] => Array.from({ length: count }, (_, index) => `r${index}`);
+afterEach(() => stopBoth(gmq, test));
 
 describe("a producer", () => {
   it.each([

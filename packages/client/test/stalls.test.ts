@@ -1,21 +1,10 @@
 /** `stalled` and `resumed`: told when there is work and nothing gets done, with the reason; never on an idle topic. Against a real broker. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { connect, type Gmq, type SubscriptionEvent } from "../src/index.js";
-import { startDeployment, type TestDeployment } from "./harness/test-deployment.js";
+import { describe, expect, it } from "vitest";
+import type { SubscriptionEvent } from "../src/index.js";
+import { useDeployment } from "./harness/test-deployment.js";
 
-let test: TestDeployment;
-let gmq: Gmq;
-
-beforeEach(async () => {
-  test = await startDeployment();
-  gmq = await connect({ brokers: test.urls, reconnect: { initialMs: 20, maxMs: 100 } });
-});
-
-afterEach(async () => {
-  await Promise.race([gmq.close(), sleep(5_000)]);
-  await test.stop();
-});
+const test = useDeployment();
 
 const stallMs = 1_000;
 type Told = Extract<SubscriptionEvent, { type: "stalled" | "resumed" }>;
@@ -31,7 +20,7 @@ function stallsOf(source: { status(): AsyncIterableIterator<SubscriptionEvent> }
 }
 
 async function send(count: number): Promise<void> {
-  await using producer = gmq.producer();
+  await using producer = test.gmq.producer();
   for (let n = 0; n < count; n++) await producer.send("t", { partition: 0, value: `r${n}` });
 }
 
@@ -40,9 +29,13 @@ describe("a stall", () => {
     await send(5);
     const gate = Promise.withResolvers<void>();
     let begun = 0;
-    await using subscription = gmq.subscribe("t", { group: "g", stallMs, maxInFlight: { records: 3 } }, async () => {
-      if (++begun === 2) await gate.promise;
-    });
+    await using subscription = test.gmq.subscribe(
+      "t",
+      { group: "g", stallMs, maxInFlight: { records: 3 } },
+      async () => {
+        if (++begun === 2) await gate.promise;
+      },
+    );
     const told = stallsOf(subscription);
     await expect.poll(() => told.length).toBe(1);
     expect(told[0]).toMatchObject({
@@ -63,7 +56,7 @@ describe("a stall", () => {
 
   it("is a record that waits for its retry, too", async () => {
     await send(1);
-    await using subscription = gmq.subscribe(
+    await using subscription = test.gmq.subscribe(
       "t",
       { group: "g", stallMs, retry: { backoff: { initialMs: 60_000, maxMs: 60_000 } } },
       () => {
@@ -78,7 +71,7 @@ describe("a stall", () => {
 
   it("is a broker that is away, and is over when it is back", async () => {
     await send(1);
-    await using subscription = gmq.subscribe("t", { group: "g", stallMs }, () => undefined);
+    await using subscription = test.gmq.subscribe("t", { group: "g", stallMs }, () => undefined);
     const told = stallsOf(subscription);
     await sleep(2 * stallMs);
     expect(told).toEqual([]);
@@ -92,7 +85,7 @@ describe("a stall", () => {
 
   it("of a reader by hand: what it does not ask for, then what it does not settle", async () => {
     await send(3);
-    await using consumer = gmq.consumer("t", { group: "g", stallMs });
+    await using consumer = test.gmq.consumer("t", { group: "g", stallMs });
     const told = stallsOf(consumer);
     await expect
       .poll(() => told.map((event) => event.type === "stalled" && event.reason))
@@ -105,10 +98,10 @@ describe("a stall", () => {
   });
 
   it("is none on an idle topic, and none while slow work goes on", async () => {
-    await using idle = gmq.subscribe("t", { group: "idle", stallMs }, () => undefined);
+    await using idle = test.gmq.subscribe("t", { group: "idle", stallMs }, () => undefined);
     const ofIdle = stallsOf(idle);
     await send(40);
-    await using slow = gmq.subscribe("t", { group: "slow", stallMs }, () => sleep(100));
+    await using slow = test.gmq.subscribe("t", { group: "slow", stallMs }, () => sleep(100));
     const ofSlow = stallsOf(slow);
     await sleep(3 * stallMs);
     expect([...ofIdle, ...ofSlow]).toEqual([]);
@@ -117,13 +110,13 @@ describe("a stall", () => {
   it("is not watched for with false, and out of bounds refused", async () => {
     await send(1);
     const gate = Promise.withResolvers<void>();
-    const subscription = gmq.subscribe("t", { group: "g", stallMs: false }, () => gate.promise);
+    const subscription = test.gmq.subscribe("t", { group: "g", stallMs: false }, () => gate.promise);
     const told = stallsOf(subscription);
     await sleep(2 * stallMs);
     expect(told).toEqual([]);
     gate.resolve();
     await subscription.close();
-    expect(() => gmq.subscribe("t", { group: "g", stallMs: 999 }, () => undefined)).toThrowError(
+    expect(() => test.gmq.subscribe("t", { group: "g", stallMs: 999 }, () => undefined)).toThrowError(
       expect.objectContaining({ code: "invalid_argument", field: "stallMs", limit: "1000 to 86400000" }),
     );
   });

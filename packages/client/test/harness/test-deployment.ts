@@ -1,10 +1,14 @@
 /** Real brokers on real ports in this process, over one engine in memory. They can be drained, killed and started again. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Broker, type BrokerLimits, createBroker } from "@gmq/broker";
 import { silentLogger } from "@gmq/log";
 import { decodeEntryMeta, decodeRecords, decompressBatch } from "@gmq/protocol";
 import { type Listener, listen } from "@gmq/service";
 import type { AppendOutcome, Engine, PartitionAppend } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
+import { afterEach, beforeEach } from "vitest";
+import { connect, type Gmq } from "../../src/index.js";
+import { text } from "./records.js";
 
 /** A broker of a test. */
 export interface TestBroker {
@@ -30,9 +34,49 @@ export interface TestDeployment {
   readonly appendedBatches: readonly PartitionAppend["batches"][number][];
   /** All records of a partition, straight from the log. */
   stored(topic: string, partition?: number): Promise<string[]>;
+  /** Members of a group; undefined: there is none of that name. */
+  members(group: string): Promise<number | undefined>;
+  /** Records that a group has not settled, in all its partitions. */
+  lag(group: string): Promise<number>;
   stop(): Promise<void>;
 }
 
+/** A deployment with a client that comes back quickly. */
+export interface ClientDeployment extends TestDeployment {
+  readonly gmq: Gmq;
+  /** Sends values with one key, or without one to partition 0. */
+  publish(topic: string, values: readonly string[], key?: string): Promise<void>;
+}
+
+/** Starts a broker and a client before each test of the file and stops them after it. Each test finds its own in the one object. */
+export function useDeployment(): ClientDeployment {
+  const current = {} as { -readonly [Part in keyof ClientDeployment]: ClientDeployment[Part] };
+  beforeEach(async () => {
+    const deployment = await startDeployment();
+    const gmq = await connectTo(deployment);
+    const publish: ClientDeployment["publish"] = async (topic, values, key) => {
+      await using producer = gmq.producer();
+      const where = key === undefined ? { partition: 0 } : { key };
+      await Promise.all(values.map((value) => producer.send(topic, { value, ...where })));
+    };
+    Object.assign(current, deployment, { gmq, publish });
+  });
+  afterEach(() => stopBoth(current.gmq, current));
+  return current;
+}
+
+/** A client of these brokers that tries again after 20 ms at first. */
+export function connectTo({ urls }: Pick<TestDeployment, "urls">): Promise<Gmq> {
+  return connect({ brokers: urls, reconnect: { initialMs: 20, maxMs: 100 } });
+}
+
+/** Closes the client and stops the deployment. A client whose brokers are gone gives up at its own deadlines; a test does not wait for them. */
+export async function stopBoth(gmq: Gmq, deployment: TestDeployment): Promise<void> {
+  await Promise.race([gmq.close(), sleep(2_000)]);
+  await deployment.stop();
+}
+
+/** Starts brokers over an engine in memory. */
 export async function startDeployment(count = 1, limits: Partial<BrokerLimits> = {}): Promise<TestDeployment> {
   const engine = await createEmbeddedEngine({ memory: true });
   const appendedBatches: PartitionAppend["batches"][number][] = [];
@@ -81,7 +125,7 @@ export async function startDeployment(count = 1, limits: Partial<BrokerLimits> =
             const bytes = body.subarray(position, position + bodyBytes);
             position += bodyBytes;
             const records = decodeRecords(await decompressBatch(codec, bytes, uncompressedBytes));
-            texts.push(...records.map(({ value }) => new TextDecoder().decode(value)));
+            texts.push(...records.map(({ value }) => text(value)));
           }
         }
         const last = entries.at(-1);
@@ -89,6 +133,8 @@ export async function startDeployment(count = 1, limits: Partial<BrokerLimits> =
         offset = last.baseOffset + BigInt(last.recordCount);
       }
     },
+    members: async (group) => (await engine.groups.get(group))?.members.length,
+    lag: async (group) => (await engine.groups.offsets(group)).reduce((sum, { lagRecords }) => sum + lagRecords, 0),
     async stop() {
       for (const broker of brokers) await broker.kill();
       await engine.close();
