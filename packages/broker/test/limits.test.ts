@@ -1,14 +1,11 @@
 /** Each bound of a broker: what is at it goes through, what is over it is slowed down or refused by name, and others are not touched. */
 import { AdminService, BrokerService } from "@gmq/protocol/messages";
-import { createNodeTransport, createServiceClient } from "@gmq/transport";
 import { afterEach, describe, expect, it } from "vitest";
 import { type BrokerLimits, brokerLimitRanges, brokerLimits } from "../src/broker-limits.js";
 import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
 
 let test: TestBroker | undefined;
-const closers: (() => void)[] = [];
 afterEach(async () => {
-  for (const close of closers.splice(0)) close();
   await test?.stop();
   test = undefined;
 });
@@ -16,15 +13,6 @@ afterEach(async () => {
 async function start(limits: Partial<BrokerLimits>): Promise<TestBroker> {
   test = await startTestBroker({ limits });
   return test;
-}
-
-function clients(url: string) {
-  const node = createNodeTransport({ url });
-  closers.push(node.close);
-  return {
-    admin: createServiceClient(AdminService, node.transport),
-    broker: createServiceClient(BrokerService, node.transport),
-  };
 }
 
 const value = (bytes: number): Uint8Array => new Uint8Array(bytes);
@@ -69,10 +57,10 @@ describe("publishBytesInFlightMax", () => {
 
 describe("recordBytesMax and batchBytesMax", () => {
   it("are told in the welcome, and what is over them is refused with field and limit", async () => {
-    const { session, url } = await start({ recordBytesMax: 2_000, batchBytesMax: 3_000 });
+    const { session, client } = await start({ recordBytesMax: 2_000, batchBytesMax: 3_000 });
     const raw = await session({ hello: false });
     expect(await raw.hello()).toMatchObject({ recordBytesMax: 2_000, batchBytesMax: 3_000 });
-    const { broker } = clients(url);
+    const broker = client(BrokerService);
     await broker.publish({ topic: "t", value: value(1_900) });
     await expect(broker.publish({ topic: "t", value: value(2_001) })).rejects.toMatchObject({
       code: "record_too_large",
@@ -95,8 +83,8 @@ describe("batchUncompressedBytesMax", () => {
 
 describe("topicsAutoCreatedMax", () => {
   it("makes no more topics by use, and still makes those that are asked for", async () => {
-    const { url, session } = await start({ topicsAutoCreatedMax: 2 });
-    const { broker, admin } = clients(url);
+    const { client, session } = await start({ topicsAutoCreatedMax: 2 });
+    const [broker, admin] = [client(BrokerService), client(AdminService)];
     await broker.publish({ topic: "a" });
     await broker.publish({ topic: "b" });
     const refused = { code: "resource_exhausted", field: "topic", limit: "2 topics" };
@@ -111,8 +99,8 @@ describe("topicsAutoCreatedMax", () => {
 
 describe("metadataCallsPerSecondMax", () => {
   it("refuses one more call in a second, retryably, and takes calls again in the next", async () => {
-    const { url, session } = await start({ metadataCallsPerSecondMax: 20 });
-    const { admin, broker } = clients(url);
+    const { client, session } = await start({ metadataCallsPerSecondMax: 20 });
+    const [broker, admin] = [client(BrokerService), client(AdminService)];
     const answers = await Promise.allSettled(Array.from({ length: 100 }, () => admin.listTopics({})));
     const refusals = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason] : []));
     expect(answers.length - refusals.length).toBeGreaterThanOrEqual(20);

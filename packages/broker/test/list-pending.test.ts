@@ -1,6 +1,5 @@
 /** Which consumer has a pending record: of an exclusive group its owner, of a shared one whoever it was handed to, at whichever broker. */
 import { AdminService, SubscriptionMode } from "@gmq/protocol/messages";
-import { createNodeTransport, createServiceClient } from "@gmq/transport";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { RawSession } from "./harness/raw-session.js";
 import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
@@ -21,18 +20,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function list({ url }: TestBroker) {
-  const node = createNodeTransport({ url });
-  try {
-    return await createServiceClient(AdminService, node.transport).listPending({
-      group: "g",
-      topic: "t",
-      partition: 0,
-    });
-  } finally {
-    node.close();
-  }
-}
+const list = (at: TestBroker) => at.client(AdminService).listPending({ group: "g", topic: "t", partition: 0 });
 
 /** Each record's offset with the member that has it. */
 async function holders(at: TestBroker = test): Promise<[number, string][]> {

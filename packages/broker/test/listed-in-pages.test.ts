@@ -3,7 +3,6 @@ import { deadLetterTopic, redriveGroup } from "@gmq/protocol";
 import { AdminService, PendingAction } from "@gmq/protocol/messages";
 import type { Engine, GroupStore, Ownership } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
-import { createNodeTransport, createServiceClient, type NodeTransport } from "@gmq/transport";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
 
@@ -12,7 +11,6 @@ const place = { topic: "t", partition: 0 };
 
 let engine: Engine;
 let test: TestBroker;
-let node: NodeTransport;
 /** Where each page that was asked for began. */
 let asked: (bigint | undefined)[];
 let progress: GroupStore["progress"];
@@ -30,17 +28,15 @@ beforeEach(async () => {
     progress: (...of) => progress(...of),
   };
   test = await startTestBroker({ engine: { ...engine, groups } });
-  node = createNodeTransport({ url: test.url });
   await engine.topics.create("t", { partitions: 1 });
 });
 
 afterEach(async () => {
-  node.close();
   await test.stop();
   await engine.close();
 });
 
-const admin = () => createServiceClient(AdminService, node.transport);
+const admin = () => test.client(AdminService);
 
 /** Twelve entries of two records, all handed out. */
 async function handOut() {

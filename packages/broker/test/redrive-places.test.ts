@@ -10,7 +10,6 @@ import {
 } from "@gmq/protocol/messages";
 import type { Engine, GroupStore, LogStore, PartitionSettle } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
-import { createNodeTransport, createServiceClient, type NodeTransport } from "@gmq/transport";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
 
@@ -18,7 +17,6 @@ let engine: Engine;
 let append: LogStore["append"];
 let settle: GroupStore["settle"];
 let test: TestBroker;
-let node: NodeTransport;
 
 beforeEach(async () => {
   engine = await createEmbeddedEngine({ memory: true });
@@ -31,17 +29,15 @@ beforeEach(async () => {
       groups: { ...engine.groups, settle: (settles) => settle(settles) },
     },
   });
-  node = createNodeTransport({ url: test.url });
   await engine.topics.create("t", { partitions: 2 });
 });
 
 afterEach(async () => {
-  node.close();
   await test.stop();
   await engine.close();
 });
 
-const admin = () => createServiceClient(AdminService, node.transport);
+const admin = () => test.client(AdminService);
 
 /** Stores records in partition 1 and lets the group give all of them up, last one first. */
 async function giveUp(count: number): Promise<void> {

@@ -1,22 +1,16 @@
 /** The rate of a redrive has bounds at the wire, whoever calls: the refusal names the field and the limit. */
 import { AdminService } from "@gmq/protocol/messages";
-import { createNodeTransport, createServiceClient, type NodeTransport } from "@gmq/transport";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
 
 let test: TestBroker;
-let node: NodeTransport;
 beforeAll(async () => {
   test = await startTestBroker({});
-  node = createNodeTransport({ url: test.url });
 });
-afterAll(async () => {
-  node.close();
-  await test.stop();
-});
+afterAll(() => test.stop());
 
 async function redrive(ratePerSecond: number): Promise<number> {
-  const admin = createServiceClient(AdminService, node.transport);
+  const admin = test.client(AdminService);
   let frames = 0;
   for await (const _ of admin.redrive({ topic: "t", group: "g", ratePerSecond, dryRun: true })) frames++;
   return frames;

@@ -5,29 +5,23 @@ import {
   PendingAction,
   SubscriptionMode,
 } from "@gmq/protocol/messages";
-import { createNodeTransport, createServiceClient, type NodeTransport } from "@gmq/transport";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RawSession } from "./harness/raw-session.js";
 import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
 
 let test: TestBroker;
 let session: RawSession;
-let node: NodeTransport;
 
 beforeEach(async () => {
   test = await startTestBroker({ revokeTimeoutMs: 500 });
   session = await test.session();
-  node = createNodeTransport({ url: test.url });
   await test.engine.topics.create("t", { partitions: 1 });
   await session.publish("t", 0, ["r0", "r1", "r2", "r3", "r4", "r5"]);
 });
 
-afterEach(async () => {
-  node.close();
-  await test.stop();
-});
+afterEach(() => test.stop());
 
-const admin = () => createServiceClient(AdminService, node.transport);
+const admin = () => test.client(AdminService);
 
 /** One text a record: its offset, and the code when it was refused. */
 async function settle(
@@ -161,14 +155,8 @@ describe("in a shared group", () => {
         [6, "not_delivered"],
       ]);
       expect(otherBrokerIds.length).toBe(1);
-      const there = createNodeTransport({ url: other.url });
-      try {
-        const asked = { ...request, offsets: [6n] };
-        const second = await createServiceClient(AdminService, there.transport).settlePending(asked);
-        expect(second.outcomes[0]?.error).toBeUndefined();
-      } finally {
-        there.close();
-      }
+      const second = await other.client(AdminService).settlePending({ ...request, offsets: [6n] });
+      expect(second.outcomes[0]?.error).toBeUndefined();
       expect(await pending()).toEqual([0, 2, 3, 4, 5]);
       expect(await session.settle(assignment as number, 0, 5)).toEqual([]);
       expect(await pending()).toEqual([]);

@@ -1,29 +1,23 @@
 /** Consume and Settle for clients without a session, over gRPC on a real socket. */
 
 import { BrokerService, type ConsumedRecord, Verb } from "@gmq/protocol/messages";
-import { createNodeTransport, createServiceClient, type NodeTransport } from "@gmq/transport";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RawSession } from "./harness/raw-session.js";
 import { startTestBroker, type TestBroker } from "./harness/test-broker.js";
 
 let test: TestBroker;
 let session: RawSession;
-let node: NodeTransport;
 
 beforeEach(async () => {
   test = await startTestBroker({ revokeTimeoutMs: 500 });
   session = await test.session();
-  node = createNodeTransport({ url: test.url });
 });
 
-afterEach(async () => {
-  node.close();
-  await test.stop();
-});
+afterEach(() => test.stop());
 
 /** Consumes into a list until it is aborted. */
-function consume(request: { maxInFlight?: number; autoAck?: boolean } = {}) {
-  const client = createServiceClient(BrokerService, node.transport);
+function consume(request: { maxInFlight?: number; autoAck?: boolean } = {}, at = test) {
+  const client = at.client(BrokerService);
   const abort = new AbortController();
   const records: ConsumedRecord[] = [];
   const state = { sessionId: "" };
@@ -91,14 +85,11 @@ describe("max_in_flight", () => {
 
   it("a partition that is asked back goes as soon as its last record is settled", async () => {
     const patient = await startTestBroker({ revokeTimeoutMs: 60_000 });
-    const patientNode = createNodeTransport({ url: patient.url });
     try {
-      node.close();
-      node = patientNode;
       const own = await patient.session();
       await own.publish("t", 0, ["a"]);
       await own.publish("t", 1, ["b"]);
-      const thin = consume();
+      const thin = consume({}, patient);
       await expect.poll(() => thin.records.length).toBe(2);
       const other = await patient.session();
       const assigned = other.subscribe("t", "g", 1);
@@ -156,7 +147,7 @@ describe("settle", () => {
     await session.publish("t", 0, numbered(0, 2));
     const thin = consume({ maxInFlight: 1 });
     await expect.poll(() => thin.records.length).toBe(1);
-    const client = createServiceClient(BrokerService, node.transport);
+    const client = test.client(BrokerService);
     const { assignmentId } = thin.records[0] as ConsumedRecord;
     const { sessionId } = thin.state;
     const range = { firstOffset: 0n, lastOffset: 0n, verb: Verb.ACK };
@@ -186,7 +177,7 @@ describe("settle", () => {
 
 describe("ttl_ms", () => {
   it("an expired record is acked and not sent, and holds no place of max_in_flight", async () => {
-    const client = createServiceClient(BrokerService, node.transport);
+    const client = test.client(BrokerService);
     const value = (text: string): Uint8Array => new TextEncoder().encode(text);
     for (let n = 0; n < 5; n++) await client.publish({ topic: "t", partition: 0, value: value(`x${n}`), ttlMs: 1n });
     await client.publish({ topic: "t", partition: 0, value: value("lives"), ttlMs: 3_600_000n });
@@ -200,7 +191,7 @@ describe("ttl_ms", () => {
   });
 
   it("out of its bounds is refused", async () => {
-    const client = createServiceClient(BrokerService, node.transport);
+    const client = test.client(BrokerService);
     for (const ttlMs of [0n, -1n, 366n * 86_400_000n + 1n]) {
       await expect(client.publish({ topic: "t", value: new Uint8Array(1), ttlMs })).rejects.toMatchObject({
         message: expect.stringContaining("ttl_ms"),

@@ -1,7 +1,10 @@
+import type { DescService } from "@bufbuild/protobuf";
+import type { Client } from "@connectrpc/connect";
 import { silentLogger } from "@gmq/log";
 import { type Authenticate, listen } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
+import { createNodeTransport, createServiceClient } from "@gmq/transport";
 import { type Broker, type BrokerOptions, createBroker } from "../../src/broker.js";
 import { openRawSession, type RawSession } from "./raw-session.js";
 
@@ -16,7 +19,9 @@ export interface TestBroker {
     readonly silent?: boolean;
     readonly token?: string;
   }): Promise<RawSession>;
-  /** Ends sessions, broker, port and engine. Idempotent. */
+  /** Unary calls and server streams, over one connection beside the sessions'. */
+  client<Service extends DescService>(service: Service): Client<Service>;
+  /** Ends sessions and calls, broker, port and engine. Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -34,11 +39,13 @@ export async function startTestBroker(
     authenticate: options.authenticate,
     logger: silentLogger,
   });
+  const node = createNodeTransport({ url: listener.url });
   const sessions: RawSession[] = [];
   let stopping: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
     for (const session of sessions) session.close();
+    node.close();
     await broker.close();
     await listener.close({ drainMs: 200 });
     if (options.engine === undefined) await engine.close();
@@ -55,6 +62,7 @@ export async function startTestBroker(
       if (hello && !silent) session.beatEvery(1_000);
       return session;
     },
+    client: (service) => createServiceClient(service, node.transport),
     stop() {
       stopping ??= stop();
       return stopping;
