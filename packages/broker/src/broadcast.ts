@@ -25,12 +25,18 @@ export interface BroadcastContext {
   readonly patterns: Pick<TopicPatterns, "watch">;
 }
 
+/** Where a session before this one ended in a partition, and in which life of its topic; 0: its client does not tell. */
+export interface ResumePoint {
+  readonly offset: bigint;
+  readonly life: number;
+}
+
 const entriesPerFetch = 256;
 
 /** Makes the parts of a subscription that differ for a broadcast; `positions` (by `<topic>/<partition>`) go before the start. */
 export function createBroadcast(
   { log, findTopic, patterns }: BroadcastContext,
-  positions: ReadonlyMap<string, bigint>,
+  positions: ReadonlyMap<string, ResumePoint>,
 ): Pick<SubscriptionContext, "memberships" | "fetch" | "follow" | "settle"> {
   async function join(
     spec: { readonly topics: readonly string[] } & Owner,
@@ -51,12 +57,13 @@ export function createBroadcast(
       if (open.has(place)) return;
       const reading = { partition, life };
       open.set(place, reading);
-      const offset = known.get(place);
+      const point = known.get(place);
       try {
-        const claim = await claimAt(partition, offset === undefined ? from : { offset });
+        const claim = await claimAt(partition, point === undefined ? from : startOf(point, life));
         // Of a later life of the topic nothing was read.
         known.delete(place);
-        if (!over && open.get(place) === reading) events.assigned({ ...partition, group, memberId, epoch: 0 }, claim);
+        if (over || open.get(place) !== reading) return;
+        events.assigned({ ...partition, group, memberId, epoch: 0 }, claim, life);
       } catch (error) {
         // Not read: the next change tries again.
         if (open.get(place) === reading) open.delete(place);
@@ -159,6 +166,11 @@ export function createBroadcast(
     },
     settle: async (): Promise<SettleOutcome> => ({ ok: true, refusals: [] }),
   };
+}
+
+/** A topic that was made again while its reader was away is new to it. */
+function startOf({ offset, life }: ResumePoint, current: number): StartPosition {
+  return life === 0 || life === current ? { offset } : "earliest";
 }
 
 function placeOf({ topic, partition }: TopicPartition): string {

@@ -14,8 +14,8 @@ import { claimWhole, deskOwnerships } from "@gmq/storage";
 
 /** What happens to a member's partitions; called by membership, in order for each partition. */
 export interface MemberEvents {
-  /** The partition is claimed and may be read. */
-  assigned(ownership: Ownership, claim: ClaimResult): void;
+  /** The partition is claimed and may be read. `life`: a broadcast's, when the topic was made. */
+  assigned(ownership: Ownership, claim: ClaimResult, life?: number): void;
   /** A desk that read the partition too is gone: `reclaim` brings what it left. Only desks hear it. */
   inherit?(partition: TopicPartition): void;
   /** The group wants it back: answer with `release`. */

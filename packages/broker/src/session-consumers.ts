@@ -12,7 +12,7 @@ import { refusalToMessage, startFromMessage } from "@gmq/storage/wire";
 import { type Caller, errorToMessage } from "@gmq/transport";
 import { type AllowedPatterns, allowedPatterns } from "./access/allowed-patterns.js";
 import { denied, requireGroup, requireTopic } from "./access/require.js";
-import { createBroadcast } from "./broadcast.js";
+import { createBroadcast, type ResumePoint } from "./broadcast.js";
 import type { Delivery } from "./delivery.js";
 import { checkGroup, settleRange } from "./messages.js";
 import type { ServerFrame } from "./session-response.js";
@@ -86,9 +86,9 @@ class Consumer implements SubscriptionSink {
       this.patterns = allowedPatterns(context.subscriptions.patterns, context.caller);
   }
 
-  assigned({ epoch, ...assignment }: AssignedPartition): void {
+  assigned({ epoch, life = 0, ...assignment }: AssignedPartition): void {
     const { subscriptionId } = this;
-    const assignments = [{ ...assignment, epoch: BigInt(epoch) }];
+    const assignments = [{ ...assignment, epoch: BigInt(epoch), life: BigInt(life) }];
     this.#context.push({ case: "assigned", value: { subscriptionId, assignments } });
   }
 
@@ -331,7 +331,7 @@ function contextOf(request: Subscribe, subscriptions: SubscriptionContext): Subs
 }
 
 /** @throws GmqError `invalid_argument` for a negative offset */
-function positionsOf({ positions }: Subscribe): Map<string, bigint> {
+function positionsOf({ positions }: Subscribe): Map<string, ResumePoint> {
   const negative = positions.find(({ offset }) => offset < 0n);
   if (negative !== undefined) {
     throw new GmqError("invalid_argument", `offset is ${negative.offset}`, {
@@ -339,7 +339,9 @@ function positionsOf({ positions }: Subscribe): Map<string, bigint> {
       limit: "0 or more",
     });
   }
-  return new Map(positions.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]));
+  return new Map(
+    positions.map(({ topic, partition, offset, life }) => [`${topic}/${partition}`, { offset, life: Number(life) }]),
+  );
 }
 
 function memberSpec(

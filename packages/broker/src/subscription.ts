@@ -38,6 +38,8 @@ export interface AssignedPartition extends TopicPartition {
   readonly epoch: number;
   readonly position: bigint;
   readonly endOffset: bigint;
+  /** A broadcast's: when the topic was made. The position is then the first offset that may be delivered. */
+  readonly life?: number;
 }
 
 /** The consumer's side. None of these may throw. */
@@ -183,12 +185,15 @@ class GroupSubscription implements Subscription, MemberEvents, AssignmentHome {
     context.meter.subscriptions.add(this);
   }
 
-  assigned(ownership: Ownership, claim: ClaimResult): void {
+  assigned(ownership: Ownership, claim: ClaimResult, life?: number): void {
     const item = new Assignment(this, this.#nextAssignmentId(), ownership, claim);
     const { assignmentId } = item;
     const { topic, partition, epoch } = ownership;
+    const { endOffset } = claim;
     this.#byId.set(assignmentId, item);
-    this.sink.assigned({ assignmentId, topic, partition, epoch, position: claim.position, endOffset: claim.endOffset });
+    const told = { assignmentId, topic, partition, epoch, endOffset };
+    if (life === undefined) this.sink.assigned({ ...told, position: claim.position });
+    else this.sink.assigned({ ...told, position: firstOffset(claim), life });
     item.dispatcher.pump();
   }
 
@@ -313,6 +318,11 @@ class GroupSubscription implements Subscription, MemberEvents, AssignmentHome {
     const partitions = items.map(({ ownership: { topic, partition } }) => ({ topic, partition }));
     return this.#membership?.release(partitions) ?? Promise.resolve();
   }
+}
+
+/** What is pending lies below the position, and is delivered first. */
+function firstOffset({ position, pending: [first] }: ClaimResult): bigint {
+  return first === undefined ? position : first.baseOffset + BigInt(first.states.indexOf("."));
 }
 
 function union(named: readonly string[], matching: readonly string[]): string[] {

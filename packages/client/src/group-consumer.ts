@@ -7,13 +7,13 @@ import { GmqError, isTopicPattern, limits } from "@gmq/protocol";
 import type { Assignment as AssignmentMessage, Deliver, Revoked, SettleRefusal } from "@gmq/protocol/messages";
 import { errorFromMessage } from "@gmq/transport/frames";
 import { bounded, type CallOptions } from "./call-options.js";
-import { type ConsumerOptions, checkConsumer, wireModes } from "./consumer-options.js";
+import { type ConsumerOptions, checkConsumer, startOf, wireModes } from "./consumer-options.js";
 import { createCredit } from "./credit.js";
 import { messagesOf } from "./delivered-entries.js";
 import type { EventStream } from "./event-stream.js";
 import type { BrokerFrame, ClientFrame, Link } from "./link.js";
 import type { Assignment, RawMessage, Settlement } from "./message.js";
-import { createResumePoints } from "./resume-points.js";
+import { createResumePoints, noteDone } from "./resume-points.js";
 import { createSettlements, isSame } from "./settlements.js";
 import { type Work, watchStalls } from "./stall-watch.js";
 import type { SubscriptionEvent } from "./subscription-events.js";
@@ -83,6 +83,7 @@ export function createGroupConsumer(
   const credit = createCredit(settings, (records, bytes) =>
     link.send({ case: "credit", value: { subscriptionId, records, bytes } }),
   );
+  let { start } = settings;
   let subscribed = false;
   /** The session that was asked to subscribe: it has to be told when that is over, answered or not. */
   let askedOn: typeof link.welcome;
@@ -117,7 +118,7 @@ export function createGroupConsumer(
           topicPatterns: topics.filter(isTopicPattern),
           mode: wireModes[settings.mode],
           positions: resume?.positions() ?? [],
-          start: settings.start,
+          start,
           memberId,
           sessionTimeoutMs: settings.sessionTimeoutMs,
           staticMember: settings.memberId !== undefined,
@@ -128,6 +129,8 @@ export function createGroupConsumer(
           if (over || link.welcome !== welcome) return;
           failures = 0;
           subscribed = true;
+          // From now on there is a place for each partition: what has none was made since.
+          if (resume && [...assignments.values()].every(({ place }) => place?.life)) start = startOf("", "earliest");
           events.emit({ type: "subscribed", group: settings.group, memberId });
           credit.grantAll();
         },
@@ -171,7 +174,7 @@ export function createGroupConsumer(
     }
   }
 
-  function assign({ assignmentId, topic, partition, epoch, endOffset }: AssignmentMessage): void {
+  function assign({ assignmentId, topic, partition, epoch, position, endOffset, life }: AssignmentMessage): void {
     assignments.set(assignmentId, {
       assignmentId,
       topic,
@@ -181,6 +184,7 @@ export function createGroupConsumer(
       unsettled: 0,
       revoking: new AbortController(),
       endOffset,
+      place: resume?.assigned(topic, partition, life, position),
     });
     events.emit({ type: "assigned", topic, partition, epoch });
   }
@@ -206,12 +210,8 @@ export function createGroupConsumer(
         "handing a partition back",
       );
     } catch (error) {
-      events.emit({
-        type: "settleFailed",
-        topic: assignment.topic,
-        partition: assignment.partition,
-        error: GmqError.from(error),
-      });
+      const { topic, partition } = assignment;
+      events.emit({ type: "settleFailed", topic, partition, error: GmqError.from(error) });
     }
     if (assignments.get(assignment.assignmentId) !== assignment) return;
     lose(assignment, new GmqError("cancelled", "the partition was given back"));
@@ -367,7 +367,7 @@ export function createGroupConsumer(
           field: "verb",
         });
       }
-      if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
+      noteDone(message, settlement);
       if (message.assignment.lost.signal.aborted) throw fenced();
       // A failed try in place is no last word.
       if (settlement.verb !== "retry" || !settlement.inPlace) message.verdict = settlement;
@@ -380,7 +380,7 @@ export function createGroupConsumer(
       }
     },
     note(message, settlement) {
-      if (settlement.verb === "ack" || settlement.verb === "reject") resume?.acked(message);
+      noteDone(message, settlement);
       if (settlement.verb !== "retry" || !settlement.inPlace) message.verdict ??= settlement;
       if (!message.assignment.lost.signal.aborted) settlements.note(message.assignment, message.offset, settlement);
     },

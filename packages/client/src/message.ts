@@ -2,6 +2,7 @@ import { type DecodedHeader, GmqError, limits } from "@gmq/protocol";
 import type { CallOptions } from "./call-options.js";
 import { inRange } from "./checked-values.js";
 import { type Rejection, rejection } from "./reject-text.js";
+import type { Place } from "./resume-points.js";
 
 /** A record that was delivered. Settle each once; what is not settled comes again, to this consumer or another. */
 export interface Message<Value> {
@@ -61,6 +62,8 @@ export interface Assignment {
   /** Fires when it is asked back: no new work is begun for it, and what waits for a retry does not wait on. */
   readonly revoking: AbortController;
   endOffset: bigint;
+  /** A broadcast's: how far it is read. */
+  readonly place: Place | undefined;
 }
 
 /** A delivered record inside the client; its fields are made when they are asked for. */

@@ -17,6 +17,7 @@ function assignmentOf(assignmentId: number): Assignment {
     unsettled: 0,
     revoking: new AbortController(),
     endOffset: 0n,
+    place: undefined,
   };
 }
 

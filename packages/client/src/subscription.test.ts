@@ -39,18 +39,22 @@ function startLink() {
     get credits() {
       return frames.filter((frame) => frame.case === "credit").length;
     },
-    /** Where the last subscribe wants to go on, as in `0 at 3`. */
+    /** Where the last subscribe wants to go on, as in `0 at 3`, or `0 at 3 of life 7`; and where in partitions that it does not name, as in `else latest`. */
     get positions() {
       const subscribe = frames.findLast((frame) => frame.case === "subscribe");
-      const positions = subscribe?.case === "subscribe" ? (subscribe.value.positions ?? []) : [];
-      return positions.map(({ partition, offset }) => `${partition} at ${offset}`);
+      if (subscribe?.case !== "subscribe") return [];
+      const { positions = [], start } = subscribe.value;
+      const named = positions.map(
+        ({ partition, offset, life }) => `${partition} at ${offset}${life ? ` of life ${life}` : ""}`,
+      );
+      return [...named.sort(), `else ${start?.position?.case}`];
     },
     answer: () => unanswered.splice(0).forEach(answer),
     sends: (frame: ResponseInit) => fake.comes(frameOf(frame)),
-    assigns(assignmentId: number, partition: number) {
+    assigns(assignmentId: number, partition: number, { life = 0n, position = 0n } = {}) {
       const subscribe = frames.findLast((frame) => frame.case === "subscribe");
       const subscriptionId = subscribe?.case === "subscribe" ? (subscribe.value.subscriptionId ?? 0) : 0;
-      const assignments = [{ assignmentId, topic: "t", partition, epoch: 1n, endOffset: 100n }];
+      const assignments = [{ assignmentId, topic: "t", partition, epoch: 1n, position, life, endOffset: 100n }];
       broker.sends({ case: "assigned", value: { subscriptionId, assignments } });
     },
     revokes(assignmentId: number) {
@@ -96,7 +100,8 @@ const texts = topic("t", {
   },
 });
 
-async function start(options: Partial<SubscribeOptions>, handler: Handler<string>) {
+/** `life`: given, the broker assigns partition 0 before it answers, as brokers do. */
+async function start(options: Partial<SubscribeOptions>, handler: Handler<string>, life?: bigint) {
   const { link, broker } = startLink();
   const subscription = createSubscription(
     link,
@@ -105,8 +110,9 @@ async function start(options: Partial<SubscribeOptions>, handler: Handler<string
     handler,
     () => undefined,
   );
+  if (life !== undefined) broker.assigns(1, 0, { life });
   await passMs(0);
-  broker.assigns(1, 0);
+  if (life === undefined) broker.assigns(1, 0);
   return { subscription, broker };
 }
 
@@ -277,7 +283,62 @@ it("a broadcast goes on after a lost session in the topic that was made again, n
   await passMs(100);
   broker.reconnects();
   await passMs(0);
-  expect(broker.positions.toSorted()).toEqual(["0 at 1", "1 at 6"]);
+  expect(broker.positions).toEqual(["0 at 1", "1 at 6", "else earliest"]);
+});
+
+describe("a broadcast that began at the latest", () => {
+  const options = { mode: "broadcast", start: "latest" } as const;
+  const held = Promise.withResolvers<void>();
+
+  it("goes on in the life of the topic that it read, and from the beginning of all that was made since", async () => {
+    const { broker } = await start(options, ({ value }) => (value === "b" ? held.promise : undefined), 7n);
+    broker.delivers(1, 5n, ["a", "b", "c"]);
+    await passMs(100);
+    broker.reconnects();
+    expect(broker.positions).toEqual(["0 at 6 of life 7", "else earliest"]);
+    broker.assigns(1, 0, { life: 9n, position: 0n });
+    broker.delivers(1, 0n, ["d", "e"]);
+    // What was handled in the life before says nothing of this one.
+    held.resolve();
+    await passMs(100);
+    broker.reconnects();
+    await passMs(0);
+    expect(broker.positions).toEqual(["0 at 2 of life 9", "else earliest"]);
+  });
+
+  it("does not take the ack of a record for that of another, which has its offset in a later life", async () => {
+    const first = Promise.withResolvers<void>();
+    const { broker } = await start(
+      options,
+      ({ value }) => (value === "a" ? first.promise : new Promise(() => undefined)),
+      7n,
+    );
+    broker.delivers(1, 5n, ["a"]);
+    await passMs(100);
+    broker.reconnects();
+    broker.assigns(1, 0, { life: 9n, position: 0n });
+    broker.delivers(1, 5n, ["b"]);
+    await passMs(100);
+    first.resolve();
+    await passMs(100);
+    broker.reconnects();
+    await passMs(0);
+    expect(broker.positions).toEqual(["0 at 5 of life 9", "else earliest"]);
+  });
+
+  it("goes on in the partitions that it has read when its broker tells no life", async () => {
+    const { broker } = await start(options, () => undefined, 0n);
+    broker.assigns(2, 1);
+    broker.delivers(2, 3n, ["a"]);
+    await passMs(100);
+    broker.reconnects();
+    expect(broker.positions).toEqual(["1 at 4", "else latest"]);
+    // Assigned once more it has not forgotten, though nothing was delivered meanwhile.
+    broker.assigns(1, 1);
+    await passMs(100);
+    broker.reconnects();
+    expect(broker.positions).toEqual(["1 at 4", "else latest"]);
+  });
 });
 
 it("acks of a lost session do not go out in the next, where their assignment's number is another's", async () => {
