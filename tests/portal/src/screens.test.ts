@@ -15,7 +15,6 @@ const screens: readonly {
   { name: "topics, none found", path: "/topics?q=nope", heading: "Topics", waitFor: "No topic is called like that" },
   { name: "create dialog", path: "/topics?create=1", heading: "Topics", waitFor: "Letters, digits" },
   { name: "topic", path: "/topics/orders", heading: "orders", waitFor: "Groups that read it" },
-  { name: "missing topic", path: "/topics/nope", heading: "nope", waitFor: "there is no topic nope" },
   { name: "messages", path: "/topics/orders/messages", heading: "orders", waitFor: "scanned" },
   { name: "messages of an empty topic", path: "/topics/empty/messages", heading: "empty", waitFor: "No records here" },
   { name: "message chosen", path: "/topics/odd-values/messages?sel=0-1", heading: "odd-values", waitFor: "Permalink" },
@@ -41,7 +40,6 @@ const screens: readonly {
     heading: "Pending in orders / 0",
     waitFor: "handed out and not settled",
   },
-  { name: "missing group", path: "/groups/nope", heading: "nope", waitFor: "there is no group nope" },
   { name: "dead letters", path: "/dead-letters", heading: "Dead letters", waitFor: "refunds" },
   {
     name: "dead letters of a group",
@@ -93,6 +91,42 @@ describe.each(screens)("$name", ({ path, heading, waitFor }) => {
     // A refused call is logged by the browser itself: on these screens it is the subject.
     const isRefusal = (problem: string): boolean => / (400|404|409|412) /.test(`${problem} `);
     expect(stage.browser.problems().filter((problem) => !isRefusal(problem))).toEqual([]);
+  });
+});
+
+describe("what is not there", () => {
+  const missing: readonly (readonly [path: string, heading: string, back: string])[] = [
+    ["/topics/nope", "There is no topic nope", "All topics"],
+    ["/topics/nope/messages", "There is no topic nope", "All topics"],
+    ["/topics/nope/produce", "There is no topic nope", "All topics"],
+    ["/topics/nope/records/0/0", "There is no topic nope", "All topics"],
+    ["/groups/nope", "There is no group nope", "All groups"],
+    ["/groups/nope/pending/orders/0", "The group nope has nothing of orders / 0", "All groups"],
+    ["/dead-letters/orders/nope", "The group nope has no dead letters of orders", "All dead letters"],
+  ];
+
+  it.each(missing)("%s says so and leads back, and offers nothing else", async (path, heading, back) => {
+    await page.goto(stage.url(path));
+    await page.getByRole("heading", { level: 1, name: heading }).waitFor();
+    const main = page.getByRole("main");
+    expect(await main.getByRole("button").count()).toBe(0);
+    expect(await main.getByRole("link").allTextContents()).toEqual([back]);
+    expect(await main.getByRole("alert").count()).toBe(0);
+    expect(await accessibilityProblems(main)).toEqual([]);
+    await main.getByRole("link", { name: back }).click();
+    await page.getByRole("heading", { level: 1, name: back.replace("All ", ""), exact: false }).waitFor();
+  });
+
+  it("is shown once it is made, and what is deleted is there no more", async () => {
+    await page.goto(stage.url("/topics/comes-and-goes"));
+    const missing = page.getByRole("heading", { level: 1, name: "There is no topic comes-and-goes" });
+    await missing.waitFor();
+    await stage.seed.gmq.admin.createTopic("comes-and-goes", { partitions: 1 });
+    await page.getByRole("table", { name: "Partitions of comes-and-goes" }).waitFor();
+    await page.getByRole("button", { name: "Delete…" }).waitFor();
+    await stage.seed.gmq.admin.deleteTopic("comes-and-goes");
+    await missing.waitFor();
+    expect(await page.getByRole("main").getByRole("button").count()).toBe(0);
   });
 });
 

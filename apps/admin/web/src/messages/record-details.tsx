@@ -25,7 +25,11 @@ interface RecordDetailsProps {
   readonly onKeyDecoder: (decoder: DecoderName) => void;
 }
 
-/** One record whole: key, value, headers, and where each group stands to it. */
+const refreshMs = 3_000;
+/** A large record is not sent again and again for what the groups did with it. */
+const refreshedBytesMax = 65_536;
+
+/** One record whole: key, value, headers, and where each group stands to it now. */
 export function RecordDetails(props: RecordDetailsProps): ReactNode {
   const { topic, partition, offset, decoder, onDecoder, keyDecoder, onKeyDecoder } = props;
   const protobuf = useProtobuf(topic, decoder === "protobuf" || keyDecoder === "protobuf");
@@ -34,13 +38,20 @@ export function RecordDetails(props: RecordDetailsProps): ReactNode {
   const inspected = useQuery({
     queryKey: ["record", topic, partition, String(offset)],
     queryFn: ({ signal }) => portal.inspectRecord(request, { signal }),
+    // Until every group is done with it: who has it changes, and a broker that did not say who may do so the next time.
+    refetchInterval: ({ state: { data } }) => {
+      const isSmall = (data?.record?.valueBytes ?? 0) <= refreshedBytesMax;
+      return isSmall && data?.groups.some(({ state }) => state !== RecordState.SETTLED) === true && refreshMs;
+    },
   });
-  if (inspected.error !== null) return <ProblemNotice error={inspected.error} />;
   const record = inspected.data?.record;
-  if (record === undefined) return <Loading what="the record" />;
+  if (record === undefined) {
+    return inspected.error === null ? <Loading what="the record" /> : <ProblemNotice error={inspected.error} />;
+  }
   const link = `${location.origin}/topics/${encodeURIComponent(topic)}/records/${partition}/${offset}`;
   return (
     <div className="flex min-w-0 flex-col gap-4">
+      {inspected.error !== null && <ProblemNotice error={inspected.error} />}
       <dl className="m-0 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 text-[13px]">
         <dt className="text-muted">Place</dt>
         <dd className="m-0 font-mono text-xs leading-5">

@@ -14,6 +14,7 @@ import { type Column, DataTable } from "../parts/data-table.js";
 import { inputLook } from "../parts/field.js";
 import { counted, formatAgo, formatCount } from "../parts/format.js";
 import { useSecond } from "../parts/freshness.js";
+import { NotThere, orNotThere } from "../parts/not-there.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Badge, Panel } from "../parts/panel.js";
@@ -39,12 +40,17 @@ export function DeadLetterQueueScreen(): ReactNode {
   });
   const listed = useQuery({
     queryKey: ["dead-letters", topic, group, reason, q],
-    queryFn: ({ signal }) => admin.listDeadLetters({ topic, group, filter, limit: lettersShown }, { signal }),
+    queryFn: ({ signal }) =>
+      orNotThere(admin.listDeadLetters({ topic, group, filter, limit: lettersShown }, { signal })),
     refetchInterval: refreshMs,
   });
   const letters = listed.data?.letters ?? [];
   const selected = letters.filter((letter) => chosen.has(keyOf(letter)));
   const readOnly = live.facts?.readOnly === true;
+  if (listed.data === null) {
+    const title = `The group ${group} has no dead letters of ${topic}`;
+    return <NotThere title={title} to="/dead-letters" all="All dead letters" />;
+  }
 
   return (
     <>

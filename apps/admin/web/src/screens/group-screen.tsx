@@ -17,6 +17,7 @@ import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { DataTable } from "../parts/data-table.js";
 import { counted, formatAgo, formatCount, formatDuration, formatRate, formatShort } from "../parts/format.js";
 import { useSecond } from "../parts/freshness.js";
+import { NotThere, orNotThere } from "../parts/not-there.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Figure, Panel } from "../parts/panel.js";
@@ -40,10 +41,11 @@ export function GroupScreen(): ReactNode {
   const [explained, setExplained] = useState<PartitionRow>();
   const described = useQuery({
     queryKey: ["group", group],
-    queryFn: ({ signal }) => admin.describeGroup({ group, heartbeats: true }, { signal }),
+    queryFn: ({ signal }) => orNotThere(admin.describeGroup({ group, heartbeats: true }, { signal })),
     refetchInterval: refreshMs,
   });
-  const { data } = described;
+  const { error } = described;
+  const data = described.data ?? undefined;
   const row = live.groups.get(group);
   const all = data?.group?.members ?? [];
   // Desks are the brokers' own.
@@ -58,6 +60,7 @@ export function GroupScreen(): ReactNode {
   const handedOut = rows.reduce((sum, { unsettledRecords }) => sum + unsettledRecords, 0n);
   const lost = (data?.partitions ?? []).reduce((sum, { lostRecords }) => sum + lostRecords, 0n);
   const oldestMs = rows.reduce((most, { lagMs }) => (lagMs > most ? lagMs : most), 0n);
+  if (described.data === null) return <NotThere title={`There is no group ${group}`} to="/groups" all="All groups" />;
 
   return (
     <>
@@ -83,8 +86,8 @@ export function GroupScreen(): ReactNode {
       </PageHeader>
       <div className="flex flex-col gap-5">
         <ActiveJobs group={group} />
-        {described.error !== null && <ProblemNotice error={described.error} />}
-        {data === undefined && described.error === null && <Loading what="the group" />}
+        {error !== null && <ProblemNotice error={error} />}
+        {data === undefined && error === null && <Loading what="the group" />}
         {data !== undefined && (
           <>
             {paused && (

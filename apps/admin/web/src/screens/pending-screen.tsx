@@ -10,6 +10,7 @@ import { Select } from "../parts/field.js";
 import { formatAgo, formatCount } from "../parts/format.js";
 import { useSecond } from "../parts/freshness.js";
 import { memberText } from "../parts/member-name.js";
+import { NotThere, orNotThere } from "../parts/not-there.js";
 import { Empty, Loading, ProblemNotice } from "../parts/notice.js";
 import { PageHeader } from "../parts/page-header.js";
 import { Panel } from "../parts/panel.js";
@@ -37,10 +38,10 @@ export function PendingScreen(): ReactNode {
   const request = { group, topic, partition: Number(partition), limit: recordsMax };
   const pending = useQuery({
     queryKey: ["pending", group, topic, partition],
-    queryFn: ({ signal }) => admin.listPending(request, { signal }),
+    queryFn: ({ signal }) => orNotThere(admin.listPending(request, { signal })),
     refetchInterval: refreshMs,
   });
-  const { data } = pending;
+  const data = pending.data ?? undefined;
   const { facts, groups } = useLive();
   const isShared = groups.get(group)?.shared === true;
   const readOnly = facts?.readOnly === true;
@@ -56,6 +57,10 @@ export function PendingScreen(): ReactNode {
   const change = (changes: PeekSearch & { readonly sort?: string; readonly with?: string | undefined }): void =>
     void navigate({ search: { ...search, ...changes }, replace: true });
   const waiting = records.filter(({ dueInMs }) => dueInMs > 0).length;
+  if (pending.data === null) {
+    const title = `The group ${group} has nothing of ${topic} / ${partition}`;
+    return <NotThere title={title} to="/groups" all="All groups" />;
+  }
   return (
     <>
       <PageHeader

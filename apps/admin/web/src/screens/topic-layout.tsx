@@ -6,12 +6,15 @@ import { useLive } from "../live/live-store.js";
 import { Button } from "../parts/button.js";
 import { CopyAs, curlOf, quote } from "../parts/copy-as.js";
 import { counted } from "../parts/format.js";
+import { NotThere } from "../parts/not-there.js";
 import { PageHeader } from "../parts/page-header.js";
 import { say } from "../parts/toasts.js";
 import { TypedConfirm } from "../parts/typed-confirm.js";
 import { admin } from "../rpc.js";
+import { useTopic } from "../topics/use-topic.js";
 
 const route = getRouteApi("/topics/$topic");
+const refreshMs = 5_000;
 
 /** What is around every page of one topic: its name, its acts and its tabs. */
 export function TopicLayout(): ReactNode {
@@ -24,6 +27,9 @@ export function TopicLayout(): ReactNode {
   const consumers = readers.reduce((sum, { members }) => sum + members, 0);
   const row = live.topics.get(topic);
   const readOnly = live.facts?.readOnly === true;
+  const { data } = useTopic(topic, refreshMs);
+  if (data === null) return <NotThere title={`There is no topic ${topic}`} to="/topics" all="All topics" />;
+  const isThere = data !== undefined || row !== undefined;
 
   return (
     <>
@@ -39,7 +45,7 @@ export function TopicLayout(): ReactNode {
           gmq={`gmq topics describe ${quote(topic)} --broker ${live.facts?.brokerUrl ?? ""}\ngmq consume ${quote(topic)} --no-follow --broker ${live.facts?.brokerUrl ?? ""}`}
           curl={curlOf("AdminService/DescribeTopic", { topic })}
         />
-        {!readOnly && mayChangeTopics && <Button onClick={() => setDeleting(true)}>Delete…</Button>}
+        {isThere && !readOnly && mayChangeTopics && <Button onClick={() => setDeleting(true)}>Delete…</Button>}
       </PageHeader>
       <nav aria-label="Topic" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
         <Tab to="/topics/$topic" topic={topic} name="Partitions and groups" />

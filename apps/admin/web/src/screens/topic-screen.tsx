@@ -23,6 +23,7 @@ import { Badge, Figure, Panel } from "../parts/panel.js";
 import { admin } from "../rpc.js";
 import { KeySamplePanel } from "../topics/key-sample-panel.js";
 import { TopicConfigPanel } from "../topics/topic-config-panel.js";
+import { useTopic } from "../topics/use-topic.js";
 
 const route = getRouteApi("/topics/$topic");
 const refreshMs = 2_000;
@@ -33,11 +34,7 @@ export function TopicScreen(): ReactNode {
   const { topic } = route.useParams();
   const live = useLive();
   const now = useSecond();
-  const described = useQuery({
-    queryKey: ["topic", topic],
-    queryFn: ({ signal }) => admin.describeTopic({ topic }, { signal }),
-    refetchInterval: refreshMs,
-  });
+  const described = useTopic(topic, refreshMs);
   const owned = useQuery({
     queryKey: ["owners", topic],
     queryFn: async ({ signal }) => ownersOf((await admin.listGroups({}, { signal })).groups, topic),
@@ -53,7 +50,8 @@ export function TopicScreen(): ReactNode {
   );
   const readers = [...live.groups.values()].filter(({ topics }) => topics.includes(topic));
   const { data } = described;
-  if (data === undefined) {
+  // What is not there the page around this one says.
+  if (data === undefined || data === null) {
     return described.error === null ? <Loading what="the topic" /> : <ProblemNotice error={described.error} />;
   }
   const records = data.partitions.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0n);
