@@ -185,14 +185,14 @@ describe("groups", () => {
     expect(new Set(await holds())).toEqual(new Set([""]));
   });
 
-  it("are moved as the preview said, and not when they changed since", async () => {
+  it("are reset as the preview said, and not when they changed since", async () => {
     await page.goto(stage.url("/groups/fraud-check"));
-    await page.getByRole("button", { name: "Move…" }).click();
+    await page.getByRole("button", { name: "Reset offsets…" }).click();
     await page.getByLabel("To", { exact: true }).selectOption("latest");
     await page.getByRole("button", { name: "Show what it means" }).click();
     await page.getByText("would never be delivered").waitFor();
     expect(await accessibilityProblems(page.getByRole("dialog"))).toEqual([]);
-    const act = page.getByRole("button", { name: "Move the group" });
+    const act = page.getByRole("button", { name: "Reset the offsets" });
     expect(await act.isDisabled()).toBe(true);
     await page.getByLabel("Type fraud-check to confirm").fill("fraud-check");
     // Somebody else is quicker.
@@ -204,7 +204,7 @@ describe("groups", () => {
 
     await page.getByRole("button", { name: "Ask again" }).click();
     await page.getByRole("alert").waitFor({ state: "detached" });
-    const moves = page.getByRole("table", { name: "What the move means" });
+    const moves = page.getByRole("table", { name: "What the reset means" });
     await moves.waitFor();
     const preview = await moves
       .locator("tbody tr")
@@ -319,8 +319,14 @@ describe("the audit", () => {
     expect(after.entries).toEqual(before.entries);
     await page.goto(stage.url("/audit?q=made-here"));
     await page.getByText("kept on disk").waitFor();
-    await page.getByRole("button", { name: "look at DeleteTopic topic made-here" }).click();
+    await page.getByRole("button", { name: "look at Delete topic, topic made-here" }).click();
     await page.getByRole("dialog").getByRole("region", { name: "Before" }).getByText('"made-here"').waitFor();
+    // Acts stand there in words, and are found by them; the call's name is still an address.
+    for (const typed of ["reset offsets", "ResetGroup"]) {
+      await page.goto(stage.url(`/audit?q=${encodeURIComponent(typed)}`));
+      const acts = page.getByRole("table", { name: "Writes" }).locator("tbody tr td:nth-child(3)");
+      await expect.poll(() => acts.allTextContents()).toEqual(["Reset offsets", "Reset offsets"]);
+    }
   });
 });
 

@@ -143,8 +143,8 @@ describe("a group", () => {
     expect(partitions.some(({ paused }) => paused)).toBe(false);
   });
 
-  it("is moved as the preview said", async () => {
-    await keys.press(button("Move…"));
+  it("is reset as the preview said", async () => {
+    await keys.press(button("Reset offsets…"));
     const target = page.getByLabel("To", { exact: true });
     await keys.goTo(target);
     for (let step = 0; step < 6 && (await target.inputValue()) !== "latest"; step++)
@@ -154,7 +154,7 @@ describe("a group", () => {
     await page.getByText("would never be delivered").waitFor();
     await keys.type(page.getByLabel("Type fraud-check to confirm"), "fraud-check");
     await isAccessible();
-    await keys.press(button("Move the group"));
+    await keys.press(button("Reset the offsets"));
     await closed();
     const { partitions } = await gmq().admin.describeGroup("fraud-check");
     expect(partitions.every(({ lag }) => lag === 0n)).toBe(true);
@@ -253,7 +253,7 @@ describe("pending records", () => {
     await batch?.ack();
     expect(await pending("workers")).toEqual([0n, 1n, 3n, 4n, 5n, 6n, 7n]);
     await page.goto(stage.url("/audit"));
-    await page.getByText("SettlePending").first().waitFor();
+    await page.getByText("Ack pending records").first().waitFor();
   });
 });
 

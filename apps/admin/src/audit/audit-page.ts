@@ -1,5 +1,6 @@
 import { GmqError } from "@gmq/protocol";
 import type { PortalAuditEntry, PortalServiceListAuditRequest } from "@gmq/protocol/messages";
+import { actWords } from "./act-words.js";
 import type { AuditLog } from "./audit-log.js";
 
 const pageDefault = 100;
@@ -23,14 +24,13 @@ export function auditPage(
 function matcherOf(request: PortalServiceListAuditRequest): (entry: PortalAuditEntry) => boolean {
   const { outcome, action, actor, fromMs, toMs } = request;
   const text = request.text.toLowerCase();
+  const textOf = ({ actor, action, target, outcome, problem, requestJson }: PortalAuditEntry): string =>
+    [actor, action, actWords(action, requestJson), target, outcome, problem, requestJson].join("\n").toLowerCase();
   return (entry) =>
     (outcome === "" || entry.outcome === outcome) &&
     (action === "" || entry.action === action) &&
     (actor === "" || entry.actor === actor) &&
     (fromMs === 0n || entry.atMs >= fromMs) &&
     (toMs === 0n || entry.atMs < toMs) &&
-    (text === "" ||
-      `${entry.actor}\n${entry.action}\n${entry.target}\n${entry.outcome}\n${entry.problem}\n${entry.requestJson}`
-        .toLowerCase()
-        .includes(text));
+    (text === "" || textOf(entry).includes(text));
 }

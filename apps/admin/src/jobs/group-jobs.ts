@@ -17,12 +17,12 @@ import { publishCopy } from "./publish-copies.js";
 
 const redrivesHeader = "gmq-redrives";
 
-/** Moves a group. The store does it as one, for the version that the preview showed. */
+/** Resets a group's offsets. The store does it as one, for the version that the preview showed. */
 export function resetJob(request: AdminServiceResetGroupRequest): JobWork {
   const { group, topic } = request;
   return {
     action: "ResetGroup",
-    title: `Move ${group} in ${topic}`,
+    title: `Reset offsets of ${group} in ${topic}`,
     topic,
     group,
     writes: true,

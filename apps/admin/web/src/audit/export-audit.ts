@@ -1,5 +1,6 @@
 /** The audit as a file: every entry that passes the page's filter. */
 import type { PortalAuditEntry, PortalServiceListAuditRequest } from "@gmq/protocol/messages";
+import { actWords } from "../../../src/audit/act-words.js";
 import { csvLine } from "../parts/csv-line.js";
 import { portal } from "../rpc.js";
 
@@ -11,6 +12,7 @@ const columns = [
   "sequence",
   "at",
   "actor",
+  "act",
   "action",
   "target",
   "outcome",
@@ -44,6 +46,7 @@ function rowOf(entry: PortalAuditEntry): Record<(typeof columns)[number], string
     sequence: String(sequence),
     at,
     actor,
+    act: actWords(action, requestJson),
     action,
     target,
     outcome,

@@ -36,7 +36,7 @@ const targets: readonly (readonly [Target, string])[] = [
 ];
 
 /**
- * Moves a group to another place in a topic. First it is only asked what that would mean; the move is made for the version of the group that answered, so
+ * Resets a group's offsets in a topic. First it is only asked what that would mean; the reset is made for the version of the group that answered, so
  * that it is refused when members or owners changed meanwhile.
  */
 export function ResetDialog({ group, topics, onClose }: ResetDialogProps): ReactNode {
@@ -71,7 +71,7 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
   const isConflict = failure !== undefined && problemOf(failure).code === "conflict";
 
   return (
-    <Dialog title={`Move ${group} to another place`} onClose={onClose} wide>
+    <Dialog title={`Reset offsets of ${group}`} onClose={onClose} wide>
       <form
         className="flex flex-col gap-4"
         onSubmit={(event) => {
@@ -150,7 +150,7 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
           </p>
           <div className="overflow-hidden rounded-lg border border-line">
             <DataTable
-              caption="What the move means"
+              caption="What the reset means"
               columns={columns}
               rows={preview.data.partitions}
               rowKey={({ partition }) => String(partition)}
@@ -171,7 +171,7 @@ export function ResetDialog({ group, topics, onClose }: ResetDialogProps): React
               disabled={started.isActive || isConflict || (skipped > 0n && typed !== group)}
               onClick={() => preview.data !== undefined && started.start(workFor(preview.data.version))}
             >
-              {started.isActive ? "Moving…" : "Move the group"}
+              {started.isActive ? "Resetting…" : "Reset the offsets"}
             </Button>
           </div>
         </div>

@@ -1,6 +1,7 @@
 import type { PortalLogin, PortalMaskingRule, PortalServiceListAccessResponse } from "@gmq/protocol/messages";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { actWords } from "../../../src/audit/act-words.js";
 import { CopyAs, curlOf } from "../parts/copy-as.js";
 import { type Column, DataTable } from "../parts/data-table.js";
 import { counted } from "../parts/format.js";
@@ -116,18 +117,13 @@ const maskingColumns: readonly Column<PortalMaskingRule>[] = [
   },
 ];
 
-/** "AddPartitions" as people write it. */
-function wordsOf(action: string): string {
-  return action.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-}
-
 const roles = ["viewer", "operator", "admin"];
 const actColumns: readonly Column<{ readonly action: string; readonly role: string }>[] = [
   {
     id: "act",
     header: "Act",
     grow: true,
-    cell: ({ action }) => <span className="font-medium">{wordsOf(action)}</span>,
+    cell: ({ action }) => <span className="font-medium">{actWords(action)}</span>,
   },
   ...roles.map((role) => ({
     id: role,

@@ -2,6 +2,7 @@ import type { PortalAuditEntry } from "@gmq/protocol/messages";
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
+import { actWords } from "../../../src/audit/act-words.js";
 import { type AuditFilter, exportAudit } from "../audit/export-audit.js";
 import { layOutJson } from "../decode/json-tokens.js";
 import { saveAs } from "../jobs/download-file.js";
@@ -183,7 +184,11 @@ function columns(show: (entry: PortalAuditEntry) => void): readonly Column<Porta
         </Badge>
       ),
     },
-    { id: "action", header: "Act", cell: ({ action }) => <span className="font-medium">{action}</span> },
+    {
+      id: "action",
+      header: "Act",
+      cell: ({ action, requestJson }) => <span className="font-medium">{actWords(action, requestJson)}</span>,
+    },
     { id: "target", header: "On", grow: true, cell: ({ target }) => target },
     { id: "actor", header: "Who", from: "sm", cell: ({ actor }) => actor },
     {
@@ -194,7 +199,7 @@ function columns(show: (entry: PortalAuditEntry) => void): readonly Column<Porta
           look
           <span className="sr-only">
             {" "}
-            at {entry.action} {entry.target}
+            at {actWords(entry.action, entry.requestJson)}, {entry.target}
           </span>
         </button>
       ),
@@ -210,12 +215,14 @@ function EntryDialog({
   readonly onClose: () => void;
 }): ReactNode {
   return (
-    <Dialog title={`${entry.action} ${entry.target}`} onClose={onClose} wide>
+    <Dialog title={`${actWords(entry.action, entry.requestJson)}: ${entry.target}`} onClose={onClose} wide>
       <dl className="m-0 mb-4 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 text-[13px]">
         <dt className="text-muted">When</dt>
         <dd className="m-0">{formatTime(entry.atMs)}</dd>
         <dt className="text-muted">Who</dt>
         <dd className="m-0 wrap-anywhere">{entry.actor}</dd>
+        <dt className="text-muted">Call</dt>
+        <dd className="m-0 font-mono text-xs leading-5">{entry.action}</dd>
         <dt className="text-muted">Request</dt>
         <dd className="m-0 font-mono text-xs leading-5">{entry.requestId}</dd>
         {entry.problem !== "" && (

@@ -79,7 +79,7 @@ export function GroupScreen(): ReactNode {
         {live.facts?.readOnly !== true && data !== undefined && (
           <>
             <PauseButton group={group} paused={paused} />
-            {topics.length > 0 && <Button onClick={() => setOpen("reset")}>Move…</Button>}
+            {topics.length > 0 && <Button onClick={() => setOpen("reset")}>Reset offsets…</Button>}
             {mayDelete && <Button onClick={() => setOpen("delete")}>Delete…</Button>}
           </>
         )}

@@ -2,6 +2,7 @@ import { type JobOutcome, JobState, type PortalJob } from "@gmq/protocol/message
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
+import { actWords } from "../../../src/audit/act-words.js";
 import { downloadFile, saveAs } from "../jobs/download-file.js";
 import { exportOutcomes } from "../jobs/export-outcomes.js";
 import { JobProgress } from "../jobs/job-progress.js";
@@ -77,7 +78,7 @@ export function JobScreen(): ReactNode {
                   "nothing was changed, so it is not there"
                 ) : (
                   <Link to="/audit" search={{ q: job.action }} className="text-accent underline">
-                    {job.action}
+                    {actWords(job.action)}
                   </Link>
                 )}
               </dd>

@@ -77,7 +77,7 @@ export function JobsScreen(): ReactNode {
             tall={jobs.length > 50}
             empty={
               <Empty title={q === "" ? "No job has run yet" : "No job is like that"}>
-                Purges, moves, redrives, re-publishing, exports and files that are produced show up here.
+                Purges, resets, redrives, re-publishing, exports and files that are produced show up here.
               </Empty>
             }
           />

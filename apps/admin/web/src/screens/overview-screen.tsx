@@ -1,6 +1,7 @@
 import type { PortalBroker, PortalGroup } from "@gmq/protocol/messages";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { actWords } from "../../../src/audit/act-words.js";
 import type { LiveState } from "../live/live-state.js";
 import { useLive } from "../live/live-store.js";
 import { type Column, DataTable } from "../parts/data-table.js";
@@ -238,19 +239,21 @@ function LastWrites({ live }: { readonly live: LiveState }): ReactNode {
         <Empty title="Nothing was changed">Topics made, deleted, records produced: each write shows up here.</Empty>
       ) : (
         <ul className="m-0 flex list-none flex-col p-0">
-          {live.lastWrites.slice(0, groupsShown).map(({ sequence, action, target, outcome, actor, atMs }) => (
-            <li
-              key={String(sequence)}
-              className="flex items-center gap-3 border-b border-line px-4 py-2 text-[13px] last:border-0"
-            >
-              <Badge tone={outcome === "done" ? "good" : outcome === "refused" ? "bad" : "warn"}>{outcome}</Badge>
-              <span className="min-w-0 flex-1 truncate">
-                <span className="font-medium">{action}</span> {target}
-              </span>
-              <span className="truncate text-xs text-muted max-sm:hidden">{actor}</span>
-              <span className="text-xs whitespace-nowrap text-muted tabular-nums">{formatAgo(atMs, now)}</span>
-            </li>
-          ))}
+          {live.lastWrites
+            .slice(0, groupsShown)
+            .map(({ sequence, action, requestJson, target, outcome, actor, atMs }) => (
+              <li
+                key={String(sequence)}
+                className="flex items-center gap-3 border-b border-line px-4 py-2 text-[13px] last:border-0"
+              >
+                <Badge tone={outcome === "done" ? "good" : outcome === "refused" ? "bad" : "warn"}>{outcome}</Badge>
+                <span className="min-w-0 flex-1 truncate">
+                  <span className="font-medium">{actWords(action, requestJson)}</span> {target}
+                </span>
+                <span className="truncate text-xs text-muted max-sm:hidden">{actor}</span>
+                <span className="text-xs whitespace-nowrap text-muted tabular-nums">{formatAgo(atMs, now)}</span>
+              </li>
+            ))}
         </ul>
       )}
     </Panel>
