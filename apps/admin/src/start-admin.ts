@@ -3,7 +3,6 @@ import type { Logger } from "@gmq/log";
 import { addReadiness, addRefusedConnections, createMetrics } from "@gmq/metrics";
 import { PortalFactsSchema, PortalService } from "@gmq/protocol/messages";
 import {
-  createClosers,
   createHealth,
   healthPages,
   healthRoutes,
@@ -11,6 +10,7 @@ import {
   judgeSecretInTheClear,
   listen,
   listenLimits,
+  openInTurn,
   openPeer,
   openPort,
   originsOf,
@@ -141,16 +141,15 @@ export async function serveAdmin(
   { tls, access, guard, masking, guardMetrics, peer }: Omit<PortalSecurity, "close">,
   logger: Logger,
 ): Promise<RunningAdmin> {
-  const closers = createClosers();
   const health = createHealth();
   const brokers = createBrokers(originsOf(options.brokers), peer);
   const address = parseAddress(options.addr);
   const version = packageVersion(new URL("../package.json", import.meta.url));
   const metrics = createMetrics({ part: "admin", version, logger });
-  closers.add(metrics.close);
-  addReadiness(metrics, health);
-  metrics.read("gmq_portal_brokers", () => countBrokers(brokers));
-  try {
+  return openInTurn(async (closers) => {
+    closers.add(metrics.close);
+    addReadiness(metrics, health);
+    metrics.read("gmq_portal_brokers", () => countBrokers(brokers));
     const webFiles = await createWebFiles();
     const audit = await openAuditLog(options.data, logger);
     closers.add(audit.close);
@@ -232,10 +231,7 @@ export async function serveAdmin(
       },
       close: closers.close,
     };
-  } catch (error) {
-    await closers.close();
-    throw error;
-  }
+  });
 }
 
 /** Undefined when some broker answers and its store can serve. */

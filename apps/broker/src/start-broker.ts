@@ -4,7 +4,6 @@ import { addReadiness, addRefusedConnections, addStoreStatus, createMetrics, mea
 import { Health } from "@gmq/protocol/grpc";
 import { AdminService, BrokerService } from "@gmq/protocol/messages";
 import {
-  createClosers,
   createHealth,
   healthPages,
   healthRoutes,
@@ -13,6 +12,7 @@ import {
   listen,
   listenLimits,
   openAccess,
+  openInTurn,
   openPeer,
   openPort,
   originsOf,
@@ -40,8 +40,7 @@ export interface RunningBroker extends RunningService {
  */
 export async function startBroker(config: BrokerConfig, logger: Logger): Promise<RunningBroker> {
   const { brokerId } = config;
-  const closers = createClosers();
-  try {
+  return openInTurn(async (closers) => {
     const security = openBrokerPort(config, logger);
     closers.add(security.close);
     const { tls, token, close } = openPeer("storage", config, config.reloadMs, logger);
@@ -62,10 +61,7 @@ export async function startBroker(config: BrokerConfig, logger: Logger): Promise
     const served = await serveBroker(engine, config, security, logger);
     closers.add(served.close);
     return { ...served, close: closers.close };
-  } catch (error) {
-    await closers.close();
-    throw error;
-  }
+  });
 }
 
 /** Opens a broker's certificates and access file, before anything listens. @throws GmqError `invalid_argument` naming the wrong file */
@@ -98,15 +94,14 @@ export async function serveBroker(
   logger: Logger,
 ): Promise<RunningBroker> {
   const { brokerId, partitions, autoCreateTopics, heartbeatMs, allowedOrigins } = config;
-  const closers = createClosers();
   const health = createHealth();
   const services = [BrokerService, AdminService];
   const version = packageVersion(new URL("../package.json", import.meta.url));
   const metrics = createMetrics({ part: "broker", version, logger });
-  closers.add(metrics.close);
-  const healthPage = healthPages(health);
-  const metricsPage = guardMetrics(metrics.page);
-  try {
+  return openInTurn(async (closers) => {
+    closers.add(metrics.close);
+    const healthPage = healthPages(health);
+    const metricsPage = guardMetrics(metrics.page);
     const broker = createBroker({
       engine: measureEngine(engine, metrics),
       version,
@@ -154,8 +149,5 @@ export async function serveBroker(
       },
       close: closers.close,
     };
-  } catch (error) {
-    await closers.close();
-    throw error;
-  }
+  });
 }

@@ -3,7 +3,7 @@ import { serveAdmin } from "@gmq/app-admin";
 import { serveBroker } from "@gmq/app-broker";
 import { openEngine, serveStorage } from "@gmq/app-storage";
 import type { Logger } from "@gmq/log";
-import { createClosers, type RunningService } from "@gmq/service";
+import { openInTurn, type RunningService } from "@gmq/service";
 import type { Engine } from "@gmq/storage";
 import { createEmbeddedEngine } from "@gmq/storage/embedded";
 import type { StandaloneConfig } from "./config.js";
@@ -23,8 +23,7 @@ export interface RunningStandalone extends RunningService {
  * @throws GmqError when a port or the data folder cannot be had
  */
 export async function startStandalone(config: StandaloneConfig, logger: Logger): Promise<RunningStandalone> {
-  const closers = createClosers();
-  try {
+  return openInTurn(async (closers) => {
     const data = config.memory || config.redisUrl !== undefined ? undefined : join(config.data, "portal");
     const portal = { ...config, addr: config.adminAddr, data, brokers: [], ...noPeerFiles };
     // Before anything listens: a wrong file of one part stops all.
@@ -59,10 +58,7 @@ export async function startStandalone(config: StandaloneConfig, logger: Logger):
       },
       close: closers.close,
     };
-  } catch (error) {
-    await closers.close();
-    throw error;
-  }
+  });
 }
 
 function openStore(config: StandaloneConfig, logger: Logger): Promise<Engine> {

@@ -10,13 +10,13 @@ import {
 import { Health } from "@gmq/protocol/grpc";
 import { StorageService } from "@gmq/protocol/messages";
 import {
-  createClosers,
   createHealth,
   healthPages,
   healthRoutes,
   type limitFields,
   listen,
   listenLimits,
+  openInTurn,
   openPeer,
   openPort,
   type PortSecurity,
@@ -43,8 +43,7 @@ export interface RunningStorage extends RunningService {
  * @throws GmqError when the port or the data folder cannot be had
  */
 export async function startStorage(config: StorageConfig, logger: Logger): Promise<RunningStorage> {
-  const closers = createClosers();
-  try {
+  return openInTurn(async (closers) => {
     const security = openStoragePort(config.addr, config, logger);
     closers.add(security.close);
     const engine = await openEngine(config, logger);
@@ -52,10 +51,7 @@ export async function startStorage(config: StorageConfig, logger: Logger): Promi
     const served = await serveStorage(engine, config, security, logger);
     closers.add(served.close);
     return { ...served, close: closers.close };
-  } catch (error) {
-    await closers.close();
-    throw error;
-  }
+  });
 }
 
 /**
@@ -96,18 +92,17 @@ export async function serveStorage(
   logger: Logger,
 ): Promise<RunningStorage> {
   const { storageId } = config;
-  const closers = createClosers();
   const health = createHealth();
   const services = [StorageService];
   const version = packageVersion(new URL("../package.json", import.meta.url));
   const metrics = createMetrics({ part: "storage", version, logger });
-  closers.add(metrics.close);
-  addReadiness(metrics, health);
-  addStoreStatus(metrics, engine, { memory: true });
-  addGroupLag(metrics, engine, { seriesMax: config.lagSeriesMax });
-  const healthPage = healthPages(health);
-  const metricsPage = guardMetrics(metrics.page);
-  try {
+  return openInTurn(async (closers) => {
+    closers.add(metrics.close);
+    addReadiness(metrics, health);
+    addStoreStatus(metrics, engine, { memory: true });
+    addGroupLag(metrics, engine, { seriesMax: config.lagSeriesMax });
+    const healthPage = healthPages(health);
+    const metricsPage = guardMetrics(metrics.page);
     const storage = createStorageService(measureEngine(engine, metrics), {
       logger,
       version,
@@ -146,8 +141,5 @@ export async function serveStorage(
       },
       close: closers.close,
     };
-  } catch (error) {
-    await closers.close();
-    throw error;
-  }
+  });
 }

@@ -51,7 +51,7 @@ export {
 export { createFifo, type Fifo } from "./fifo.js";
 export { createInFlight, type InFlight } from "./in-flight.js";
 export { type LimitName, limits } from "./limits.js";
-export { checkName, isName, type NameField } from "./names.js";
+export { checkName, type NameField } from "./names.js";
 export { fnv1a32, partitionForKey } from "./partition-hash.js";
 export { createPerSecond, type PerSecond } from "./per-second.js";
 export { agreeOnVersion, checkAgreedVersion, ownVersions, type SpokenVersions } from "./protocol-version.js";

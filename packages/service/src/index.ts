@@ -4,7 +4,6 @@ export { claim, claimWords } from "./access/claims.js";
 export { readDocument } from "./access/read-document.js";
 export { sharedTokenAccess } from "./access/shared-token.js";
 export type { Authenticate, CallHeaders } from "./admit.js";
-export { type Closers, createClosers } from "./closers.js";
 export type { FlagOptions } from "./config-fields.js";
 export type { Routes } from "./connect-requests.js";
 export type { RefusedConnections } from "./connection-admission.js";
@@ -12,7 +11,8 @@ export { countedAddress } from "./counted-address.js";
 export { createHealth, type Health, healthPages, healthRoutes } from "./health.js";
 export { limitFields, limitFlags, listenLimits } from "./limit-settings.js";
 export { type Listener, type ListenLimits, type ListenOptions, listen } from "./listen.js";
-export { type Config, type ConfigOptions, type ConfigOutcome, loadConfig, parseConfig } from "./load-config.js";
+export { type Config, type ConfigOptions, loadConfig } from "./load-config.js";
+export { type Closers, openInTurn } from "./open-in-turn.js";
 export {
   openPeer,
   openSecret,
@@ -44,7 +44,6 @@ export {
   originsOf,
   packageVersion,
   parseAddress,
-  parseOrigin,
 } from "./settings.js";
 export { type ClientTls, openClientTls } from "./tls/client-tls.js";
 export type { ServerTls } from "./tls/server-tls.js";

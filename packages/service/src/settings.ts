@@ -46,7 +46,7 @@ function isAddress(text: string): boolean {
 const originForm = "http://host:port, https://host:port or host:port";
 
 /** `host:port` as `http://host:port`; a URL as it is. Undefined: neither. */
-export function parseOrigin(text: string): string | undefined {
+function parseOrigin(text: string): string | undefined {
   const url = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
   if (!URL.canParse(url)) return undefined;
   const { protocol, origin, pathname, search, hostname } = new URL(url);

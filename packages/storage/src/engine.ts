@@ -61,12 +61,6 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Every wait takes these; past the deadline the promise rejects with `deadline_exceeded`, on abort with `cancelled`. */
-export interface CallOptions {
-  readonly signal?: AbortSignal;
-  readonly timeoutMs?: number;
-}
-
 // ---------------------------------------------------------------- topics
 
 export interface TopicStore {

@@ -8,7 +8,7 @@ export { type PeerConnection, peerConnectionKey } from "./connect/peer-connectio
 export { createServiceClient } from "./connect/service-client.js";
 export { errorFromMessage, errorToMessage } from "./error-messages.js";
 export type { FrameHandlers, FrameStream, FrameStreamAcceptor, PeerContext } from "./frame-stream.js";
-export { sessionWindowBytes, streamWindowBytes, widenSession } from "./http2-windows.js";
+export { streamWindowBytes, widenSession } from "./http2-windows.js";
 export { createFrameConnection, type FrameConnection } from "./lean/frame-connection.js";
 export { type DecoderOf, leanFrameHandler } from "./lean/frame-method.js";
 export { type LeanHandler, refuseLeanStream } from "./lean/lean-server.js";

@@ -5,8 +5,21 @@ export interface Closers {
   close(): Promise<void>;
 }
 
-/** Makes an empty list. */
-export function createClosers(): Closers {
+/**
+ * Runs a start that opens one thing after another and adds how each is closed. When it fails half-way, what was opened is closed before the failure is thrown on;
+ * otherwise whoever gets the result closes by `closers.close`.
+ */
+export async function openInTurn<Running>(start: (closers: Closers) => Promise<Running>): Promise<Running> {
+  const closers = createClosers();
+  try {
+    return await start(closers);
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+function createClosers(): Closers {
   const open: (() => Promise<void> | void)[] = [];
   return {
     add: (close) => void open.push(close),
