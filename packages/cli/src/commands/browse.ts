@@ -2,6 +2,7 @@ import type { BrowsedRecord } from "@gmq/client";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type From, parseFrom, wholeNumber } from "../input/arguments.js";
 import { type BrowsePlan, browsedRecords } from "../input/browsed-records.js";
+import { valueLine } from "../output/record-format.js";
 import { toJson, writeFlushed } from "../output/write.js";
 import { type CommandContext, type GlobalOptions, optionsOf, withClient } from "./context.js";
 
@@ -19,8 +20,8 @@ interface PrintFlags extends BrowseFlags {
   readonly format: "value" | "records";
 }
 
-/** Texts are written together. */
-const pieceLength = 64 * 1024;
+/** Lines are written together. */
+const pieceBytes = 64 * 1024;
 
 /** Adds `gmq browse`. */
 export function addBrowseCommand(program: Command, context: CommandContext): void {
@@ -49,20 +50,24 @@ Examples:
     .action(async (topicName: string, _options: unknown, command: Command) => {
       const options = optionsOf<PrintFlags>(command);
       const { limit = Number.POSITIVE_INFINITY, newest = false } = options;
-      const print = options.format === "records" || options.json === true ? recordLine : valueLine;
+      const print = options.format === "records" || options.json === true ? recordLine : printValue;
       const { stdout, interrupted } = context.terminal;
       await withClient(context, options, async (gmq, call) => {
         let left = limit;
-        let text = "";
+        let lines: Uint8Array[] = [];
+        let bytes = 0;
         for await (const record of browsedRecords(gmq, topicName, planOf(options, newest), call)) {
-          text += print(topicName, record);
-          if (text.length >= pieceLength) {
-            await writeFlushed(stdout, text);
-            text = "";
+          const line = print(topicName, record);
+          lines.push(line);
+          bytes += line.length;
+          if (bytes >= pieceBytes) {
+            await writeFlushed(stdout, Buffer.concat(lines));
+            lines = [];
+            bytes = 0;
           }
           if (--left <= 0 || interrupted.aborted) break;
         }
-        await writeFlushed(stdout, text);
+        await writeFlushed(stdout, Buffer.concat(lines));
       });
     });
 }
@@ -91,14 +96,14 @@ function parsePlace(text: string): From {
   return place;
 }
 
-function valueLine(_topic: string, { value }: BrowsedRecord): string {
-  return `${Buffer.from(value).toString()}\n`;
+function printValue(_topic: string, { value }: BrowsedRecord): Uint8Array {
+  return valueLine(value);
 }
 
-function recordLine(topic: string, { partition, offset, timestamp, key, value, headers }: BrowsedRecord): string {
+function recordLine(topic: string, { partition, offset, timestamp, key, value, headers }: BrowsedRecord): Uint8Array {
   const [keyText, keyEncoding] = key === undefined ? [null, undefined] : encoded(key);
   const [valueText, valueEncoding] = encoded(value);
-  return `${toJson({
+  const line = toJson({
     topic,
     partition,
     offset,
@@ -111,7 +116,8 @@ function recordLine(topic: string, { partition, offset, timestamp, key, value, h
       const [headerText, encoding] = encoded(header.value);
       return { key: header.key, value: headerText, encoding };
     }),
-  })}\n`;
+  });
+  return Buffer.from(`${line}\n`);
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

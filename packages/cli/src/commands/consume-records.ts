@@ -7,8 +7,8 @@ export interface PrintPlan {
   readonly limit: number;
   /** Asked when nothing came for a while; undefined: never ends. */
   readonly isAtEnd: (() => Promise<boolean>) | undefined;
-  /** Resolves when the reader has taken the text of so many records. */
-  print(text: string, records: number): Promise<void>;
+  /** Resolves when the reader has taken the lines of so many records. */
+  print(lines: Uint8Array, records: number): Promise<void>;
   readonly format: RecordPrinter;
   /** Tells people about a connection that was lost and found again. */
   note(text: string): void;
@@ -34,7 +34,7 @@ export async function printRecords(consumer: Consumer<Uint8Array>, plan: PrintPl
       if ((await plan.isAtEnd?.()) === true) break;
       continue;
     }
-    await plan.print(batch.messages.map(plan.format).join(""), batch.messages.length);
+    await plan.print(Buffer.concat(batch.messages.map(plan.format)), batch.messages.length);
     await ack(batch, plan);
     left -= batch.messages.length;
   }

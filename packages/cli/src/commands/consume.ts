@@ -49,7 +49,7 @@ export function addConsumeCommand(program: Command, context: CommandContext): vo
     .option("--no-follow", "end when everything there is has been printed")
     .option(
       "--format <format>",
-      "value, json (bytes that are no text become valueBase64), or a template such as '{key}={value}' (default: value)",
+      "value (its bytes and a line end), json (bytes that are no text become valueBase64), or a template such as '{key}={value}' (default: value)",
       parseRecordFormat,
     )
     .addOption(
@@ -93,8 +93,8 @@ async function runConsume(
     await printRecords(consumer, {
       limit: options.limit ?? Number.POSITIVE_INFINITY,
       isAtEnd: options.follow ? undefined : () => isAtEnd(gmq, call, group, topicName),
-      async print(text, records) {
-        await writeFlushed(stdout, text);
+      async print(lines, records) {
+        await writeFlushed(stdout, lines);
         printed += records;
       },
       format: options.format ?? parseRecordFormat(options.json === true ? "json" : "value"),

@@ -12,13 +12,16 @@ const record: PrintableRecord = {
   attempt: 1,
 };
 
+const lineOf = (format: string, printed: PrintableRecord = record): string =>
+  Buffer.from(parseRecordFormat(format)(printed)).toString();
+
 describe("parseRecordFormat", () => {
   it("prints the value alone", () => {
-    expect(parseRecordFormat("value")(record)).toBe('{"id":1}\n');
+    expect(lineOf("value")).toBe('{"id":1}\n');
   });
 
   it("prints JSON with the offset as text", () => {
-    expect(JSON.parse(parseRecordFormat("json")(record))).toEqual({
+    expect(JSON.parse(lineOf("json"))).toEqual({
       topic: "orders",
       partition: 2,
       offset: "9007199254740993",
@@ -31,18 +34,31 @@ describe("parseRecordFormat", () => {
   });
 
   it("keeps bytes that are no text as base64, and leaves an absent key out", () => {
-    const printed = JSON.parse(
-      parseRecordFormat("json")({ ...record, key: undefined, value: Buffer.from([0xff, 0x00]) }),
-    );
+    const printed = JSON.parse(lineOf("json", { ...record, key: undefined, value: Buffer.from([0xff, 0x00]) }));
     expect(printed).toMatchObject({ valueBase64: "/wA=" });
     expect(printed).not.toHaveProperty("key");
     expect(printed).not.toHaveProperty("value");
   });
 
-  it("fills a template", () => {
-    expect(parseRecordFormat("{topic}/{partition}@{offset}\\t{key}={value}")(record)).toBe(
-      'orders/2@9007199254740993\tk={"id":1}\n',
+  it("prints bytes that are no text as they are, alone and in a template", () => {
+    const bytes = Buffer.from([0xff, 0x0a, 0x00, 0xc3]);
+    const printed = { ...record, key: bytes, value: bytes };
+    expect(parseRecordFormat("value")(printed)).toEqual(Buffer.concat([bytes, Buffer.from("\n")]));
+    expect(parseRecordFormat("{key}={value}")(printed)).toEqual(
+      Buffer.concat([bytes, Buffer.from("="), bytes, Buffer.from("\n")]),
     );
+  });
+
+  it("keeps headers that are no text as base64, apart from the others", () => {
+    const headers = { source: "web", trace: Buffer.from([0xff, 0x00]) };
+    expect(JSON.parse(lineOf("json", { ...record, headers }))).toMatchObject({
+      headers: { source: "web" },
+      headersBase64: { trace: "/wA=" },
+    });
+  });
+
+  it("fills a template", () => {
+    expect(lineOf("{topic}/{partition}@{offset}\\t{key}={value}")).toBe('orders/2@9007199254740993\tk={"id":1}\n');
   });
 
   it("refuses unknown placeholders and texts without any", () => {

@@ -2,10 +2,10 @@ import type { Writable } from "node:stream";
 import { GmqError } from "@gmq/protocol";
 
 /**
- * Writes text and resolves when the stream has handed it on, so that a slow reader slows the command.
+ * Writes text or bytes and resolves when the stream has handed it on, so that a slow reader slows the command.
  * @throws GmqError `closed` when the reader has gone
  */
-export function writeFlushed(stream: Writable, text: string): Promise<void> {
+export function writeFlushed(stream: Writable, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => {
       if (error === null || error === undefined) resolve();
