@@ -35,11 +35,12 @@ export function createAdmin(
   memberships: Memberships,
   facts: BrokerFacts,
   dispatchers: Pick<Dispatchers, "find">,
+  topicChanged: (topic: string) => void,
 ): ServiceImpl<typeof AdminService> {
   const { groups, log } = engine;
   return {
     ...createGroupAdmin(engine, facts.brokerId, dispatchers),
-    ...createTopicAdmin(engine, facts.defaultPartitions),
+    ...createTopicAdmin(engine, facts.defaultPartitions, topicChanged),
     async listGroups() {
       return { groups: (await groups.list()).map(groupToMessage) };
     },

@@ -182,7 +182,9 @@ export function createBroker(options: BrokerOptions): Broker {
           refusals: (await gatewayConsume.settle(request, callerOf(context))).map(refusalToMessage),
         }),
       });
-      router.service(AdminService, withAccess(createAdmin(engine, memberships, facts, dispatchers), metadataRate));
+      const topicChanged = (topic: string): void => topics.signal({ kind: "topic", topic });
+      const admin = createAdmin(engine, memberships, facts, dispatchers, topicChanged);
+      router.service(AdminService, withAccess(admin, metadataRate));
     },
     frameHandlers: [leanFrameHandler(BrokerService.method.session, acceptSession)],
     acceptSession,

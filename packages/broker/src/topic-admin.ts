@@ -11,10 +11,11 @@ export type TopicAdmin = Pick<
   "createTopic" | "listTopics" | "describeTopic" | "deleteTopic" | "alterTopic" | "addPartitions" | "purgeTopic"
 >;
 
-/** Makes the calls over an engine. */
+/** Makes the calls over an engine. `changed` hears of a topic that is another one now, before the caller does: what he sends next must not meet what was. */
 export function createTopicAdmin(
   { topics, log }: Pick<Engine, "topics" | "log">,
   defaultPartitions: number,
+  changed: (topic: string) => void,
 ): TopicAdmin {
   async function existing(topic: string): Promise<TopicInfo> {
     const info = await topics.get(checkName("topic", topic));
@@ -38,11 +39,13 @@ export function createTopicAdmin(
     },
     async deleteTopic({ topic }) {
       await topics.delete(checkName("topic", topic));
+      changed(topic);
       return {};
     },
     async alterTopic({ topic, config, version }) {
       const { partitions: _fixed, ...settings } = configFromMessage(config);
       const altered = await topics.alter(checkName("topic", topic), settings, Number(version));
+      changed(topic);
       return { topic: topicToMessage(altered) };
     },
     async addPartitions({ topic, partitions, dryRun }) {
@@ -58,8 +61,9 @@ export function createTopicAdmin(
           },
         );
       }
-      const changed = dryRun ? info : await topics.addPartitions(topic, partitions);
-      return { topic: topicToMessage(changed), warning: movedKeys(before, partitions) };
+      const grown = dryRun ? info : await topics.addPartitions(topic, partitions);
+      if (!dryRun) changed(topic);
+      return { topic: topicToMessage(grown), warning: movedKeys(before, partitions) };
     },
     async purgeTopic({ topic, partition, toOffset, dryRun }) {
       const done = await log.purge({ topic: checkName("topic", topic), partition, toOffset, dryRun });

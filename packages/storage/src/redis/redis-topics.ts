@@ -188,11 +188,14 @@ export function createRedisTopics(
     known,
 
     async check({ topic, partition }) {
-      const { config } = await known(topic);
-      if (partition >= 0 && partition < config.partitions) return;
+      const has = ({ config }: TopicInfo): boolean => partition >= 0 && partition < config.partitions;
+      if (has(await known(topic))) return;
+      // It may have grown in another process a moment ago, whose signal is on its way.
+      const now = await existing(topic);
+      if (has(now)) return;
       throw new GmqError("partition_not_found", `the topic ${topic} has no partition ${partition}`, {
         field: "partition",
-        limit: `0 to ${config.partitions - 1}`,
+        limit: `0 to ${now.config.partitions - 1}`,
       });
     },
 
