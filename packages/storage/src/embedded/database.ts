@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { GmqError } from "@gmq/protocol";
-import { formatVersion, laterColumns, laterValues, schema } from "./schema.js";
+import { type DiskRoom, diskRoom } from "./disk-room.js";
+import { formatVersion, laterColumns, laterValues, pageBytes, schema, storeFile } from "./schema.js";
 
 /** The one connection to an embedded store's file. */
 export interface Database {
@@ -13,10 +14,16 @@ export interface Database {
    * @throws GmqError what `work` throws, `store_full`, `store_read_only`, `store_unavailable`, `closed`
    */
   transaction<Result>(work: () => Result): Result;
+  /** What SQLite threw outside of a transaction, as one of ours: a failed statement changed nothing. */
+  errorOf(cause: unknown): GmqError;
+  /** What is wrong with the file since a statement found it damaged; it stays so until a good one is put in its place. */
+  readonly damage: string | undefined;
   /** Bytes of the file, 0 in memory. */
   sizeBytes(): number;
   /** Bytes in use: pages that deleted rows left are filled again before the file grows. */
   liveBytes(): number;
+  /** Bytes in use at which producers are refused so that consumers go on; undefined in memory, and where the disk does not tell. */
+  liveBytesMax(): number | undefined;
   close(): void;
 }
 
@@ -28,17 +35,26 @@ export type DatabaseLocation = { readonly path: string } | { readonly memory: tr
  * @throws GmqError `store_unavailable` when another process (or engine) holds the folder or it cannot be opened, `unsupported_version` when a newer GMQ wrote it
  */
 export function openDatabase(location: DatabaseLocation): Database {
-  const connection = "path" in location ? openFile(location.path) : new DatabaseSync(":memory:");
-  connection.exec(schema);
-  checkFormat(connection, "path" in location ? location.path : "memory");
-  addLaterColumns(connection);
+  const opened = "path" in location ? openFile(location.path) : undefined;
+  const connection = opened?.connection ?? openTables(new DatabaseSync(":memory:"), "memory");
   const statements = new Map<string, StatementSync>();
+  let damage: string | undefined;
 
   function assertOpen(): void {
     if (!connection.isOpen) throw new GmqError("closed", "the engine is closed");
   }
 
+  function errorOf(cause: unknown): GmqError {
+    const error = fromDatabaseError(cause);
+    if (isDamage(cause)) damage = error.message;
+    return error;
+  }
+
   return {
+    errorOf,
+    get damage() {
+      return damage;
+    },
     statement(sql) {
       assertOpen();
       let statement = statements.get(sql);
@@ -58,7 +74,7 @@ export function openDatabase(location: DatabaseLocation): Database {
         return result;
       } catch (error) {
         if (connection.isTransaction) connection.exec("rollback");
-        throw fromDatabaseError(error);
+        throw errorOf(error);
       }
     },
     sizeBytes() {
@@ -75,6 +91,7 @@ export function openDatabase(location: DatabaseLocation): Database {
         .get();
       return Number(pages?.["bytes"] ?? 0);
     },
+    liveBytesMax: () => opened?.room.bytesMax(),
     close() {
       statements.clear();
       connection.close();
@@ -83,34 +100,65 @@ export function openDatabase(location: DatabaseLocation): Database {
   };
 }
 
-const storeFile = "gmq.sqlite";
 const holderFile = "holder.pid";
 
-/** SQLite's result codes for a file that somebody else has locked, may not be written, or finds no room. Source: sqlite.org, result codes. */
+/** SQLite's result codes for a file that somebody else has locked, may not be written, finds no room, is damaged, or is none of SQLite's. Source: sqlite.org, result codes. */
 const busyCode = 5;
 const readOnlyCode = 8;
 const fullCode = 13;
+const corruptCode = 11;
+const notDatabaseCode = 26;
 
-function openFile(path: string): DatabaseSync {
+function isDamage(cause: unknown): boolean {
+  const code = resultCode(cause);
+  return code === corruptCode || code === notDatabaseCode;
+}
+
+/** Extended result codes carry the plain one in their lowest byte. Undefined: not SQLite's. */
+function resultCode(cause: unknown): number | undefined {
+  return cause instanceof Error && "errcode" in cause ? Number(cause.errcode) & 0xff : undefined;
+}
+
+function openFile(path: string): { readonly connection: DatabaseSync; readonly room: DiskRoom } {
   let connection: DatabaseSync | undefined;
   try {
     mkdirSync(path, { recursive: true });
     connection = new DatabaseSync(join(path, storeFile));
-    connection.exec("pragma page_size = 8192; pragma locking_mode = exclusive; pragma journal_mode = wal;");
+    connection.exec(`pragma page_size = ${pageBytes}; pragma locking_mode = exclusive; pragma journal_mode = wal;`);
     // In exclusive mode the lock is taken by the first write and kept until the connection, or the process, ends.
     connection.exec("begin immediate; commit;");
+    const room = diskRoom(path);
     connection.exec(
-      "pragma synchronous = full; pragma wal_autocheckpoint = 4000; pragma journal_size_limit = 67108864; pragma cache_size = -65536;",
+      `pragma synchronous = full; pragma wal_autocheckpoint = ${room.checkpointPages}; pragma journal_size_limit = 67108864; pragma cache_size = -65536;`,
     );
-    writeFileSync(join(path, holderFile), String(process.pid));
-    return connection;
+    openTables(connection, path);
+    noteHolder(path);
+    return { connection, room };
   } catch (cause) {
     connection?.close();
-    const isBusy = cause instanceof Error && "errcode" in cause && (Number(cause.errcode) & 0xff) === busyCode;
-    const problem = isBusy
-      ? `is in use${describeHolder(path)}`
-      : `cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`;
+    if (GmqError.is(cause)) throw cause;
+    const problem =
+      resultCode(cause) === busyCode
+        ? `is in use${describeHolder(path)}`
+        : `cannot be opened: ${isDamage(cause) ? damaged : ""}${cause instanceof Error ? cause.message : String(cause)}`;
     throw new GmqError("store_unavailable", `the data folder ${path} ${problem}`, { field: "path", cause });
+  }
+}
+
+function openTables(connection: DatabaseSync, path: string): DatabaseSync {
+  connection.exec(schema);
+  checkFormat(connection, path);
+  addLaterColumns(connection);
+  return connection;
+}
+
+/** For the error of whoever comes second. A disk without room for it has to serve its consumers all the same. */
+function noteHolder(path: string): void {
+  const file = join(path, holderFile);
+  try {
+    writeFileSync(file, String(process.pid));
+  } catch {
+    rmSync(file, { force: true });
   }
 }
 
@@ -135,7 +183,6 @@ function checkFormat(connection: DatabaseSync, path: string): void {
   }
   const version = Number(row["version"]);
   if (version <= formatVersion) return;
-  connection.close();
   throw new GmqError(
     "unsupported_version",
     `the store in ${path} has format ${version}; this GMQ reads up to ${formatVersion}: use a newer GMQ`,
@@ -146,12 +193,14 @@ function checkFormat(connection: DatabaseSync, path: string): void {
   );
 }
 
+const damaged = "the store's file is damaged, stop and restore a backup: ";
+
 /** A failed transaction changed nothing: it was undone. What is not SQLite's is a defect. */
 function fromDatabaseError(cause: unknown): GmqError {
-  if (!(cause instanceof Error && "errcode" in cause)) return GmqError.from(cause);
-  const { message, errcode } = cause;
-  // Extended result codes carry the plain one in their lowest byte.
-  const code = Number(errcode) & 0xff;
+  const code = resultCode(cause);
+  if (code === undefined) return GmqError.from(cause);
+  const { message } = cause as Error;
+  if (isDamage(cause)) return new GmqError("store_unavailable", `${damaged}${message}`, { cause });
   if (code === fullCode) return new GmqError("store_full", `the disk is full: ${message}`, { cause });
   if (code === readOnlyCode) return new GmqError("store_read_only", message, { cause });
   return new GmqError("store_unavailable", `the store refused the change: ${message}`, { cause });

@@ -115,7 +115,8 @@ export function createEmbeddedAppender(
       turn = turns.get(partitionId) ?? beginTurn(request, partitionId);
       turns.set(partitionId, turn);
     } catch (error) {
-      return request.batches.map(() => ({ ok: false, error: GmqError.from(error) }));
+      const refusal = database.errorOf(error);
+      return request.batches.map(() => ({ ok: false, error: refusal }));
     }
     return request.batches.map((batch) => placeBatch(turn, batch, appendTimeMs));
   }

@@ -24,7 +24,7 @@ import { createEmbeddedTrims } from "./embedded-trims.js";
 
 /** Where the store lives: a folder (made when missing), or this process' memory for tests. */
 export type EmbeddedEngineOptions = DatabaseLocation & {
-  /** Bytes in use in the file from which on producers get `store_full`; 1 KiB or more. Default: as much as the disk takes. */
+  /** Bytes in use in the file from which on producers get `store_full`; 1 KiB or more. Default: what the disk has room for, less about 47 MiB (a quarter of a small disk) that consumers need to go on; that is a bound beside a given one, too. */
   readonly storeBytesMax?: number | undefined;
   /** How often retention looks at every topic; default 10,000 ms. */
   readonly retentionIntervalMs?: number;
@@ -70,7 +70,11 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
     append: delays.append,
     signals,
     async measureStore() {
-      return storeBytesMax === undefined ? undefined : { bytes: database.liveBytes(), bytesMax: storeBytesMax };
+      const bytesMax = Math.min(
+        storeBytesMax ?? Number.POSITIVE_INFINITY,
+        database.liveBytesMax() ?? Number.POSITIVE_INFINITY,
+      );
+      return Number.isFinite(bytesMax) ? { bytes: database.liveBytes(), bytesMax } : undefined;
     },
     nowMs: clock.nowMs,
     logger,
@@ -133,8 +137,8 @@ export async function createEmbeddedEngine(options: EmbeddedEngineOptions): Prom
       const path = "path" in location ? location.path : "memory";
       const status: StoreStatus = {
         engine: "embedded",
-        ready: !closed,
-        reason: closed ? "closed" : "",
+        ready: !closed && database.damage === undefined,
+        reason: closed ? "closed" : (database.damage ?? ""),
         durability: "path" in location ? "disk" : "memory",
         details: {
           path,

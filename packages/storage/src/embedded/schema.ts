@@ -1,5 +1,9 @@
 /** Tables of the embedded store. A `record_index` of -1 in `hand_backs` counts the take-overs of the whole entry. `desk` in `pending` names the desk of a shared group that has the entry, '' when the owner has it, `held_since_ms` when whoever has it was given it. `place` packs partition id and base offset into one integer key, so that a partition is one contiguous run of one b-tree. */
 
+/** The store's file in its folder; its write-ahead log beside it ends in `-wal`. */
+export const storeFile = "gmq.sqlite";
+export const pageBytes = 8_192;
+
 /** Grows with every change of the tables; a file with a higher one is refused. */
 export const formatVersion = 1;
 

@@ -65,6 +65,8 @@ export function createJanitor(context: JanitorContext): Janitor {
   const watched = new Map<string, Watched>();
   let storeBudget: ByteBudget | undefined;
   let storeDueMs = 0;
+  /** As measured last. */
+  let storeBytes = 0;
   /** When the store refused as full last while no bound of it was known; undefined: it did not. */
   let refusedAtMs: number | undefined;
   let listDueMs = 0;
@@ -83,7 +85,7 @@ export function createJanitor(context: JanitorContext): Janitor {
     ofTopic: (topic) => watched.get(topic)?.budget,
     noted(topic, bytes, records, refused) {
       const topicWatched = watched.get(topic);
-      if (storeBudget !== undefined && storeBudget.state !== "open") hurryStore(soonMs);
+      if (storeBudget !== undefined && (storeBudget.state !== "open" || isFilling(storeBudget))) hurryStore(soonMs);
       if (topicWatched === undefined) return;
       topicWatched.bytes += bytes;
       topicWatched.records += records;
@@ -109,6 +111,11 @@ export function createJanitor(context: JanitorContext): Janitor {
   };
 
   const awaitsRoom = (): boolean => refusedAtMs !== undefined && performance.now() - refusedAtMs < refusedMs;
+
+  /** What is stored takes more room than was counted, so the store is measured again before much of what was left is gone. */
+  function isFilling({ bytes, bytesMax }: ByteBudget): boolean {
+    return bytes - storeBytes > (bytesMax - storeBytes) * nudgeShare;
+  }
 
   function crossed({ info, budget, bytes, records }: Watched): boolean {
     const { retention } = info.config;
@@ -203,8 +210,9 @@ export function createJanitor(context: JanitorContext): Janitor {
       storeBudget = undefined;
       return;
     }
+    const before = storeBudget?.state ?? "open";
     if (storeBudget?.bytesMax !== found.bytesMax) storeBudget = createByteBudget(found.bytesMax);
-    const before = storeBudget.state;
+    storeBytes = found.bytes;
     if (awaitsRoom()) storeBudget.shut();
     refusedAtMs = undefined;
     storeBudget.measured(found.bytes);
