@@ -1,61 +1,24 @@
 /** Poison records end exactly once in the dead-letter topic, whoever is killed meanwhile; the others are not touched; redrive brings them back once. */
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect, deadLetterTopic, type Gmq } from "@gmq/client";
-import { afterEach, describe, expect, it } from "vitest";
-import { startProcess, type TestProcess } from "./harness/child-process.js";
+import { deadLetterTopic } from "@gmq/client";
+import { describe, expect, it } from "vitest";
+import { type JournalledTopic, useJournalledLoad } from "./harness/journalled-load.js";
 import { judge, type Load, readJournal, sendLoad } from "./harness/load.js";
-import { startServices, startStandalone, type Topology } from "./harness/topologies.js";
+import { startServices, startStandalone } from "./harness/topologies.js";
 import { waitUntil } from "./harness/wait-until.js";
-import { temporaryFolder } from "./harness/workspace.js";
 
 const records = 10_000;
 const keys = 200;
 const group = "g";
 const timeoutMs = 180_000;
 
-let topology: Topology;
-let gmq: Gmq;
-let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-const consumers: TestProcess[] = [];
-
-afterEach(async () => {
-  for (const consumer of consumers.splice(0)) await consumer.kill();
-  await gmq.close();
-  await topology.stop();
-  await folder.remove();
-});
-
-async function prepare(start: () => Promise<Topology>): Promise<{ topic: string; journal: string }> {
-  topology = await start();
-  folder = await temporaryFolder();
-  gmq = await connect({ brokers: topology.brokers, timeoutMs: 30_000 });
-  return { topic: `load-${randomUUID().slice(0, 8)}`, journal: join(folder.path, "journal") };
-}
-
-async function consume(topic: string, journal: string, poisonEvery: number): Promise<TestProcess> {
-  const consumer = startProcess({
-    name: "consumer",
-    command: process.execPath,
-    args: [
-      join(import.meta.dirname, "harness/consumer-child.ts"),
-      topology.brokers.join(","),
-      topic,
-      group,
-      journal,
-      String(poisonEvery),
-    ],
-  });
-  consumers.push(consumer);
-  await consumer.waitForOutput(/consuming/, 30_000);
-  return consumer;
-}
+const test = useJournalledLoad();
 
 /** `partition/offset` of the origin of everything in the dead-letter topic, in its order. */
 async function deadLetters(topic: string, expected: number): Promise<string[]> {
   const found: string[] = [];
-  await using consumer = gmq.consumer(deadLetterTopic(topic, group), { group: `check-${randomUUID()}` });
+  await using consumer = test.gmq.consumer(deadLetterTopic(topic, group), { group: `check-${randomUUID()}` });
   // Past the expected number it waits for more: a double would come, too.
   for (;;) {
     const batch = await consumer.receive({ timeoutMs: found.length < expected ? 10_000 : 1_000, max: 5_000 });
@@ -67,11 +30,11 @@ async function deadLetters(topic: string, expected: number): Promise<string[]> {
 }
 
 async function lag(topic: string): Promise<bigint> {
-  const { partitions } = await gmq.admin.describeGroup(group);
+  const { partitions } = await test.gmq.admin.describeGroup(group);
   return partitions.filter((item) => item.topic === topic).reduce((sum, item) => sum + item.lag, 0n);
 }
 
-async function expectOnceEach(topic: string, journal: string, load: Load, poisonEvery: number): Promise<void> {
+async function expectOnceEach({ topic, journal }: JournalledTopic, load: Load, poisonEvery: number): Promise<void> {
   await waitUntil("the group to be through", async () => (await lag(topic)) === 0n, 90_000);
   const isPoison = ({ sequence }: { readonly sequence: number }): boolean => sequence % poisonEvery === 0;
   const poison = load.acknowledged.filter(isPoison);
@@ -82,14 +45,18 @@ async function expectOnceEach(topic: string, journal: string, load: Load, poison
   expect((await deadLetters(topic, places.length)).toSorted()).toEqual(places.toSorted());
 }
 
-async function expectRedrivenOnce(topic: string, journal: string, count: number, poisonEvery: number): Promise<void> {
-  const result = await gmq.admin.redrive(topic, { group });
+async function expectRedrivenOnce(
+  { topic, journal }: JournalledTopic,
+  count: number,
+  poisonEvery: number,
+): Promise<void> {
+  const result = await test.gmq.admin.redrive(topic, { group });
   expect(result).toEqual({ matched: count, redriven: count, skipped: 0, failed: 0, failures: [] });
   await waitUntil("the redriven records to be through", async () => (await lag(topic)) === 0n, 60_000);
   const back = (await readJournal(journal)).filter(({ sequence }) => sequence % poisonEvery === 0);
   expect(back).toHaveLength(count);
   expect(new Set(back.map(({ sequence }) => sequence)).size).toBe(count);
-  expect((await gmq.admin.deadLetterQueues()).find((queue) => queue.topic === topic)?.open).toBe(0n);
+  expect((await test.gmq.admin.deadLetterQueues()).find((queue) => queue.topic === topic)?.open).toBe(0n);
 }
 
 describe("poison records", () => {
@@ -100,12 +67,12 @@ describe("poison records", () => {
     "end once in the dead-letter topic and come back once: %s",
     async (_name, start) => {
       const poisonEvery = 250;
-      const { topic, journal } = await prepare(start);
-      await consume(topic, journal, poisonEvery);
-      const load = await sendLoad(gmq, topic, { count: records, keys });
+      const to = await test.prepare(start);
+      await test.consume(to, poisonEvery);
+      const load = await sendLoad(test.gmq, to.topic, { count: records, keys });
       expect(load.acknowledged).toHaveLength(records);
-      await expectOnceEach(topic, journal, load, poisonEvery);
-      await expectRedrivenOnce(topic, journal, records / poisonEvery, poisonEvery);
+      await expectOnceEach(to, load, poisonEvery);
+      await expectRedrivenOnce(to, records / poisonEvery, poisonEvery);
     },
     timeoutMs,
   );
@@ -116,8 +83,8 @@ describe("kill -9 while records are rejected", () => {
   async function killAgainAndAgain(part: string, times: number): Promise<void> {
     for (let kill = 0; kill < times; kill++) {
       await sleep(150 + Math.random() * 350);
-      await topology.part(part).kill();
-      await topology.part(part).restart();
+      await test.topology.part(part).kill();
+      await test.topology.part(part).restart();
     }
   }
 
@@ -129,14 +96,14 @@ describe("kill -9 while records are rejected", () => {
     "of %s",
     async (_name, start, part) => {
       const poisonEvery = 4;
-      const { topic, journal } = await prepare(start);
-      await consume(topic, journal, poisonEvery);
+      const to = await test.prepare(start);
+      await test.consume(to, poisonEvery);
       const killing = killAgainAndAgain(part, 6);
       // Spread over the kills, so that each finds rejects under way.
-      const load = await sendLoad(gmq, topic, { count: records, keys, perTurn: 50 }, () => sleep(15));
+      const load = await sendLoad(test.gmq, to.topic, { count: records, keys, perTurn: 50 }, () => sleep(15));
       await killing;
       expect(Object.fromEntries(load.refused)).toEqual({});
-      await expectOnceEach(topic, journal, load, poisonEvery);
+      await expectOnceEach(to, load, poisonEvery);
     },
     timeoutMs,
   );
@@ -145,19 +112,19 @@ describe("kill -9 while records are rejected", () => {
     "of the consumer: standalone, embedded engine",
     async () => {
       const poisonEvery = 4;
-      const { topic, journal } = await prepare(() => startStandalone());
-      let consumer = await consume(topic, journal, poisonEvery);
+      const to = await test.prepare(() => startStandalone());
+      let consumer = await test.consume(to, poisonEvery);
       const killing = (async () => {
         for (let kill = 0; kill < 4; kill++) {
           await sleep(300 + Math.random() * 500);
           await consumer.kill();
-          consumer = await consume(topic, journal, poisonEvery);
+          consumer = await test.consume(to, poisonEvery);
         }
       })();
-      const load = await sendLoad(gmq, topic, { count: records, keys, perTurn: 50 }, () => sleep(15));
+      const load = await sendLoad(test.gmq, to.topic, { count: records, keys, perTurn: 50 }, () => sleep(15));
       await killing;
-      await expectOnceEach(topic, journal, load, poisonEvery);
-      await expectRedrivenOnce(topic, journal, records / poisonEvery, poisonEvery);
+      await expectOnceEach(to, load, poisonEvery);
+      await expectRedrivenOnce(to, records / poisonEvery, poisonEvery);
     },
     timeoutMs,
   );

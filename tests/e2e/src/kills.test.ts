@@ -1,63 +1,24 @@
 /** kill -9 in the middle of 100,000 records: afterwards everything acknowledged was delivered, in order per key, and nothing was stored twice. */
-import { randomUUID } from "node:crypto";
-import { join } from "node:path";
-import { connect, type Gmq } from "@gmq/client";
-import { afterEach, describe, expect, it } from "vitest";
-import { startProcess, type TestProcess } from "./harness/child-process.js";
-import { judge, type Load, readJournal, sendLoad } from "./harness/load.js";
-import { startServices, startStandalone, type Topology } from "./harness/topologies.js";
-import { waitUntil } from "./harness/wait-until.js";
-import { temporaryFolder } from "./harness/workspace.js";
+import { describe, expect, it } from "vitest";
+import { expectKept, useJournalledLoad } from "./harness/journalled-load.js";
+import { type Load, sendLoad } from "./harness/load.js";
+import { startServices, startStandalone } from "./harness/topologies.js";
 
 const records = 100_000;
 const keys = 500;
 const timeoutMs = 120_000;
 
-let topology: Topology;
-let gmq: Gmq;
-let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-const consumers: TestProcess[] = [];
-
-afterEach(async () => {
-  for (const consumer of consumers.splice(0)) await consumer.kill();
-  await gmq.close();
-  await topology.stop();
-  await folder.remove();
-});
-
-async function prepare(start: () => Promise<Topology>): Promise<{ topic: string; journal: string }> {
-  topology = await start();
-  folder = await temporaryFolder();
-  gmq = await connect({ brokers: topology.brokers, timeoutMs: 30_000 });
-  return { topic: `load-${randomUUID().slice(0, 8)}`, journal: join(folder.path, "journal") };
-}
-
-async function consume(topic: string, journal: string): Promise<TestProcess> {
-  const consumer = startProcess({
-    name: "consumer",
-    command: process.execPath,
-    args: [join(import.meta.dirname, "harness/consumer-child.ts"), topology.brokers.join(","), topic, "g", journal],
-  });
-  consumers.push(consumer);
-  await consumer.waitForOutput(/consuming/, 30_000);
-  return consumer;
-}
+const test = useJournalledLoad();
 
 /** Runs the load; calls each act when so many records were begun. */
 function loadWith(topic: string, acts: Readonly<Record<number, () => Promise<unknown>>>): Promise<Load> {
-  return sendLoad(gmq, topic, { count: records, keys }, async (begun) => {
+  return sendLoad(test.gmq, topic, { count: records, keys }, async (begun) => {
     await acts[begun]?.();
   });
 }
 
-async function expectKept(load: Load, journal: string): Promise<void> {
-  await waitUntil(
-    "everything acknowledged to be delivered",
-    async () => judge(load, await readJournal(journal)).lost === 0,
-    60_000,
-  ).catch(() => undefined); // told with all numbers below
-  expect(judge(load, await readJournal(journal))).toEqual({ lost: 0, reordered: 0, collided: 0, doubled: 0 });
-  expect(Object.fromEntries(load.refused)).toEqual({});
+async function expectAllKept(load: Load, journal: string): Promise<void> {
+  await expectKept(load, journal);
   expect(load.acknowledged.length).toBe(records);
 }
 
@@ -68,13 +29,13 @@ describe("kill -9", () => {
   ])(
     "of a consumer: %s",
     async (_name, start) => {
-      const { topic, journal } = await prepare(start);
-      const [first] = [await consume(topic, journal), await consume(topic, journal)];
-      const load = await loadWith(topic, {
+      const to = await test.prepare(start);
+      const [first] = [await test.consume(to), await test.consume(to)];
+      const load = await loadWith(to.topic, {
         30000: () => first.kill(),
-        60000: () => consume(topic, journal),
+        60000: () => test.consume(to),
       });
-      await expectKept(load, journal);
+      await expectAllKept(load, to.journal);
     },
     timeoutMs,
   );
@@ -82,15 +43,15 @@ describe("kill -9", () => {
   it(
     "of everything at once: standalone, embedded engine",
     async () => {
-      const { topic, journal } = await prepare(startStandalone);
-      await consume(topic, journal);
-      const load = await loadWith(topic, {
+      const to = await test.prepare(startStandalone);
+      await test.consume(to);
+      const load = await loadWith(to.topic, {
         40000: async () => {
-          await topology.part("standalone").kill();
-          await topology.part("standalone").restart();
+          await test.topology.part("standalone").kill();
+          await test.topology.part("standalone").restart();
         },
       });
-      await expectKept(load, journal);
+      await expectAllKept(load, to.journal);
     },
     timeoutMs,
   );
@@ -98,16 +59,16 @@ describe("kill -9", () => {
   it(
     "of a broker",
     async () => {
-      const { topic, journal } = await prepare(() => startServices({ brokers: 2 }));
-      await consume(topic, journal);
-      const load = await loadWith(topic, {
-        30000: () => topology.part("broker 1").kill(),
+      const to = await test.prepare(() => startServices({ brokers: 2 }));
+      await test.consume(to);
+      const load = await loadWith(to.topic, {
+        30000: () => test.topology.part("broker 1").kill(),
         60000: async () => {
-          await topology.part("broker 1").restart();
-          await topology.part("broker 2").kill();
+          await test.topology.part("broker 1").restart();
+          await test.topology.part("broker 2").kill();
         },
       });
-      await expectKept(load, journal);
+      await expectAllKept(load, to.journal);
     },
     timeoutMs,
   );
@@ -115,15 +76,15 @@ describe("kill -9", () => {
   it(
     "of the storage service",
     async () => {
-      const { topic, journal } = await prepare(() => startServices());
-      await consume(topic, journal);
-      const load = await loadWith(topic, {
+      const to = await test.prepare(() => startServices());
+      await test.consume(to);
+      const load = await loadWith(to.topic, {
         40000: async () => {
-          await topology.part("storage").kill();
-          await topology.part("storage").restart();
+          await test.topology.part("storage").kill();
+          await test.topology.part("storage").restart();
         },
       });
-      await expectKept(load, journal);
+      await expectAllKept(load, to.journal);
     },
     timeoutMs,
   );
@@ -131,15 +92,15 @@ describe("kill -9", () => {
   it(
     "of Redis, which writes every append to disk",
     async () => {
-      const { topic, journal } = await prepare(() => startServices({ redis: { appendonly: "always" } }));
-      await consume(topic, journal);
-      const load = await loadWith(topic, {
+      const to = await test.prepare(() => startServices({ redis: { appendonly: "always" } }));
+      await test.consume(to);
+      const load = await loadWith(to.topic, {
         40000: async () => {
-          await topology.redis?.kill();
-          await topology.redis?.restart();
+          await test.topology.redis?.kill();
+          await test.topology.redis?.restart();
         },
       });
-      await expectKept(load, journal);
+      await expectAllKept(load, to.journal);
     },
     timeoutMs,
   );

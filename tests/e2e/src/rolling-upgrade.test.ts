@@ -8,10 +8,10 @@ import { fileURLToPath } from "node:url";
 import { connect, type Gmq } from "@gmq/client";
 import { afterEach, expect, it } from "vitest";
 import { runProcess, startProcess, type TestProcess } from "./harness/child-process.js";
-import { judge, readJournal, sendLoad } from "./harness/load.js";
+import { expectKept } from "./harness/journalled-load.js";
+import { sendLoad } from "./harness/load.js";
 import { openTestStore, type TestStore } from "./harness/test-store.js";
 import { freePorts, startPart, type TopologyPart } from "./harness/topologies.js";
-import { waitUntil } from "./harness/wait-until.js";
 import { entries, temporaryFolder } from "./harness/workspace.js";
 
 /** Oldest and newest version of a build. */
@@ -115,13 +115,7 @@ it("goes on while every process is replaced by one of the next version, and noth
     await new Promise((resolve) => setTimeout(resolve, over ? 0 : 10));
   });
   await upgrade;
-  await waitUntil(
-    "everything acknowledged to be delivered",
-    async () => judge(load, await readJournal(journal)).lost === 0,
-    60_000,
-  ).catch(() => undefined); // told with all numbers below
-  expect(judge(load, await readJournal(journal))).toEqual({ lost: 0, reordered: 0, collided: 0, doubled: 0 });
-  expect(Object.fromEntries(load.refused)).toEqual({});
+  await expectKept(load, journal);
   // They did agree on the newer version where both have it, and on the older one with the client of this process.
   for (const broker of brokers) {
     expect(broker.process.output()).toContain('"protocolVersion":2,"msg":"linked to storage"');
