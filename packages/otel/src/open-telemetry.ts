@@ -61,7 +61,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Instrumentati
 
     handling(message, group, run) {
       const { span, inside } = startProcessing(tracer, message, group, relation);
-      if (settleSpans) recent.add(message.topic, message.partition, message.offset, span.spanContext());
+      if (settleSpans) recent.add(group, message.topic, message.partition, message.offset, span.spanContext());
       try {
         const running: unknown = context.with(inside, run);
         // In JavaScript a handler may return anything: `(message) => list.push(message)` is one.
@@ -116,10 +116,10 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Instrumentati
     },
   };
 
-  function linksOf({ topic, partition, ranges }: SettleStart) {
+  function linksOf({ group, topic, partition, ranges }: SettleStart) {
     const links = [];
     for (const { firstOffset, lastOffset } of ranges) {
-      for (const spanContext of recent.take(topic, partition, firstOffset, lastOffset, linksMax - links.length))
+      for (const spanContext of recent.take(group, topic, partition, firstOffset, lastOffset, linksMax - links.length))
         links.push({ context: spanContext });
     }
     return links;

@@ -1,18 +1,18 @@
 import type { SpanContext } from "@opentelemetry/api";
 
-/** The spans of messages whose verdict is not sent yet, by place; bounded: the oldest is forgotten first and its settle span has no link to it. */
+/** The spans of messages whose verdict is not sent yet, by group and place; bounded: the oldest is forgotten first and its settle span has no link to it. */
 export interface RecentSpans {
-  add(topic: string, partition: number, offset: bigint, span: SpanContext): void;
+  add(group: string, topic: string, partition: number, offset: bigint, span: SpanContext): void;
   /** Takes out what lies in the range, up to `max`. */
-  take(topic: string, partition: number, first: bigint, last: bigint, max: number): SpanContext[];
+  take(group: string, topic: string, partition: number, first: bigint, last: bigint, max: number): SpanContext[];
 }
 
 /** Makes the list for up to `spansMax` messages. */
 export function createRecentSpans(spansMax: number): RecentSpans {
   const byPlace = new Map<string, SpanContext>();
   return {
-    add(topic, partition, offset, span) {
-      const place = `${topic}/${partition}/${offset}`;
+    add(group, topic, partition, offset, span) {
+      const place = `${group}/${topic}/${partition}/${offset}`;
       byPlace.delete(place);
       byPlace.set(place, span);
       if (byPlace.size <= spansMax) return;
@@ -21,10 +21,10 @@ export function createRecentSpans(spansMax: number): RecentSpans {
         return;
       }
     },
-    take(topic, partition, first, last, max) {
+    take(group, topic, partition, first, last, max) {
       const found: SpanContext[] = [];
       for (let offset = first; offset <= last && found.length < max && byPlace.size > 0; offset++) {
-        const place = `${topic}/${partition}/${offset}`;
+        const place = `${group}/${topic}/${partition}/${offset}`;
         const span = byPlace.get(place);
         if (span === undefined) continue;
         byPlace.delete(place);

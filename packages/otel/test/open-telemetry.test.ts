@@ -166,6 +166,25 @@ it("keeps a trace of its own where that is asked for, and no settle spans", asyn
   expect(spans("ack apart")).toEqual([]);
 });
 
+it("links each group's verdict to its own handler, when several handle a record at once", async () => {
+  const bothRun = Promise.withResolvers<void>();
+  let running = 0;
+  const subscriptions = ["billing", "shipping"].map((group) =>
+    gmq.subscribe("parcels", { group }, async () => {
+      if (++running === 2) bothRun.resolve();
+      await bothRun.promise;
+    }),
+  );
+  await gmq.producer().send("parcels", { value: "x" });
+  await expect.poll(() => spans("ack parcels").length, { timeout: 15_000 }).toBe(2);
+  const byGroup = (name: string, idOf: (span: ReadableSpan) => string | undefined) =>
+    new Map(spans(name).map((span) => [span.attributes["messaging.consumer.group.name"], idOf(span)]));
+  expect(byGroup("ack parcels", ({ links }) => links[0]?.context.spanId)).toEqual(
+    byGroup("process parcels", (span) => span.spanContext().spanId),
+  );
+  await Promise.all(subscriptions.map((subscription) => subscription.close()));
+});
+
 it("ends the span of a send that fails", async () => {
   await expect(gmq.producer().send("orders", { value: "x", partition: 99 })).rejects.toThrow();
   const send = await only("send orders");
