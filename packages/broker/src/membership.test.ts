@@ -231,3 +231,37 @@ test("a member whose session ran out joins again once at a time, however often i
     vi.useRealTimers();
   }
 });
+
+test("a member's topics that the store could not take are told again, the latest alone", async () => {
+  vi.useFakeTimers();
+  try {
+    const view: GroupView = { group: "g", version: 7, epoch: 4, members: [{ ...spec, joinedAtMs: 0 }], partitions: [] };
+    const asked: string[] = [];
+    let isAway = false;
+    const groups = {
+      async join({ topics }: GroupMemberSpec) {
+        asked.push(topics.join());
+        if (isAway) throw new GmqError("store_unavailable", "away for a moment");
+        return view;
+      },
+      heartbeat: async () => [{ fenced: false, groupVersion: 7 }],
+    } as unknown as GroupStore;
+    const memberships = createMemberships(groups, silentLogger);
+    const nobody = (): void => undefined;
+    const membership = await memberships.join(spec, "earliest", {
+      assigned: nobody,
+      revoke: nobody,
+      lost: nobody,
+      ended: nobody,
+    });
+    isAway = true;
+    await membership.setTopics(["t", "u"]);
+    await membership.setTopics(["t", "u", "v"]);
+    isAway = false;
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(asked).toEqual(["t", "t,u", "t,u,v", "t,u,v"]);
+    memberships.close();
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -57,6 +57,7 @@ interface Home {
   apply(watch: Watch, view: GroupView): boolean;
   look(watch: Watch): Promise<void>;
   remove(entry: Entry): void;
+  after(delayMs: number, run: () => unknown): void;
 }
 
 /** A member. In the wheel: until its session is renewed. A class, as its LocalMember is one. */
@@ -139,14 +140,17 @@ class Entry implements StoreMembership, LocalMemberContext, WheelItem {
   async setTopics(topics: readonly string[], sessionTimeoutMs = this.spec.sessionTimeoutMs): Promise<void> {
     const { groups, logger } = this.#home;
     if (!this.watch.entries.has(this)) return;
-    this.spec = { ...this.spec, topics, sessionTimeoutMs };
+    const asked = { ...this.spec, topics, sessionTimeoutMs };
+    this.spec = asked;
     try {
-      const after = await groups.join(this.spec, "earliest");
+      const after = await groups.join(asked, "earliest");
       if (this.watch.entries.has(this)) this.#home.apply(this.watch, after);
       else await groups.leave(this.spec);
-    } catch (error) {
-      const { group } = this.spec;
-      logger.warn("a member's topics could not be changed", { group, topics: topics.length, error });
+    } catch (cause) {
+      const error = GmqError.from(cause);
+      logger.warn("a member's topics could not be changed", { group: asked.group, topics: topics.length, error });
+      // Nobody says it again: the topics have changed, and who asks knows them.
+      if (error.retryable) this.#home.after(joinRetryMs, () => this.spec === asked && this.setTopics(topics));
     }
   }
 
@@ -193,9 +197,9 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
   const expiries = createWheel<Watch>((due) => {
     for (const watch of due) void look(watch);
   });
-  const home: Home = { groups, logger, apply, look, remove };
+  const home: Home = { groups, logger, apply, look, remove, after };
   /** Due while a renewal is under way. */
-  let late: Entry[] = [];
+  const late: Entry[] = [];
   let renewing = false;
   let closed = false;
 
@@ -275,7 +279,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
     }
   }
 
-  function after(delayMs: number, run: () => void): void {
+  function after(delayMs: number, run: () => unknown): void {
     const timer = setTimeout(() => {
       timers.delete(timer);
       run();
@@ -338,9 +342,7 @@ export function createMemberships(groups: GroupStore, logger: Logger): Membershi
       for (const entry of entries) if (!entry.hasLeft) renewIn(entry, heartbeatRetryMs);
     }
     renewing = false;
-    const waiting = late;
-    late = [];
-    if (waiting.length > 0 && !closed) void renew(waiting);
+    if (late.length > 0 && !closed) void renew(late.splice(0));
   }
 
   function check(entry: Entry, liveness: MemberLiveness | undefined): void {

@@ -10,7 +10,7 @@ export interface TopicPatterns {
    * @throws GmqError `invalid_name`, `invalid_argument`, `topic_not_found` when nothing matches, and the store's errors
    */
   resolve(patterns: readonly string[]): Promise<string[]>;
-  /** Calls `changed` with the topics that match or are named, after topics were made, changed or deleted, until the returned function is called. */
+  /** Calls `changed` with the topics that match or are named, at once and after topics were made, changed or deleted, until the returned function is called. */
   watch(patterns: readonly string[], changed: (topics: string[]) => void, names?: readonly string[]): () => void;
   signal(signal: Signal): void;
   close(): void;
@@ -65,6 +65,8 @@ export function createTopicPatterns(topics: Pick<TopicStore, "list">, logger: Lo
       const matches = testOf(patterns);
       const watcher = { test: (topic: string) => matches(topic) || names.includes(topic), changed };
       watchers.add(watcher);
+      // What changed since they were resolved.
+      if (patterns.length > 0) void look();
       return () => void watchers.delete(watcher);
     },
     signal({ kind }) {

@@ -341,6 +341,26 @@ describe("a broadcast that began at the latest", () => {
   });
 });
 
+it("what ends late in a topic that was deleted is not done in the one that was made again", async () => {
+  const ends = new Map<string, () => void>();
+  const { broker } = await start(
+    { mode: "broadcast" },
+    (message) => new Promise<void>((resolve) => ends.set(String(message.value), resolve)),
+  );
+  broker.delivers(1, 0n, ["a"]);
+  await passMs(100);
+  broker.revokes(1);
+  broker.assigns(3, 0);
+  broker.delivers(3, 0n, ["e"]);
+  await passMs(100);
+  ends.get("a")?.();
+  await passMs(100);
+  expect([...ends.keys()]).toEqual(["a", "e"]);
+  broker.reconnects();
+  await passMs(0);
+  expect(broker.positions).toEqual(["0 at 0", "else earliest"]);
+});
+
 it("acks of a lost session do not go out in the next, where their assignment's number is another's", async () => {
   const { broker } = await start({}, () => undefined);
   broker.delivers(1, 0n, ["a", "b"]);

@@ -35,12 +35,26 @@ export function createRedisTopics(
   const remembered = new Map<string, TopicInfo>();
   const lookups = new Map<string, Promise<TopicInfo>>();
   let lastMadeMs = 0;
+  /** Topic signals so far: what was asked before one, and is answered after it, may be older than what it told of. */
+  let changes = 0;
   signals.subscribe((signal) => {
-    if (signal.kind === "topic") remembered.delete(signal.topic);
-    else if (signal.kind === "resync") remembered.clear();
+    if (signal.kind === "topic") {
+      remembered.delete(signal.topic);
+      lookups.delete(signal.topic);
+    } else if (signal.kind === "resync") {
+      remembered.clear();
+      lookups.clear();
+    } else return;
+    changes++;
   });
 
+  /** `before`: the changes when Redis was asked. */
+  function remember(info: TopicInfo, before: number): void {
+    if (changes === before) remembered.set(info.name, info);
+  }
+
   async function get(name: string): Promise<TopicInfo | undefined> {
+    const before = changes;
     const text = await connection.run((redis) => redis.hget(keys.topics, name)).catch(rethrow);
     if (text === null) {
       remembered.delete(name);
@@ -48,7 +62,7 @@ export function createRedisTopics(
       return undefined;
     }
     const info = topicOf(name, text);
-    remembered.set(name, info);
+    remember(info, before);
     lastMadeMs = Math.max(lastMadeMs, info.createdAtMs);
     return info;
   }
@@ -89,7 +103,9 @@ export function createRedisTopics(
     if (info !== undefined) return Promise.resolve(info);
     const lookup = existing(name);
     lookups.set(name, lookup);
-    const forget = (): void => void lookups.delete(name);
+    const forget = (): void => {
+      if (lookups.get(name) === lookup) lookups.delete(name);
+    };
     lookup.then(forget, forget);
     return lookup;
   }
@@ -102,9 +118,10 @@ export function createRedisTopics(
 
   /** False: somebody else changed the topic since `text` was read. */
   async function replace(text: string, next: TopicInfo): Promise<boolean> {
+    const before = changes;
     const args = [next.name, text, textOfTopic(next)];
     if ((await scripts.run(connection, "alter-topic", [keys.topics], args).catch(rethrow)) !== 1) return false;
-    remembered.set(next.name, next);
+    remember(next, before);
     signals.send({ kind: "topic", topic: next.name });
     return true;
   }
@@ -116,6 +133,7 @@ export function createRedisTopics(
       const exists = new GmqError("topic_exists", `the topic ${name} exists already`, { field: "topic" });
       if ((await get(name)) !== undefined) throw exists;
       const createdAtMs = await nextMakingMs();
+      const before = changes;
       const info: TopicInfo = { name, config, createdAtMs, version: createdAtMs };
       // The name first: who makes streams takes away what an earlier life left, and that must not be a topic which somebody else has just made.
       const made = await connection.run((redis) => redis.hsetnx(keys.topics, name, textOfTopic(info))).catch(rethrow);
@@ -124,7 +142,7 @@ export function createRedisTopics(
       await Promise.all(
         Array.from({ length: config.partitions }, (_, partition) => makeStream({ topic: name, partition }, info)),
       );
-      remembered.set(name, info);
+      remember(info, before);
       signals.send({ kind: "topic", topic: name });
       return info;
     },
