@@ -1,9 +1,11 @@
 /** What others do between two commands of one engine, or between a command and its answer: a proxy before Redis stops the engine there. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { batchOf } from "../src/conformance/batches.js";
 import type { Engine } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis/redis-engine.js";
-import { appendEach } from "./engines.js";
+import { appendEach, fetchFrom, ownPartition } from "./engines.js";
 import { useRedisEngines } from "./redis-engines.js";
 import { type RedisProxy, startRedisProxy } from "./redis-proxy.js";
 
@@ -26,6 +28,12 @@ async function openStoppable(): Promise<Engine> {
   stopped.push(engine);
   await expect.poll(async () => (await engine.status()).ready).toBe(true);
   return engine;
+}
+
+/** By what a script is called. */
+function shaOf(script: string): string {
+  const text = readFileSync(new URL(`../src/redis/scripts/${script}.lua`, import.meta.url));
+  return createHash("sha1").update(text).digest("hex");
 }
 
 /** Resolves with the next signal that this topic changed. */
@@ -55,4 +63,96 @@ describe("what is remembered of a topic", () => {
     const [outcomes] = await engine.log.append([{ topic: "t", partition: 1, batches: [batchOf(["second"])] }]);
     expect(outcomes?.[0]).toMatchObject({ ok: true });
   });
+});
+
+describe("a group that is deleted and made again", () => {
+  /** Joins, reads what there is, and leaves. */
+  async function useAndLeave(engine: Engine): Promise<void> {
+    const { ownership } = await ownPartition(engine, "g", "t");
+    expect((await fetchFrom(engine, ownership, 0n)).entries).toHaveLength(1);
+    await engine.groups.leave({ group: "g", memberId: "g-m", incarnation: "g-m-1" });
+  }
+
+  it.each(["forget-group", "end-deletion", "srem"])(
+    "keeps its place though the deletion of the one before is late (%s)",
+    async (late) => {
+      const other = await redis.openWithTopic(1);
+      const engine = await openStoppable();
+      await appendEach(other, "t", [batchOf(["first"])]);
+      await useAndLeave(other);
+      const stop = proxy.stopAt(late === "srem" ? "srem" : shaOf(late));
+      const deleted = engine.groups.delete("g");
+      await stop.reached;
+      const { ownership, position } = await ownPartition(other, "g", "t");
+      expect(position).toBe(0n);
+      expect((await fetchFrom(other, ownership, 0n)).entries).toHaveLength(1);
+      stop.release();
+      await deleted;
+      await appendEach(other, "t", [batchOf(["second"])]);
+      expect((await fetchFrom(other, ownership, 1n)).entries).toHaveLength(1);
+      expect((await other.groups.list()).map(({ group }) => group)).toEqual(["g"]);
+    },
+  );
+
+  it("begins anew though who deleted the one before died on the way", async () => {
+    const other = await redis.openWithTopic(1);
+    const engine = await openStoppable();
+    await appendEach(other, "t", [batchOf(["first"])]);
+    await useAndLeave(other);
+    const stop = proxy.stopAt(shaOf("forget-group"));
+    const deleted = engine.groups.delete("g").catch(() => undefined);
+    await stop.reached;
+    proxy.cut("gmq-commands");
+    await deleted;
+    stop.release();
+    expect(await other.groups.list()).toEqual([]);
+    const { ownership, position } = await ownPartition(other, "g", "t");
+    expect(position).toBe(0n);
+    expect((await fetchFrom(other, ownership, 0n)).entries).toHaveLength(1);
+  });
+});
+
+it("a group that is deleted while it is reset does not come back", async () => {
+  const other = await redis.openWithTopic(1);
+  const engine = await openStoppable();
+  const { ownership } = await ownPartition(other, "g", "t");
+  await other.groups.leave({ group: "g", memberId: ownership.memberId, incarnation: `${ownership.memberId}-1` });
+  const stop = proxy.stopAt(shaOf("reposition"));
+  const reset = engine.groups.reset({
+    group: "g",
+    topic: "t",
+    partitions: undefined,
+    to: "earliest",
+    dryRun: false,
+    expectedVersion: undefined,
+  });
+  const refused = expect(reset).rejects.toMatchObject({ code: "fenced" });
+  await stop.reached;
+  await other.groups.delete("g");
+  stop.release();
+  await refused;
+  expect(await other.groups.list()).toEqual([]);
+});
+
+it("a group that is paused while its topic grows is paused as a whole, and so is what the topic grows by later", async () => {
+  const other = await redis.openWithTopic(1);
+  const engine = await openStoppable();
+  const { ownership } = await ownPartition(other, "g", "t");
+  const member = { group: "g", memberId: ownership.memberId, incarnation: `${ownership.memberId}-1` };
+  async function grow(partitions: number): Promise<void> {
+    const signalled = topicSignal(other, "t");
+    await other.topics.addPartitions("t", partitions);
+    await signalled;
+    await other.groups.heartbeat([{ ...member, sessionTimeoutMs: 60_000 }]);
+  }
+  const stop = proxy.stopAnswerTo(shaOf("load-group"));
+  const paused = engine.groups.pause({ group: "g", topic: undefined });
+  await stop.reached;
+  await grow(2);
+  stop.release();
+  expect((await paused).partitions.map(({ hold }) => hold)).toEqual(["paused", "paused"]);
+  await grow(3);
+  const view = await other.groups.get("g");
+  expect(view?.partitions.map(({ hold }) => hold)).toEqual(["paused", "paused", "paused"]);
+  expect(view?.partitions[2]?.memberId).toBeUndefined();
 });

@@ -116,7 +116,8 @@ export function createGroupChanges(documents: GroupDocuments, topics: Pick<Topic
     const isSame = text === (stored.document ?? encodeGroup(before));
     if (isSame && turn.renew.size === 0 && turn.remove.size === 0 && stored.expired.length === 0) return stored.version;
     try {
-      for (const { partitions, start } of turn.begin) await documents.initialize(group, partitions, start);
+      for (const { partitions, start } of turn.begin)
+        await documents.initialize(group, partitions, start, stored.nowMs);
     } catch (error) {
       // Deleted since it was looked up: the next look does not find it.
       if (GmqError.is(error, "topic_not_found") || GmqError.is(error, "partition_not_found")) return undefined;

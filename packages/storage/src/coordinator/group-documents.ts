@@ -19,8 +19,11 @@ export interface GroupDocuments {
   list(): Promise<string[]>;
   /** Removes the document, the sessions and the group's state in every partition named. False: the version moved. */
   delete(group: string, expectedVersion: number, partitions: readonly TopicPartition[]): Promise<boolean>;
-  /** Fixes where the group begins in partitions that it does not know yet; no effect in the others. @throws `topic_not_found` */
-  initialize(group: string, partitions: readonly TopicPartition[], start: StartPosition): Promise<void>;
+  /**
+   * Fixes where the group begins in partitions that it does not know yet; no effect in the others. `nowMs`: when the group was loaded for it, which tells it from one of
+   * its name that was deleted before. @throws `topic_not_found`
+   */
+  initialize(group: string, partitions: readonly TopicPartition[], start: StartPosition, nowMs: number): Promise<void>;
   /** Where the group is in a partition, and a page of what is pending; undefined: it has not begun there. No effect. @throws `topic_not_found`, `partition_not_found` */
   progress(group: string, partition: TopicPartition, page?: ClaimPage): Promise<HeldProgress | undefined>;
   /** The offset that a position means now: between the first kept offset and the end. @throws `topic_not_found`, `partition_not_found` */

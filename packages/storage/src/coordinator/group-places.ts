@@ -16,7 +16,7 @@ import type {
 import { unsettledState } from "../log/entry-states.js";
 import { wholeOf } from "../pages-of.js";
 import type { GroupChanges } from "./group-changes.js";
-import { pausedHold } from "./group-document.js";
+import { type GroupDocument, pausedHold } from "./group-document.js";
 import type { GroupDocuments } from "./group-documents.js";
 import type { GroupEvent } from "./reconcile.js";
 
@@ -29,29 +29,33 @@ export function createGroupPlaces(
   async function existing(group: string): Promise<GroupView> {
     const view = await get(group);
     if (view !== undefined) return view;
-    throw new GmqError("group_not_found", `there is no group ${group}`, { field: "group" });
+    throw notFound(group);
   }
 
-  /** Makes an event happen to a group that exists. */
-  function happen(group: string, event: GroupEvent, session?: { readonly name: string; readonly isOver: boolean }) {
+  /** Ends a hold that has a session; none is left of a group that was deleted meanwhile. */
+  function lift(group: string, name: string): Promise<GroupView> {
     return change(group, {
       topics: [],
       start: "earliest",
-      decide: () => ({
-        event,
-        ...(session?.isOver === true ? { remove: [session.name] } : {}),
-      }),
+      decide: (document) => (isThere(document) ? { event: { lift: { name } }, remove: [name] } : undefined),
     });
   }
 
   async function pauseOrResume({ group, topic }: GroupPause, paused: boolean): Promise<GroupView> {
-    const view = await existing(group);
-    const partitions = view.partitions.filter((partition) => topic === undefined || partition.topic === topic);
-    if (topic !== undefined && partitions.length === 0) throw notConsumed(group, topic);
-    const event: GroupEvent = paused
-      ? { hold: { name: pausedHold, partitions, fence: false } }
-      : { lift: { name: pausedHold, ...(topic === undefined ? {} : { topics: [topic] }) } };
-    return happen(group, event);
+    checkName("group", group);
+    return change(group, {
+      topics: [],
+      start: "earliest",
+      decide(document) {
+        if (!isThere(document)) throw notFound(group);
+        const partitions = document.partitions.filter((partition) => topic === undefined || partition.topic === topic);
+        if (topic !== undefined && partitions.length === 0) throw notConsumed(group, topic);
+        const event: GroupEvent = paused
+          ? { hold: { name: pausedHold, partitions, fence: false } }
+          : { lift: { name: pausedHold, ...(topic === undefined ? {} : { topics: [topic] }) } };
+        return { event };
+      },
+    });
   }
 
   return {
@@ -79,7 +83,8 @@ export function createGroupPlaces(
       const held = await change(group, {
         topics: [],
         start: "earliest",
-        decide(_document, _topics, { version }) {
+        decide(document, _topics, { version }) {
+          if (!isThere(document)) throw notFound(group);
           if (expectedVersion !== undefined && version !== expectedVersion) {
             throw new GmqError("conflict", `the group ${group} changed: it is at version ${version}`, {
               field: "expected_version",
@@ -105,11 +110,11 @@ export function createGroupPlaces(
           }),
         );
         return {
-          version: (await happen(group, { lift: { name } }, { name, isOver: true })).version,
+          version: (await lift(group, name)).version,
           partitions: moves,
         };
       } catch (error) {
-        await happen(group, { lift: { name } }, { name, isOver: true });
+        await lift(group, name);
         throw error;
       }
     },
@@ -179,6 +184,15 @@ function moveOf(
     rereadRecords: Math.max(0, back - unsettledAbove),
     skippedRecords: ahead + unsettledBelow,
   };
+}
+
+/** A group that was ever joined, and not deleted since. */
+function isThere({ members, topics }: GroupDocument): boolean {
+  return members.length + topics.length > 0;
+}
+
+function notFound(group: string): GmqError {
+  return new GmqError("group_not_found", `there is no group ${group}`, { field: "group" });
 }
 
 function notConsumed(group: string, topic: string): GmqError {

@@ -7,7 +7,7 @@
 import type { GroupMember, PartitionOwnership, TopicInfo, TopicPartition } from "../engine.js";
 import { heldMember } from "../engine-groups.js";
 import { assign } from "./assign.js";
-import { type GroupDocument, type GroupHold, type GroupTopic, sessionOf } from "./group-document.js";
+import { type GroupDocument, type GroupHold, type GroupTopic, pausedHold, sessionOf } from "./group-document.js";
 
 /** What happened; all of it at once. */
 export interface GroupEvent {
@@ -35,7 +35,7 @@ export function reconcile(document: GroupDocument, event: GroupEvent, current: C
   const known = allPartitions(document, topics, current);
   const { released, takenOver } = effectOf(document, event);
   const memberById = new Map(members.map((member) => [member.memberId, member]));
-  const holds = nextHolds(document.holds, event, known);
+  const holds = nextHolds([...document.holds, ...holdsOfAdded(document, known)], event, known);
   const heldPlaces = new Set(holds.map(placeOf));
   const fenced = new Set(event.hold?.fence === true ? event.hold.partitions.map(placeOf) : []);
 
@@ -65,6 +65,18 @@ export function reconcile(document: GroupDocument, event: GroupEvent, current: C
     return { ...partition, memberId: target, epoch: ++epoch, nextMemberId: undefined };
   });
   return { epoch, topics, members, partitions, holds };
+}
+
+/** What is added to a topic that is paused, all of it, is paused too. */
+function holdsOfAdded(document: GroupDocument, known: readonly TopicPartition[]): GroupHold[] {
+  const before = new Set(document.partitions.map(placeOf));
+  const paused = new Set(document.holds.filter(({ name }) => name === pausedHold).map(placeOf));
+  if (paused.size === 0) return [];
+  const topics = new Set(document.partitions.map(({ topic }) => topic));
+  for (const partition of document.partitions) if (!paused.has(placeOf(partition))) topics.delete(partition.topic);
+  return known
+    .filter((partition) => topics.has(partition.topic) && !before.has(placeOf(partition)))
+    .map(({ topic, partition }) => ({ topic, partition, name: pausedHold }));
 }
 
 /** Holds that stand after the event, on partitions that are there. */

@@ -4,10 +4,11 @@ import type { StartPosition, TopicPartition } from "../engine.js";
 import { skippedState, unsettledState } from "../log/entry-states.js";
 import { pageItemsMax } from "../pages-of.js";
 import type { RedisConnection } from "./connection.js";
+import { createGroupDeletion, type NotedDeletion } from "./group-deletion.js";
 import type { Keys } from "./keys.js";
 import { heldEntries, nextOf, pendingEntries } from "./pending-entries.js";
 import type { Reply } from "./redis-command.js";
-import { fromRedisError, isFenced, isNoStream, rethrow } from "./redis-errors.js";
+import { fromRedisError, isFenced, rethrow } from "./redis-errors.js";
 import type { RedisReads } from "./redis-reads.js";
 import type { RedisSignals } from "./redis-signals.js";
 import type { RedisTopics } from "./redis-topics.js";
@@ -26,11 +27,16 @@ export function createRedisDocuments(
     return scripts.run(connection, name, names, args).catch(rethrow);
   }
 
+  const deletion = createGroupDeletion(connection, scripts, keys);
   const groupKeys = (group: string): string[] => [keys.group(group), keys.sessions(group)];
 
   return {
     async load(group) {
-      const reply = itemsOf(await run("load-group", groupKeys(group), []));
+      let reply = itemsOf(await run("load-group", groupKeys(group), []));
+      for (let noted = deletionIn(reply); noted !== undefined; noted = deletionIn(reply)) {
+        await deletion.finish(group, noted);
+        reply = itemsOf(await run("load-group", groupKeys(group), []));
+      }
       const version = Number(textOf(reply[0]));
       return {
         version,
@@ -54,6 +60,9 @@ export function createRedisDocuments(
       for (const { session, timeoutMs } of renew) args.push(session, String(timeoutMs));
       args.push(...remove, ...expired);
       const saved = (await run("save-group", groupKeys(group), args)) === 1;
+      // A deletion of before may have taken it out in between.
+      if (saved && expectedVersion === 0)
+        await connection.run((redis) => redis.sadd(keys.groups, group)).catch(rethrow);
       if (saved) signals.send({ kind: "group", group });
       return saved;
     },
@@ -90,18 +99,16 @@ export function createRedisDocuments(
     },
 
     async delete(group, expectedVersion, partitions) {
-      if ((await run("delete-group", groupKeys(group), [String(expectedVersion)])) !== 1) return false;
-      await Promise.all(partitions.map((partition) => forget(group, partition))).catch(rethrow);
-      await connection.run((redis) => redis.srem(keys.groups, group)).catch(rethrow);
+      if (!(await deletion.delete(group, expectedVersion, partitions))) return false;
       signals.send({ kind: "group", group });
       return true;
     },
 
-    async initialize(group, partitions, start) {
+    async initialize(group, partitions, start, nowMs) {
       await Promise.all(
         partitions.map(async (partition) => {
           await topics.check(partition);
-          await begin(group, partition, start);
+          await begin(group, partition, start, nowMs);
         }),
       );
     },
@@ -144,16 +151,6 @@ export function createRedisDocuments(
     return [keys.log(partition), ...keys.groupSide(partition, group)];
   }
 
-  async function forget(group: string, partition: TopicPartition): Promise<void> {
-    await connection.run(async (redis) => {
-      await redis.unlink(...keys.groupSide(partition, group));
-      await redis.xgroup("DESTROY", keys.log(partition), group).catch((error: unknown) => {
-        // A stream that is gone took its groups with it.
-        if (!isNoStream(error)) throw error;
-      });
-    });
-  }
-
   /**
    * A position as the scripts take it: last delivered id, position, and for an offset inside an entry that entry's base, states and unsettled records: it becomes
    * pending, with the records before the offset skipped.
@@ -178,13 +175,18 @@ export function createRedisDocuments(
   }
 
   /** Fixes the group's first position. */
-  async function begin(group: string, partition: TopicPartition, start: StartPosition): Promise<void> {
-    const isKnown = await connection.run((redis) => redis.exists(keys.progress(partition, group))).catch(rethrow);
-    if (isKnown === 1) return;
-    const args = [group, ...(await placeAt(partition, start)).args];
+  async function begin(group: string, partition: TopicPartition, start: StartPosition, nowMs: number): Promise<void> {
     const names = [keys.log(partition), keys.progress(partition, group), keys.pending(partition, group)];
+    if ((await run("begin", names, [group, "", "", "", "", "", String(nowMs)])) === 0) return;
+    const args = [group, ...(await placeAt(partition, start)).args, String(nowMs)];
     const begun = await run("begin", names, args);
     // Between the topic's making and this its stream can only be missing when the topic goes.
     if (begun === -1 && (await topics.restoreStream(partition))) await run("begin", names, args);
   }
+}
+
+/** In a reply of `load-group`. */
+function deletionIn(reply: readonly Reply[]): NotedDeletion | undefined {
+  const deletedMs = textOf(reply[4]);
+  return deletedMs === "" ? undefined : { deletedMs, partitions: textOf(reply[5]) };
 }
