@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { batchOf } from "../src/conformance/batches.js";
-import type { Engine } from "../src/engine.js";
+import type { Engine, LogBatch } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis/redis-engine.js";
-import { appendEach, fetchFrom, ownPartition } from "./engines.js";
+import { append, appendEach, fetchFrom, ownPartition, recordsIn } from "./engines.js";
 import { useRedisEngines } from "./redis-engines.js";
 import { type RedisProxy, startRedisProxy } from "./redis-proxy.js";
 
@@ -155,4 +155,41 @@ it("a group that is paused while its topic grows is paused as a whole, and so is
   const view = await other.groups.get("g");
   expect(view?.partitions.map(({ hold }) => hold)).toEqual(["paused", "paused", "paused"]);
   expect(view?.partitions[2]?.memberId).toBeUndefined();
+});
+
+describe("what is known of producers", () => {
+  const first = (producerId: bigint): Partial<LogBatch> => ({ producerId, producerEpoch: 0, firstSequence: 0n });
+
+  it("does not miss what is trimmed while the log is read", async () => {
+    const other = await redis.openWithTopic(1);
+    const engine = await openStoppable();
+    await append(other, "t", ["a"], first(5n));
+    await append(other, "t", ["b"], first(6n));
+    const stop = proxy.stopAt(shaOf("tail"));
+    const again = append(engine, "t", ["a"], first(5n));
+    await stop.reached;
+    const [purged] = await other.log.purge({ topic: "t", partition: 0, toOffset: 1n });
+    expect(purged?.startAfter).toBe(1n);
+    stop.release();
+    expect(await again).toMatchObject({ ok: true, duplicate: true, firstOffset: 0n });
+    expect((await recordsIn(other, "t")).map(({ value }) => value)).toEqual(["b"]);
+  });
+
+  it("does not outlive their topic, though it is kept late", async () => {
+    const other = await redis.openWithTopic(1);
+    const engine = await openStoppable();
+    await append(other, "t", ["a"], first(5n));
+    await append(other, "t", ["b"], first(6n));
+    const stop = proxy.stopAt(shaOf("keep-producers"));
+    const purged = engine.log.purge({ topic: "t", partition: 0, toOffset: 1n });
+    await stop.reached;
+    await other.topics.delete("t");
+    await other.topics.create("t", { partitions: 1 });
+    await append(other, "t", ["c"], first(5n));
+    stop.release();
+    await purged;
+    const later = await redis.open();
+    expect(await append(later, "t", ["d"], first(6n))).toMatchObject({ ok: true, duplicate: false, firstOffset: 1n });
+    expect((await recordsIn(later, "t")).map(({ value }) => value)).toEqual(["c", "d"]);
+  });
 });

@@ -272,7 +272,7 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
     now.entriesSinceSnapshot++;
     if (now.entriesSinceSnapshot >= entriesBetweenSnapshots) {
       now.entriesSinceSnapshot = 0;
-      log.keepSnapshot(now.nextOffset, now.tail.table).catch(() => undefined); // the next one does it; losing it costs reading time
+      log.keepSnapshot(now.nextOffset, now.tail).catch(() => undefined); // the next one does it; losing it costs reading time
     }
     host.stored({ baseOffset: turn.baseOffset, recordCount: turn.records, meta, bodies: turn.bodies }, added);
     answer(turn, now.generation);

@@ -1,6 +1,6 @@
 /** What a partition's appender asks of Redis: its tail, and one entry at a time. */
 import { randomFillSync } from "node:crypto";
-import { decodeEntryMeta, type EntryMeta, hasSeededBug } from "@gmq/protocol";
+import { decodeEntryMeta, type EntryMeta, GmqError, hasSeededBug } from "@gmq/protocol";
 import type { TopicPartition } from "../engine.js";
 import { bodyBytesOf } from "../log/entry-bytes.js";
 import type { Rider } from "../log/follows.js";
@@ -14,6 +14,8 @@ import { itemsOf, type Scripts, textOf } from "./scripts.js";
 
 /** The end of a log as it was read. */
 export interface LogTail {
+  /** The topic's life that the partition belonged to when its reading began, as it is written down; "" when it is not. */
+  readonly life: string;
   /** False: there is no such stream. */
   readonly exists: boolean;
   readonly table: ProducerTable;
@@ -49,12 +51,14 @@ export interface PartitionLog {
     bodies: readonly Uint8Array[],
     riders: readonly Rider[],
   ): Promise<AddOutcome>;
-  /** Keeps the producer table as it is at an offset, unless a newer one is kept. @throws Redis' error */
-  keepSnapshot(upTo: bigint, table: ProducerTable): Promise<unknown>;
+  /** Keeps a tail's producer table as it is at an offset, unless a newer one is kept or the topic was made again. @throws Redis' error */
+  keepSnapshot(upTo: bigint, tail: Pick<LogTail, "table" | "life">): Promise<unknown>;
 }
 
 /** Entry metas read by one script call: their bodies pass through Redis' memory, so few at a time. */
 const tailPage = 16;
+/** Each begins at a newer snapshot than the one before. */
+const readingsMax = 16;
 /** Bodies up to here pass through Lua: what that costs is less than a round trip. */
 const smallBytesMax = 16 * 1024;
 const savesProducersLater = hasSeededBug("dedupe-in-second-call");
@@ -108,41 +112,57 @@ export function createPartitionLog(
     };
   }
 
+  /** Undefined: it was trimmed meanwhile behind what was read of it. */
+  async function readOnce(): Promise<LogTail | undefined> {
+    // First: what follows may be of a later life, never of an earlier one.
+    const life = (await connection.run((redis) => redis.get(keys.life(partition)))) ?? "";
+    const [upTo, snapshot] = await connection.run((redis) => redis.hmgetBuffer(producers, "upTo", "table"));
+    const table = createProducerTable(snapshot ?? undefined);
+    let endOffset = upTo == null ? 0n : BigInt(upTo.toString());
+    let last: EntryMeta | undefined;
+    let unsaved: (() => void) | undefined;
+    let entriesSinceSnapshot = 0;
+    const appendIds = new Set<bigint>();
+    for (;;) {
+      const args = [endOffset.toString(), String(tailPage)];
+      const reply = itemsOf(await scripts.run(connection, "tail", [log, producers], args));
+      if (reply[0] === 2) return undefined;
+      const exists = reply[0] === 1;
+      const ids = itemsOf(reply[1]);
+      const metas = itemsOf(reply[2]);
+      const counts = itemsOf(reply[3]);
+      ids.forEach((id, index) => {
+        const base = baseOffsetOfId(id as Buffer);
+        last = decodeEntryMeta(metas[index] as Buffer);
+        const { appendTimeMs, batches } = last;
+        const save = (): void => table.noteEntry(base, appendTimeMs, batches);
+        if (savesProducersLater) {
+          unsaved?.();
+          unsaved = save;
+        } else save();
+        appendIds.add(last.appendId);
+        endOffset = base + BigInt(textOf(counts[index]));
+      });
+      entriesSinceSnapshot += ids.length;
+      if (ids.length < tailPage) {
+        last ??= exists ? await lastMeta() : undefined;
+        const lastAppendMs = last?.appendTimeMs ?? 0;
+        const logBytes = last === undefined ? 0 : last.logBytes + bodyBytesOf(last);
+        return { life, exists, table, endOffset, lastAppendMs, logBytes, entriesSinceSnapshot, appendIds };
+      }
+    }
+  }
+
   return {
     async readTail() {
-      const [upTo, snapshot] = await connection.run((redis) => redis.hmgetBuffer(producers, "upTo", "table"));
-      const table = createProducerTable(snapshot ?? undefined);
-      let endOffset = upTo == null ? 0n : BigInt(upTo.toString());
-      let last: EntryMeta | undefined;
-      let unsaved: (() => void) | undefined;
-      let entriesSinceSnapshot = 0;
-      const appendIds = new Set<bigint>();
-      for (;;) {
-        const reply = itemsOf(await scripts.run(connection, "tail", [log], [`${endOffset}-0`, String(tailPage)]));
-        const exists = reply[0] === 1;
-        const ids = itemsOf(reply[1]);
-        const metas = itemsOf(reply[2]);
-        const counts = itemsOf(reply[3]);
-        ids.forEach((id, index) => {
-          const base = baseOffsetOfId(id as Buffer);
-          last = decodeEntryMeta(metas[index] as Buffer);
-          const { appendTimeMs, batches } = last;
-          const save = (): void => table.noteEntry(base, appendTimeMs, batches);
-          if (savesProducersLater) {
-            unsaved?.();
-            unsaved = save;
-          } else save();
-          appendIds.add(last.appendId);
-          endOffset = base + BigInt(textOf(counts[index]));
-        });
-        entriesSinceSnapshot += ids.length;
-        if (ids.length < tailPage) {
-          last ??= exists ? await lastMeta() : undefined;
-          const lastAppendMs = last?.appendTimeMs ?? 0;
-          const logBytes = last === undefined ? 0 : last.logBytes + bodyBytesOf(last);
-          return { exists, table, endOffset, lastAppendMs, logBytes, entriesSinceSnapshot, appendIds };
-        }
+      for (let reading = 0; reading < readingsMax; reading++) {
+        const tail = await readOnce();
+        if (tail !== undefined) return tail;
       }
+      throw new GmqError(
+        "store_unavailable",
+        `${partition.topic}/${partition.partition} is trimmed faster than it is read`,
+      );
     },
 
     async add(baseOffset, meta, recordCount, bodies, riders) {
@@ -169,9 +189,9 @@ export function createPartitionLog(
       }
     },
 
-    keepSnapshot(upTo, table) {
-      const args = [upTo.toString(), asBuffer(table.snapshot())];
-      return scripts.run(connection, "keep-producers", [producers], args);
+    keepSnapshot(upTo, { table, life }) {
+      const args = [upTo.toString(), asBuffer(table.snapshot()), life];
+      return scripts.run(connection, "keep-producers", [producers, keys.life(partition)], args);
     },
   };
 }

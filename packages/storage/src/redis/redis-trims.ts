@@ -58,8 +58,8 @@ export function createRedisTrims(
   async function keepProducers(partition: TopicPartition): Promise<void> {
     const log = createPartitionLog(connection, scripts, keys, partition);
     try {
-      const { endOffset, table } = await log.readTail();
-      await log.keepSnapshot(endOffset, table);
+      const tail = await log.readTail();
+      await log.keepSnapshot(tail.endOffset, tail);
     } catch (error) {
       throw fromRedisError(error);
     }
