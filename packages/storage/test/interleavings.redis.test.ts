@@ -193,3 +193,26 @@ describe("what is known of producers", () => {
     expect((await recordsIn(later, "t")).map(({ value }) => value)).toEqual(["c", "d"]);
   });
 });
+
+it("what is delayed while another process empties its partition comes in time, though that process dies on the way", async () => {
+  const other = await redis.openWithTopic(1);
+  const engine = await openStoppable();
+  const delayed = (dedupeId: string, inMs: number): Partial<LogBatch> => ({
+    dedupeId,
+    deliverAtMs: BigInt(Date.now() + inMs),
+  });
+  // Who keeps something looks when it is due.
+  await append(engine, "t", ["a"], delayed("a", 500));
+  const emptied = proxy.stopAt(shaOf("raise-delay"));
+  await emptied.reached;
+  await append(other, "t", ["b"], delayed("b", 2_000));
+  const next = proxy.stopAt("\r\nzrange\r\n");
+  emptied.release();
+  const isNoted = async (): Promise<boolean> =>
+    Number(await redis.control.zscore(`${redis.prefix}:delayed`, "t/0")) < Date.now() + 60_000;
+  await Promise.race([next.reached, expect.poll(isNoted, { timeout: 15_000 }).toBe(true)]);
+  proxy.cut("gmq-commands");
+  next.release();
+  const values = async (): Promise<string[]> => (await recordsIn(other, "t")).map(({ value }) => value);
+  await expect.poll(values, { timeout: 15_000 }).toEqual(["a", "b"]);
+});

@@ -4,6 +4,7 @@ import type { RedisConnection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { fromRedisError, rethrow } from "./redis-errors.js";
 import type { ReplicaBarrier } from "./replica-barrier.js";
+import type { Scripts } from "./scripts.js";
 import { storeTimeMs } from "./store-clock.js";
 
 /** Partitions looked at in one turn. */
@@ -17,6 +18,7 @@ const emptyLookMs = 60 * 60 * 1_000;
  */
 export function createRedisDelays(
   connection: RedisConnection,
+  scripts: Scripts,
   keys: Keys,
   barrier: ReplicaBarrier | undefined,
 ): DelayStore {
@@ -24,6 +26,10 @@ export function createRedisDelays(
 
   async function nowMs(): Promise<number> {
     return Math.floor(await connection.run(storeTimeMs));
+  }
+
+  async function run(name: "index-delay" | "raise-delay", ...args: string[]): Promise<void> {
+    await scripts.run(connection, name, [keys.delayedPartitions], args).catch(rethrow);
   }
 
   async function earliestOf(partition: TopicPartition): Promise<number | undefined> {
@@ -42,9 +48,9 @@ export function createRedisDelays(
             Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength),
           );
           await redis.zadd(keys.due(partition), "NX", dueMs, id);
-          await redis.call("ZADD", keys.delayedPartitions, "LT", dueMs, nameOf(partition));
         })
         .catch(rethrow);
+      await run("index-delay", nameOf(partition), String(dueMs));
       await barrier?.reached(partition, since);
     },
 
@@ -106,13 +112,13 @@ export function createRedisDelays(
           await connection.run((redis) => redis.zrem(keys.due(partition), ...ids));
         }
         const name = nameOf(partition);
+        const seen = (await connection.run((redis) => redis.zscore(keys.delayedPartitions, name))) ?? "";
         const next = (await earliestOf(partition)) ?? (await nowMs()) + emptyLookMs;
-        await connection.run((redis) => redis.zadd(keys.delayedPartitions, next, name));
-        // What was kept between the two looks is seen by the second; what is kept later writes the index itself.
+        // What is kept meanwhile notes itself: then the partition is looked at again.
+        await run("raise-delay", name, seen, String(next));
+        // A process of an earlier version may have noted itself without a change of the score.
         const again = await earliestOf(partition);
-        if (again !== undefined && again < next) {
-          await connection.run((redis) => redis.call("ZADD", keys.delayedPartitions, "LT", again, name));
-        }
+        if (again !== undefined && again < next) await run("index-delay", name, String(again));
       } catch (error) {
         throw fromRedisError(error);
       }

@@ -109,7 +109,7 @@ export async function createRedisEngine(options: RedisEngineOptions = {}): Promi
   const appending = createRedisAppend(commands, scripts, keys, topics, signals, ends, recent, barrier, follows);
   // What waits for its time was admitted when it came: it goes into the log past the budgets.
   const delays = createDelays(
-    createRedisDelays(commands, keys, barrier),
+    createRedisDelays(commands, scripts, keys, barrier),
     appending.append,
     topics.check,
     Date.now,
