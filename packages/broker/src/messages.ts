@@ -53,6 +53,7 @@ export function settleRange(message: RangeMessage): SettleRange {
   return { firstOffset, lastOffset, verb: verbs[verb], delayMs, inPlace };
 }
 
+/** @throws GmqError `invalid_argument` */
 function checkText(field: string, text: string, bytesMax: number): void {
   if (Buffer.byteLength(text) <= bytesMax) return;
   throw new GmqError("invalid_argument", `${field} is too long`, { field, limit: `${bytesMax} bytes` });
@@ -82,11 +83,9 @@ export function recordMessage({ key, value, headers, timestampMs, expiresAtMs }:
   });
 }
 
-/** @throws GmqError `invalid_argument` */
+/** A client id or version as a hello states it. @throws GmqError `invalid_argument` */
 export function checkClientText(field: string, text: string): void {
-  if (text.length <= limits.clientTextBytesMax) return;
-  const limit = `${limits.clientTextBytesMax} characters`;
-  throw new GmqError("invalid_argument", `${field} is too long`, { field, limit });
+  checkText(field, text, limits.clientTextBytesMax);
 }
 
 /** The batches of a frame, of which none is missing. @throws GmqError `malformed_frame`, `invalid_argument` */

@@ -52,7 +52,12 @@ describe("a session that does not begin well", () => {
     [
       "a client id that is too long",
       { case: "hello", value: { protocolVersion: 1, clientId: "x".repeat(257) } },
-      { code: "invalid_argument", field: "hello.client_id", limit: "256 characters" },
+      { code: "invalid_argument", field: "hello.client_id", limit: "256 bytes" },
+    ],
+    [
+      "a client id of few characters and too many bytes",
+      { case: "hello", value: { protocolVersion: 1, clientId: "é".repeat(129) } },
+      { code: "invalid_argument", field: "hello.client_id", limit: "256 bytes" },
     ],
   ])("with %s as the first frame ends with a typed status", async (_name, frame, refusal) => {
     const own = await test.session({ hello: false });

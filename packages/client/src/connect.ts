@@ -24,7 +24,7 @@ export interface ConnectOptions {
   readonly auth?: { readonly token: () => string | Promise<string> };
   /** Of brokers at `https:`; refused when there are none. */
   readonly tls?: TlsClientOptions;
-  /** Shown to operators; default: the process' name and pid. */
+  /** Shown to operators, at most 256 bytes; default: the process' name and pid. */
   readonly clientId?: string;
   /** The first session has to be there within this time; default 10,000 ms. */
   readonly timeoutMs?: number;
