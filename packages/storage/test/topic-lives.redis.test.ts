@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { GmqError } from "@gmq/protocol";
 import { describe, expect, it } from "vitest";
 import { batchOf, valuesOf } from "../src/conformance/batches.js";
@@ -41,6 +42,23 @@ describe("a topic that is deleted and made again", () => {
       await deleted;
       for (const partition of [0, 1, 2, 3]) expect(await storedIn(other, partition)).toEqual([`round ${round}`]);
     }
+  });
+
+  it("keeps what is stored in it while it is still being made, in the stream that the one before has left", async () => {
+    const engine = await redis.open();
+    await engine.topics.create("t", { partitions: 1 });
+    await append(engine, 0, "round 1");
+    // Its deletion has come as far as the name, and who makes it again as far as that too.
+    const life = String(Date.now() + 1_000);
+    const [topics, log, own] = ["topics", "{t/0}:log", "{t/0}:life"].map((key) => `${redis.prefix}:${key}`) as string[];
+    const config = JSON.parse((await redis.control.hget(topics as string, "t")) ?? "");
+    await redis.control.hset(topics as string, "t", JSON.stringify({ ...config, createdAtMs: Number(life) }));
+    const other = await redis.open();
+    await append(other, 0, "round 2");
+    expect(await storedIn(other, 0)).toEqual(["round 2"]);
+    const script = await readFile(new URL("../src/redis/scripts/make-partition.lua", import.meta.url), "utf8");
+    expect(await redis.control.eval(script, 2, log as string, own as string, life, "")).toBe("there");
+    expect(await storedIn(other, 0)).toEqual(["round 2"]);
   });
 
   it("gives who claims it nothing of the one before, though the signal of it comes later", async () => {

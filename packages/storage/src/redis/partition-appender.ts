@@ -45,7 +45,7 @@ export interface AppenderHost {
   generation(): number;
   /** When the topic was made, as far as this process knows: made again, it begins anew. @throws `topic_not_found` */
   life(): Promise<number>;
-  /** Makes the stream again when its topic exists. */
+  /** Makes the stream again, of the life that its topic has now, when that exists. */
   restoreStream(): Promise<boolean>;
   topicGone(): GmqError;
   /** Owners that an entry of these offsets, the second not in it, may be registered for with its append. */
@@ -82,6 +82,8 @@ interface State {
 
 const entriesBetweenSnapshots = 256;
 const pauseMs = 25;
+/** Looks for a stream of the topic's life before a turn is put off: one finds it missing, the next finds it made. */
+const looksMax = 4;
 const seeded = {
   acksEarly: hasSeededBug("ack-before-append"),
   swallowsOom: hasSeededBug("swallow-oom"),
@@ -99,26 +101,32 @@ export function createPartitionAppender(log: PartitionLog, host: AppenderHost): 
   /** The turn's state was read for it: nobody else has appended anything that it does not know. */
   let isFresh = false;
 
-  async function load(life: number): Promise<State> {
+  /** Undefined: its stream had to be made, of the life that the topic has now. */
+  async function load(life: number): Promise<State | undefined> {
     if (life !== highestLife) highest = 0n;
     highestLife = life;
     const generation = host.generation();
     const tail = await log.readTail();
-    if (!tail.exists && !(await host.restoreStream())) throw host.topicGone();
+    // What an earlier life has left goes with the making of this one. A later one is left alone: it may be this process that has not heard of it.
+    if (!tail.exists || (tail.life !== "" && Number(tail.life) < life)) {
+      if (!(await host.restoreStream())) throw host.topicGone();
+      return undefined;
+    }
     if (tail.endOffset > highest) highest = tail.endOffset;
     const { lastAppendMs, logBytes, entriesSinceSnapshot } = tail;
     return { tail, nextOffset: highest, lastAppendMs, logBytes, entriesSinceSnapshot, generation, life };
   }
 
   async function current(): Promise<State> {
-    const life = await host.life();
     isFresh = false;
-    if (state === undefined || state.generation !== host.generation() || state.life !== life) {
+    for (let look = 0; look < looksMax; look++) {
+      const life = await host.life();
+      if (state !== undefined && state.generation === host.generation() && state.life === life) return state;
       state = undefined;
       state = await load(life);
       isFresh = true;
     }
-    return state;
+    throw new GmqError("store_unavailable", "the topic was deleted and made again, again and again");
   }
 
   async function run(): Promise<void> {
