@@ -178,6 +178,24 @@ describe("a topic", () => {
   });
 });
 
+describe("a record", () => {
+  it("that a group gave up is its dead letter, with the reason, and not just settled", async () => {
+    const { letters } = await stage.seed.gmq.admin.deadLetters("payments", { group: "refunds" });
+    const [letter] = letters;
+    if (letter === undefined) throw new Error("no dead letter");
+    await page.goto(stage.url(`/topics/payments/records/${letter.partition}/${letter.offset}`));
+    const groups = page.getByRole("listitem");
+    const refunds = groups.filter({ hasText: "refunds" });
+    await refunds.getByText("dead letter", { exact: true }).waitFor();
+    await refunds.getByText("given up after 1 attempt: no such order").waitFor();
+    // Another group is done with the same record.
+    await groups.filter({ hasText: "shipping" }).getByText("settled", { exact: true }).waitFor();
+    expect(await accessibilityProblems(page.getByRole("main"))).toEqual([]);
+    await refunds.getByRole("link", { name: "redrive or discard" }).click();
+    await page.getByRole("heading", { level: 1, name: "Dead letters of refunds from payments" }).waitFor();
+  });
+});
+
 describe("the first load", () => {
   it("stays under 200 KB gzip, asks no other host and runs under the policy", async () => {
     const page = await stage.browser.context.newPage();

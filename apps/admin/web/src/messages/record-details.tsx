@@ -14,6 +14,7 @@ import { counted, formatCount, formatDuration, formatTime } from "../parts/forma
 import { Loading, ProblemNotice } from "../parts/notice.js";
 import { Badge } from "../parts/panel.js";
 import { portal } from "../rpc.js";
+import { SettledIn } from "./settled-in.js";
 
 interface RecordDetailsProps {
   readonly topic: string;
@@ -116,7 +117,7 @@ export function RecordDetails(props: RecordDetailsProps): ReactNode {
         protobuf={protobuf.value}
       />
       <Headers headers={record.headers} />
-      <Groups groups={inspected.data?.groups ?? []} />
+      <Groups topic={topic} partition={partition} offset={offset} groups={inspected.data?.groups ?? []} />
     </div>
   );
 }
@@ -143,7 +144,15 @@ function Headers({
   );
 }
 
-function Groups({ groups }: { readonly groups: readonly RecordInGroup[] }): ReactNode {
+function Groups({
+  groups,
+  ...place
+}: {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly groups: readonly RecordInGroup[];
+}): ReactNode {
   return (
     <section>
       <h3 className="mb-1.5 text-xs font-medium text-muted">In the groups of this topic</h3>
@@ -151,9 +160,15 @@ function Groups({ groups }: { readonly groups: readonly RecordInGroup[] }): Reac
       <ul className="m-0 flex list-none flex-col gap-1.5 p-0 text-[13px]">
         {groups.map((one) => (
           <li key={one.group} className="flex flex-wrap items-center gap-2">
-            <StateBadge state={one.state} />
-            <GroupLink group={one.group} />
-            <span className="text-xs text-muted">{explain(one)}</span>
+            {one.state === RecordState.SETTLED ? (
+              <SettledIn {...place} group={one.group} />
+            ) : (
+              <>
+                <StateBadge state={one.state} />
+                <GroupLink group={one.group} />
+                <span className="text-xs text-muted">{explain(one)}</span>
+              </>
+            )}
           </li>
         ))}
       </ul>
@@ -162,7 +177,6 @@ function Groups({ groups }: { readonly groups: readonly RecordInGroup[] }): Reac
 }
 
 function StateBadge({ state }: { readonly state: RecordState }): ReactNode {
-  if (state === RecordState.SETTLED) return <Badge tone="good">settled</Badge>;
   if (state === RecordState.NOT_REACHED) return <Badge>not reached</Badge>;
   return <Badge tone="warn">{state === RecordState.PENDING ? "pending" : "handed out"}</Badge>;
 }
@@ -170,7 +184,6 @@ function StateBadge({ state }: { readonly state: RecordState }): ReactNode {
 function explain(one: RecordInGroup): string {
   const { state, position, unsettledRecords, owner, attempts, dueInMs } = one;
   if (state === RecordState.NOT_REACHED) return `the group is at ${formatCount(position)}`;
-  if (state === RecordState.SETTLED) return "";
   const by = owner === "" ? "nobody owns the partition" : `at ${owner}`;
   if (state === RecordState.HANDED_OUT) {
     return `perhaps not settled: ${formatCount(unsettledRecords)} of this partition are pending, ${by}`;
