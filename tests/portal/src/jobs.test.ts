@@ -358,6 +358,9 @@ describe("dead letters", () => {
     expect(outcomes.map(({ item, outcome }) => `${outcome} ${item}`)).toEqual(
       letters.map(({ place }) => `done ${place.partition} · ${place.offset}`),
     );
+    // The audit tells it from a redrive, which is the same call.
+    await page.goto(stage.url("/audit?q=discard+dead+letters&outcome=done"));
+    await page.getByRole("table", { name: "Writes" }).getByText("Discard dead letters").first().waitFor();
   });
 });
 

@@ -42,7 +42,7 @@ const shots: readonly {
     waitFor: "matched",
     press: "Re-publish…",
   },
-  { name: "audit", path: "/audit", waitFor: "Create topic", height: 530 },
+  { name: "audit", path: "/audit", waitFor: "Discard dead letters", height: 530 },
   { name: "alerts", path: "/alerts", waitFor: "unattended" },
   { name: "access", path: "/access", waitFor: "cards.*" },
   { name: "overview-dark", path: "/", waitFor: "Groups that are behind", dark: true },

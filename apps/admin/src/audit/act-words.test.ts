@@ -35,6 +35,13 @@ describe("an act in words", () => {
     expect(settle(PendingAction.CLAIM)).toBe("Claim pending records");
   });
 
+  it("knows the choice of a job, which stands there by its number", () => {
+    const asked =
+      '{"redrive":{"topic":"orders","group":"billing","selected":[],"ratePerSecond":0,"dryRun":false,"action":2},"delayMs":10000}';
+    expect(actWords("Redrive", asked)).toBe("Discard dead letters");
+    expect(actWords("Redrive", asked.replace('"action":2', '"action":1'))).toBe("Redrive dead letters");
+  });
+
   it("does not take a record's own text for a choice", () => {
     expect(actWords("Produce", '{"action":"REDRIVE_ACTION_DISCARD"}')).toBe("Produce a record");
   });

@@ -1,5 +1,7 @@
 /** Acts as people write them. The audit names an act by its call, which programs go by; pages and their filter go by these. */
 
+import { PendingAction, RedriveAction } from "@gmq/protocol/messages";
+
 /** The words of each act that its call's name, taken apart, does not give. */
 const words: Readonly<Record<string, string>> = {
   Produce: "Produce a record",
@@ -16,17 +18,18 @@ const words: Readonly<Record<string, string>> = {
   TestAlertWebhook: "Test the alert webhook",
 };
 
-/** What a request with a choice asked for; the choice stands in the request as JSON. */
-const choices: readonly (readonly [action: string, choice: string, words: string])[] = [
-  ["Redrive", "REDRIVE_ACTION_DISCARD", "Discard dead letters"],
-  ["SettlePending", "PENDING_ACTION_ACK", "Ack pending records"],
-  ["SettlePending", "PENDING_ACTION_RETRY", "Retry pending records"],
-  ["SettlePending", "PENDING_ACTION_DEAD_LETTER", "Dead-letter pending records"],
-  ["SettlePending", "PENDING_ACTION_CLAIM", "Claim pending records"],
+/** What a request with a choice asked for. The choice stands in the request as JSON: by name in a call's, by number in a job's. */
+const choices: readonly (readonly [action: string, name: string, number: number, words: string])[] = [
+  ["Redrive", "REDRIVE_ACTION_DISCARD", RedriveAction.DISCARD, "Discard dead letters"],
+  ["SettlePending", "PENDING_ACTION_ACK", PendingAction.ACK, "Ack pending records"],
+  ["SettlePending", "PENDING_ACTION_RETRY", PendingAction.RETRY, "Retry pending records"],
+  ["SettlePending", "PENDING_ACTION_DEAD_LETTER", PendingAction.DEAD_LETTER, "Dead-letter pending records"],
+  ["SettlePending", "PENDING_ACTION_CLAIM", PendingAction.CLAIM, "Claim pending records"],
 ];
 
 /** An act of the audit in words: "Delete topic" for "DeleteTopic". `requestJson` tells acts of one call apart; without it the call is named as a whole. */
 export function actWords(action: string, requestJson = ""): string {
-  const chosen = choices.find(([of, choice]) => of === action && requestJson.includes(`"action":"${choice}"`));
-  return chosen?.[2] ?? words[action] ?? action.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  const asked = /"action":"?(\w+)/.exec(requestJson)?.[1];
+  const chosen = choices.find(([of, name, number]) => of === action && (asked === name || asked === String(number)));
+  return chosen?.[3] ?? words[action] ?? action.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }

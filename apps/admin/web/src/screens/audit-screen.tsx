@@ -187,7 +187,9 @@ function columns(show: (entry: PortalAuditEntry) => void): readonly Column<Porta
     {
       id: "action",
       header: "Act",
-      cell: ({ action, requestJson }) => <span className="font-medium">{actWords(action, requestJson)}</span>,
+      cell: ({ action, requestJson }) => (
+        <span className="font-medium sm:whitespace-nowrap">{actWords(action, requestJson)}</span>
+      ),
     },
     { id: "target", header: "On", grow: true, cell: ({ target }) => target },
     { id: "actor", header: "Who", from: "sm", cell: ({ actor }) => actor },

@@ -248,7 +248,7 @@ function LastWrites({ live }: { readonly live: LiveState }): ReactNode {
               >
                 <Badge tone={outcome === "done" ? "good" : outcome === "refused" ? "bad" : "warn"}>{outcome}</Badge>
                 <span className="min-w-0 flex-1 truncate">
-                  <span className="font-medium">{actWords(action, requestJson)}</span> {target}
+                  <span className="font-medium">{actWords(action, requestJson)}</span>: {target}
                 </span>
                 <span className="truncate text-xs text-muted max-sm:hidden">{actor}</span>
                 <span className="text-xs whitespace-nowrap text-muted tabular-nums">{formatAgo(atMs, now)}</span>
