@@ -86,26 +86,63 @@ describe("a topic that is deleted and made again", () => {
     const { control, prefix } = redis;
     const engine = await redis.open();
     await engine.topics.create("t", { partitions: 4 });
-    await append(engine, 2, "round 1");
-    await control.hset(`${prefix}:{t/2}:group:g`, { epoch: "7", owner: "m", position: "1", unsettled: "0" });
-    await control.sadd(`${prefix}:groups`, "g");
+    await append(engine, 0, "round 1");
+    await ownPartition(engine, "g", "t");
+    expect(await control.exists(`${prefix}:{t/0}:group:g`)).toBe(1);
     await control.hdel(`${prefix}:topics`, "t");
     await control.publish(`${prefix}:signal:t:t`, "");
     await createAgain(await redis.open());
-    expect(await storedIn(engine, 2)).toEqual([]);
-    expect(await control.exists(`${prefix}:{t/2}:group:g`)).toBe(0);
+    expect(await storedIn(engine, 0)).toEqual([]);
+    expect(await control.exists(`${prefix}:{t/0}:group:g`)).toBe(0);
   });
 
-  it("is gone with all its keys, of however many groups", async () => {
+  it("is gone with all its keys, also of groups that began before they were written down", async () => {
     const { control, prefix } = redis;
     const engine = await redis.open();
     await engine.topics.create("t", { partitions: 4 });
-    await append(engine, 1, "round 1");
-    const groups = Array.from({ length: 3_000 }, (_, index) => `g${index}`);
-    await control.sadd(`${prefix}:groups`, ...groups);
-    await control.hset(`${prefix}:{t/1}:group:g2999`, { epoch: "1" });
+    await append(engine, 0, "round 1");
+    await ownPartition(engine, "written", "t");
+    await ownPartition(engine, "unwritten", "t");
+    expect(await control.smembers(`${prefix}:{t/0}:groups`)).toHaveLength(2);
+    for (const partition of [0, 1, 2, 3]) await control.srem(`${prefix}:{t/${partition}}:groups`, "unwritten");
     await engine.topics.delete("t");
     expect(await control.keys(`${prefix}:{t/*`)).toEqual([]);
+  });
+
+  it("is deleted at the cost of its own groups, not of all that there are", async () => {
+    const { control, prefix } = redis;
+    const engine = await redis.open();
+    await engine.topics.create("t", { partitions: 100 });
+    const groups = Array.from({ length: 3_000 }, (_, index) => `g${index}`);
+    await control.sadd(`${prefix}:groups`, ...groups);
+    const receivedBytes = async () => Number(/total_net_input_bytes:(\d+)/.exec(await control.info("stats"))?.[1]);
+    const before = await receivedBytes();
+    await engine.topics.delete("t");
+    expect((await receivedBytes()) - before).toBeLessThan(1_000_000);
+    expect(await control.keys(`${prefix}:{t/*`)).toEqual([]);
+  });
+
+  it("leaves nothing of a group that begins while it is deleted", async () => {
+    const { control, prefix } = redis;
+    const [one, other] = [await redis.open(), await redis.open()];
+    for (let round = 0; round < 40; round++) {
+      await one.topics.create("t", { partitions: 4 });
+      await other.topics.get("t");
+      const begins = ownPartition(other, `g${round}`, "t").catch((error: unknown) => GmqError.from(error));
+      await one.topics.delete("t");
+      await begins;
+      expect(await control.keys(`${prefix}:{t/*`)).toEqual([]);
+    }
+  });
+
+  it("keeps no name of a group that was deleted", async () => {
+    const { control, prefix } = redis;
+    const engine = await redis.open();
+    await engine.topics.create("t", { partitions: 4 });
+    const { ownership } = await ownPartition(engine, "g", "t");
+    await engine.groups.leave({ group: "g", memberId: ownership.memberId, incarnation: `${ownership.memberId}-1` });
+    await engine.groups.delete("g");
+    expect(await control.exists(`${prefix}:{t/0}:groups`, `${prefix}:{t/0}:group:g`)).toBe(0);
   });
 
   it("is made though the store's clock has gone back behind the one before", async () => {

@@ -27,7 +27,7 @@ export interface NotedDeletion {
 export function createGroupDeletion(connection: RedisConnection, scripts: Scripts, keys: Keys): GroupDeletion {
   function forget(group: string, { topic, partition }: TopicPartition, deletedMs: string): Promise<unknown> {
     const place = { topic, partition };
-    const names = [keys.log(place), ...keys.groupSide(place, group)];
+    const names = [keys.log(place), ...keys.groupSide(place, group), keys.groupsOf(place)];
     return scripts.run(connection, "forget-group", names, [group, deletedMs]);
   }
 

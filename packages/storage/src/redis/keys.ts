@@ -12,6 +12,8 @@ export interface Keys {
   log(partition: TopicPartition): string;
   /** String: when the topic was made that the partition's keys belong to, in ms: what a deletion or a making that comes late must not touch. */
   life(partition: TopicPartition): string;
+  /** Set: groups that have begun in the partition. */
+  groupsOf(partition: TopicPartition): string;
   /** Hash: `upTo` offset and `table` of the producer snapshot. */
   producers(partition: TopicPartition): string;
   /** Hash: `epoch`, `owner`, `position`, `unsettled` of a group in a partition. */
@@ -56,6 +58,7 @@ export function createKeys(prefix: string): Keys {
     format: `${prefix}:format`,
     log: (partition) => `${place(partition)}:log`,
     life: (partition) => `${place(partition)}:life`,
+    groupsOf: (partition) => `${place(partition)}:groups`,
     producers: (partition) => `${place(partition)}:producers`,
     progress: (partition, group) => `${place(partition)}:group:${group}`,
     pending: (partition, group) => `${place(partition)}:pending:${group}`,

@@ -176,7 +176,7 @@ export function createRedisDocuments(
 
   /** Fixes the group's first position. */
   async function begin(group: string, partition: TopicPartition, start: StartPosition, nowMs: number): Promise<void> {
-    const names = [keys.log(partition), keys.progress(partition, group), keys.pending(partition, group)];
+    const names = [...keysOf(group, partition).slice(0, 3), keys.groupsOf(partition)];
     if ((await run("begin", names, [group, "", "", "", "", "", String(nowMs)])) === 0) return;
     const args = [group, ...(await placeAt(partition, start)).args, String(nowMs)];
     const begun = await run("begin", names, args);

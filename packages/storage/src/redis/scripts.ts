@@ -21,6 +21,7 @@ const names = [
   "ends",
   "forget-group",
   "group-offsets",
+  "groups-of-partition",
   "index-delay",
   "keep-producers",
   "load-group",
