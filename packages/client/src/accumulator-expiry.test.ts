@@ -15,6 +15,7 @@ function createAccumulator(inFlightMax: number) {
     inFlightMax,
     spares: createSpareBuffers(1_000_000),
     ready: () => undefined,
+    began: () => undefined,
     freed(bytes) {
       freedBytes += bytes;
     },

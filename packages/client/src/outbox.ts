@@ -3,7 +3,8 @@ import { GmqError } from "@gmq/protocol";
 import type { PublishResult } from "@gmq/protocol/messages";
 import { errorFromMessage } from "@gmq/transport/frames";
 import type { Link } from "./link.js";
-import type { PartitionAccumulator, SealedBatch } from "./partition-accumulator.js";
+import type { PartitionAccumulator } from "./partition-accumulator.js";
+import type { SealedBatch } from "./sealed-batch.js";
 import type { TopicDirectory } from "./topic-directory.js";
 
 export interface Outbox {
@@ -13,6 +14,12 @@ export interface Outbox {
   leave(): Promise<void>;
   /** There is another session. */
   opened(): void;
+}
+
+/** A topic's accumulators that are not empty, by partition. */
+export interface BusyTopic {
+  readonly topicName: string;
+  readonly busy: Map<number, PartitionAccumulator>;
 }
 
 /** A batch in a frame. */
@@ -25,21 +32,24 @@ interface Outgoing {
 
 const frameBytesTarget = 1024 * 1024;
 
-/** Makes the outbox of a producer; `answered` is called after each answer: more may be ready. */
+/**
+ * Makes the outbox of a producer; `answered` is called after each answer: more may be ready. Who has become empty leaves `busyTopics`, so that a turn costs what is under
+ * way, however many partitions the producer has ever sent to.
+ */
 export function createOutbox(
   link: Link,
   topics: Pick<TopicDirectory, "forget">,
-  byTopic: ReadonlyMap<string, ReadonlyMap<number, PartitionAccumulator>>,
+  busyTopics: Set<BusyTopic>,
   answered: () => void,
 ): Outbox {
   let framesInFlight = 0;
   /** Set while the broker goes away. */
   let leaving: (() => void) | undefined;
 
-  function pumpTopic(topicName: string, partitions: ReadonlyMap<number, PartitionAccumulator>, now: boolean): void {
+  function pumpTopic({ topicName, busy }: BusyTopic, now: boolean): void {
     let frame: Outgoing[] = [];
     let bytes = 0;
-    for (const [partition, accumulator] of partitions) {
+    for (const [partition, accumulator] of busy) {
       for (let batch = accumulator.next(now); batch !== undefined; batch = accumulator.next(now)) {
         const outgoing = batch.outgoing();
         if (bytes > 0 && bytes + outgoing.records.length > frameBytesTarget) {
@@ -50,6 +60,7 @@ export function createOutbox(
         frame.push({ partition, accumulator, batch, outgoing });
         bytes += outgoing.records.length;
       }
+      if (accumulator.isEmpty) busy.delete(partition);
     }
     if (frame.length > 0) publish(topicName, frame);
   }
@@ -90,7 +101,10 @@ export function createOutbox(
   return {
     pump(now) {
       if (!link.writable || leaving !== undefined) return;
-      for (const [topicName, partitions] of byTopic) pumpTopic(topicName, partitions, now);
+      for (const topic of busyTopics) {
+        pumpTopic(topic, now);
+        if (topic.busy.size === 0) busyTopics.delete(topic);
+      }
     },
     leave: () =>
       new Promise((resolve) => {

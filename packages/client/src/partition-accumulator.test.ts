@@ -1,6 +1,7 @@
 import { GmqError, limits } from "@gmq/protocol";
 import { expect, test, vi } from "vitest";
-import { createPartitionAccumulator, type SealedBatch } from "./partition-accumulator.js";
+import { createPartitionAccumulator } from "./partition-accumulator.js";
+import type { SealedBatch } from "./sealed-batch.js";
 import { createSpareBuffers } from "./spare-buffers.js";
 
 const value = new Uint8Array([1]);
@@ -17,6 +18,7 @@ function start() {
     inFlightMax: 5,
     spares: createSpareBuffers(1024 * 1024),
     ready: () => undefined,
+    began: () => undefined,
     freed: () => undefined,
   });
   const add = (name: string): SealedBatch => {

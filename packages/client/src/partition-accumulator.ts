@@ -6,7 +6,6 @@
 import {
   batchChecksum,
   type CodecName,
-  codecNumbers,
   compressBatch,
   createBatchEncoder,
   type EncodableRecord,
@@ -17,29 +16,7 @@ import {
 } from "@gmq/protocol";
 import type { RecordTags } from "./producer-record.js";
 import type { RecordWaiter } from "./record-waiters.js";
-
-/** A batch as it is sent: the fields of gmq.v1.Batch. */
-export interface OutgoingBatch {
-  readonly recordCount: number;
-  readonly codec: number;
-  readonly crc32: number;
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
-  readonly firstSequence: bigint;
-  readonly uncompressedBytes: number;
-  readonly dedupeId?: string;
-  readonly deliverAtMs?: bigint;
-  readonly records: Uint8Array;
-}
-
-/** A batch on its way; a handle for the producer. */
-export interface SealedBatch {
-  readonly recordCount: number;
-  /** Bytes that it holds of the producer's budget. */
-  readonly budgetBytes: number;
-  /** What to send, under its number. */
-  outgoing(): OutgoingBatch;
-}
+import { type Batch, isLater, isWorthRetrying, outgoingOf, type SealedBatch } from "./sealed-batch.js";
 
 export interface PartitionAccumulator {
   /** Adds a record of at most `recordBytes` encoded bytes. */
@@ -56,6 +33,8 @@ export interface PartitionAccumulator {
   close(error: GmqError): void;
   /** Records that are not answered. */
   readonly unanswered: number;
+  /** Nothing gathers, waits or is in flight. */
+  readonly isEmpty: boolean;
   /** When gathered records are due, by `performance.now()`; undefined: nothing gathers. */
   readonly lingerEndMs: number | undefined;
 }
@@ -72,37 +51,16 @@ export interface AccumulatorOptions {
   readonly spares: SpareBuffers;
   /** A batch became ready by itself (compressed, or its retry time came): take it. */
   ready(): void;
+  /** A batch begins to gather: it is not empty any more. */
+  began(): void;
   /** Bytes left the accumulator. */
   freed(bytes: number): void;
-}
-
-interface Batch extends SealedBatch {
-  readonly waiters: (RecordWaiter | undefined)[];
-  readonly tags: RecordTags | undefined;
-  state: "compressing" | "ready" | "sent" | "again";
-  records: Uint8Array;
-  crc32: number;
-  readonly uncompressedBytes: number;
-  /** Given with the first sending; the log knows the batch by it. */
-  number: { readonly epoch: number; readonly sequence: number } | undefined;
-  sendings: number;
-  /** Place among the batches of this partition. */
-  readonly ordinal: number;
-  /** Answers that said that an earlier batch is missing, while none was unanswered. */
-  gaps: number;
-  /** A sending of it ended without a verdict: it may lie in the log under its number. */
-  uncertain: boolean;
-  error: GmqError | undefined;
-  /** Why the last try failed, for the one who waited in vain. */
-  lastError: GmqError | undefined;
 }
 
 const retryMsMin = 20;
 const retryMsMax = 2_000;
 /** A batch that was never left without a verdict begins a new epoch after so many gaps in a row; once more under its number costs less. */
 const gapsOfCertainMax = 2;
-/** With the growing pause between them these take longer than any storage process keeps what it was cut off with. */
-const gapsMax = 10;
 const numbersRetriesAnew = hasSeededBug("retry-with-new-sequence");
 
 /** Makes an empty accumulator. */
@@ -141,7 +99,7 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
       uncertain: false,
       error: undefined,
       lastError: undefined,
-      outgoing: () => outgoingOf(batch),
+      outgoing: () => outgoingOf(batch, options.codec, options.producerId),
     };
     batches.push(batch);
     if (options.codec !== "none") void compress(batch);
@@ -164,24 +122,6 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
   /** Of bytes that the encoder made: the whole buffer that they lie in. */
   function giveBack(records: Uint8Array): void {
     options.spares.give(Buffer.from(records.buffer as ArrayBuffer));
-  }
-
-  function outgoingOf(batch: Batch): OutgoingBatch {
-    const { recordCount, records, crc32, uncompressedBytes, tags, number } = batch;
-    const isDelayed = isLater(batch);
-    const idempotent = options.producerId !== 0n && !isDelayed;
-    return {
-      recordCount,
-      codec: codecNumbers[options.codec],
-      crc32,
-      producerId: idempotent ? options.producerId : 0n,
-      producerEpoch: idempotent ? (number?.epoch ?? 0) : 0,
-      firstSequence: idempotent ? BigInt(number?.sequence ?? 0) : 0n,
-      uncompressedBytes,
-      ...(tags?.dedupeId === undefined ? {} : { dedupeId: tags.dedupeId }),
-      ...(isDelayed ? { deliverAtMs: tags?.deliverAtMs ?? 0n } : {}),
-      records,
-    };
   }
 
   function take(batch: Batch): SealedBatch {
@@ -285,7 +225,10 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
           gathering.waiters.length >= options.batchRecordsMax);
       if (full || tags !== undefined) seal(undefined);
       encoder.add(record);
-      gathering ??= { waiters: [], bytes: 0, dueMs: performance.now() + options.lingerMs };
+      if (gathering === undefined) {
+        gathering = { waiters: [], bytes: 0, dueMs: performance.now() + options.lingerMs };
+        options.began();
+      }
       gathering.waiters.push(waiter);
       gathering.bytes += recordBytes;
       unanswered++;
@@ -368,22 +311,13 @@ export function createPartitionAccumulator(options: AccumulatorOptions): Partiti
     get unanswered() {
       return unanswered;
     },
+    get isEmpty() {
+      return gathering === undefined && batches.length === 0;
+    },
     get lingerEndMs() {
       return gathering?.dueMs;
     },
   };
-}
-
-function isLater({ tags }: Batch): boolean {
-  return tags !== undefined && tags.deliverAtMs !== 0n;
-}
-
-/**
- * A gap is no last word: an earlier batch may have gone another way and arrive later, and this one itself may lie in the log by then. Under its old number
- * it is safe to send again; only a gap that stays (the store has lost what it had acknowledged) is given up.
- */
-function isWorthRetrying({ error, gaps }: Batch): boolean {
-  return error === undefined || error.retryable || (error.code === "out_of_order" && gaps <= gapsMax);
 }
 
 function expired(lastError: GmqError | undefined): GmqError {

@@ -10,7 +10,7 @@ import { bounded, type CallOptions } from "./call-options.js";
 import { checkTimeout } from "./checked-values.js";
 import type { EncodeTurns } from "./encode-turns.js";
 import type { Link } from "./link.js";
-import { createOutbox } from "./outbox.js";
+import { type BusyTopic, createOutbox } from "./outbox.js";
 import { createPartitionAccumulator, type PartitionAccumulator } from "./partition-accumulator.js";
 import { checkProducer, type ProducerOptions } from "./producer-options.js";
 import type { ProducerRecord } from "./producer-record.js";
@@ -61,8 +61,9 @@ export function createProducer(
   const settings = checkProducer(options);
   const budget = createByteBudget(settings.bufferedBytesMax);
   const producerId = settings.idempotent ? randomProducerId() : 0n;
-  const byTopic = new Map<string, Map<number, PartitionAccumulator>>();
-  const outbox = createOutbox(link, topics, byTopic, schedule);
+  const byTopic = new Map<string, BusyTopic & { readonly all: Map<number, PartitionAccumulator> }>();
+  const busyTopics = new Set<BusyTopic>();
+  const outbox = createOutbox(link, topics, busyTopics, schedule);
   /** Each looks what became of what it waits for; true: some of that is not in an accumulator yet, so nothing may linger in its way. */
   const flushes = new Set<() => boolean>();
   let scheduled = false;
@@ -83,11 +84,12 @@ export function createProducer(
   });
 
   function accumulatorOf(topicName: string, partition: number): PartitionAccumulator {
-    const partitions = byTopic.get(topicName) ?? new Map<number, PartitionAccumulator>();
-    byTopic.set(topicName, partitions);
-    let accumulator = partitions.get(partition);
+    const known = byTopic.get(topicName);
+    const topic = known ?? { topicName, busy: new Map(), all: new Map() };
+    if (known === undefined) byTopic.set(topicName, topic);
+    let accumulator = topic.all.get(partition);
     if (accumulator === undefined) {
-      accumulator = createPartitionAccumulator({
+      const made = createPartitionAccumulator({
         producerId,
         get batchBytesMax() {
           return Math.min(settings.batchBytesMax, brokerLimits.batchBytesMax);
@@ -98,15 +100,20 @@ export function createProducer(
         inFlightMax,
         spares,
         ready: schedule,
+        began() {
+          topic.busy.set(partition, made);
+          busyTopics.add(topic);
+        },
         freed: (bytes) => budget.give(bytes),
       });
-      partitions.set(partition, accumulator);
+      topic.all.set(partition, made);
+      accumulator = made;
     }
     return accumulator;
   }
 
-  function allAccumulators(): PartitionAccumulator[] {
-    return [...byTopic.values()].flatMap((partitions) => [...partitions.values()]);
+  function busyAccumulators(): PartitionAccumulator[] {
+    return [...busyTopics].flatMap(({ busy }) => [...busy.values()]);
   }
 
   function schedule(): void {
@@ -128,13 +135,13 @@ export function createProducer(
   }
 
   function unanswered(): number {
-    return allAccumulators().reduce((sum, accumulator) => sum + accumulator.unanswered, 0);
+    return busyAccumulators().reduce((sum, accumulator) => sum + accumulator.unanswered, 0);
   }
 
   /** What was due at `nowMs` and still gathers waits for an answer or a session, which pumps. */
   function watchLinger(nowMs: number): void {
     if (settings.lingerMs === 0 || lingerTimer !== undefined) return;
-    const dues = allAccumulators().map(({ lingerEndMs = 0 }) => lingerEndMs);
+    const dues = busyAccumulators().map(({ lingerEndMs = 0 }) => lingerEndMs);
     const due = Math.min(...dues.filter((endMs) => endMs > nowMs));
     if (due === Number.POSITIVE_INFINITY) return;
     lingerTimer = setTimeout(
@@ -150,7 +157,7 @@ export function createProducer(
     if (expiryTimer !== undefined || unanswered() === 0) return;
     expiryTimer = setTimeout(() => {
       expiryTimer = undefined;
-      for (const accumulator of allAccumulators()) accumulator.expire(performance.now());
+      for (const accumulator of busyAccumulators()) accumulator.expire(performance.now());
       pump();
     }, expiryIntervalMs);
   }
@@ -183,8 +190,9 @@ export function createProducer(
     clearTimeout(expiryTimer);
     const error = late ?? closedError();
     budget.close(error);
-    for (const accumulator of allAccumulators()) accumulator.close(error);
+    for (const { all } of byTopic.values()) for (const accumulator of all.values()) accumulator.close(error);
     byTopic.clear();
+    busyTopics.clear();
     // Who flushes beside that hears of it.
     schedule();
     closed();
@@ -233,7 +241,7 @@ export function createProducer(
         return marks === undefined;
       };
       const mark = (): void => {
-        marks = allAccumulators().map((accumulator) => accumulator.flush());
+        marks = busyAccumulators().map((accumulator) => accumulator.flush());
         schedule();
       };
       flushes.add(look);

@@ -1,6 +1,7 @@
 import { type CodecName, codecNumbers, decodeRecords, decompressBatch, GmqError } from "@gmq/protocol";
 import { expect, test, vi } from "vitest";
-import { createPartitionAccumulator, type SealedBatch } from "./partition-accumulator.js";
+import { createPartitionAccumulator } from "./partition-accumulator.js";
+import type { SealedBatch } from "./sealed-batch.js";
 import { createSpareBuffers } from "./spare-buffers.js";
 
 const kib = 1024;
@@ -47,6 +48,7 @@ function start(codec: CodecName = "none") {
     inFlightMax: 5,
     spares: createSpareBuffers(1024 * kib),
     ready: () => undefined,
+    began: () => undefined,
     freed: () => undefined,
   });
   const sendNext = (): Promise<SealedBatch> =>
