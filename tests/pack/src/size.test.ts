@@ -7,7 +7,7 @@ import { expect, it } from "vitest";
 
 /** Compressed bytes: GMQ's own code, all that the import loads, and one file with what calls load later in it. */
 const budgets = [
-  { entry: "@gmq/client", platform: "node", ownBytesMax: 37_000, loadedBytesMax: 53_000, wholeBytesMax: 60_000 },
+  { entry: "@gmq/client", platform: "node", ownBytesMax: 37_000, loadedBytesMax: 53_000, wholeBytesMax: 61_000 },
   { entry: "@gmq/client/web", platform: "browser", ownBytesMax: 15_000, loadedBytesMax: 48_000, wholeBytesMax: 48_000 },
 ] as const;
 
