@@ -201,7 +201,7 @@ it("stands on the Access page for admins, with who may log in; others see their 
     return { text, redrive };
   };
   const viewer = await told("viewer");
-  expect(viewer.redrive).toEqual(["Redrive", "no", "may", "may"]);
+  expect(viewer.redrive).toEqual(["Redrive dead letters", "no", "may", "may"]);
   expect(viewer.text).not.toMatch(/value\.order|operator's program/);
   const admin = await told("admin");
   expect(admin.text).toMatch(/operator's programtoken.*operator/);
