@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { batchOf } from "../src/conformance/batches.js";
+import { batchOf, valuesOf } from "../src/conformance/batches.js";
+import { memberOf } from "../src/conformance/consumer.js";
 import type { Engine, LogBatch } from "../src/engine.js";
 import { createRedisEngine } from "../src/redis/redis-engine.js";
 import { append, appendEach, fetchFrom, ownPartition, recordsIn } from "./engines.js";
@@ -62,6 +63,31 @@ describe("what is remembered of a topic", () => {
     expect((await looked)?.config.partitions).toBe(1);
     const [outcomes] = await engine.log.append([{ topic: "t", partition: 1, batches: [batchOf(["second"])] }]);
     expect(outcomes?.[0]).toMatchObject({ ok: true });
+  });
+});
+
+describe("a group that begins", () => {
+  it("begins in the topic that there is, though it asked where the one before ended", async () => {
+    const other = await redis.openWithTopic(1);
+    const engine = await openStoppable();
+    await appendEach(other, "t", [batchOf(["1", "2", "3", "4", "5"])]);
+    const join = (group: string) =>
+      engine.groups.join(memberOf(group, ["t"], { memberId: `${group}-m`, incarnation: `${group}-m-1` }), "latest");
+    // Every script is known to Redis from here on.
+    await join("before");
+    const end = proxy.stopAnswerTo(shaOf("meta-at"));
+    const joined = join("g");
+    await end.reached;
+    await other.topics.delete("t");
+    await other.topics.create("t", { partitions: 1 });
+    end.release();
+    const epoch = (await joined).partitions[0]?.epoch ?? 0;
+    const ownership = { group: "g", topic: "t", partition: 0, memberId: "g-m", epoch };
+    const { position } = await engine.groups.claim(ownership);
+    expect(position).toBe(0n);
+    await appendEach(other, "t", [batchOf(["later"])]);
+    const { entries } = await fetchFrom(engine, ownership, position);
+    expect(entries.flatMap(valuesOf)).toEqual(["later"]);
   });
 });
 

@@ -14,6 +14,9 @@ import type { RedisSignals } from "./redis-signals.js";
 import type { RedisTopics } from "./redis-topics.js";
 import { itemsOf, type ScriptName, type Scripts, textOf } from "./scripts.js";
 
+/** How often a topic may be made again while a group begins in it. */
+const beginAttemptsMax = 20;
+
 /** Group documents, sessions and start positions in a Redis store. */
 export function createRedisDocuments(
   connection: RedisConnection,
@@ -176,12 +179,19 @@ export function createRedisDocuments(
 
   /** Fixes the group's first position. */
   async function begin(group: string, partition: TopicPartition, start: StartPosition, nowMs: number): Promise<void> {
-    const names = [...keysOf(group, partition).slice(0, 3), keys.groupsOf(partition)];
-    if ((await run("begin", names, [group, "", "", "", "", "", String(nowMs)])) === 0) return;
-    const args = [group, ...(await placeAt(partition, start)).args, String(nowMs)];
-    const begun = await run("begin", names, args);
-    // Between the topic's making and this its stream can only be missing when the topic goes.
-    if (begun === -1 && (await topics.restoreStream(partition))) await run("begin", names, args);
+    const life = keys.life(partition);
+    const names = [...keysOf(group, partition).slice(0, 3), keys.groupsOf(partition), life];
+    if ((await run("begin", names, [group, "", "", "", "", "", String(nowMs), ""])) === 0) return;
+    for (let attempt = 0; attempt < beginAttemptsMax; attempt++) {
+      // Before the position: one of another life would pass over what is stored in this one.
+      const read = (await connection.run((redis) => redis.get(life)).catch(rethrow)) ?? "";
+      const args = [group, ...(await placeAt(partition, start)).args, String(nowMs), read];
+      const begun = await run("begin", names, args);
+      // Between the topic's making and this its stream can only be missing when the topic goes.
+      if (begun !== -2 && (begun !== -1 || !(await topics.restoreStream(partition)))) return;
+    }
+    const { topic } = partition;
+    throw new GmqError("conflict", `the topic ${topic} is made again and again`, { field: "topic" });
   }
 }
 
