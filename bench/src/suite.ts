@@ -226,7 +226,7 @@ export function createSuite({ measureMs, cores, dataFile }: SuiteOptions): Case[
       { onRequest: true },
     ),
     define(
-      "W9 10000 sessions one record to one",
+      "W9 10000 sessions one record to each",
       { ...sessions, ratePerSecond: 100 },
       ["floor-http2"],
       [...idleTargets, { kind: "p99Ms", max: 20 }],

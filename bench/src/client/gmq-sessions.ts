@@ -3,16 +3,13 @@ import type { OpenSessions } from "./sessions.ts";
 
 /** The longest that an idle consumer may be gone unnoticed; how often sessions are asked whether they live depends on it. */
 const sessionTimeoutMs = 60_000;
-/** Every so many sessions have a topic of their own, where records come one by one; the others wait at one that stays empty. */
-export const addressedEach = 20;
 const createdAtOnce = 100;
 
-/** Consumers of a group each, of one topic; where records come one by one, those that get them have topics of their own. */
+/** Consumers of a group each, of one topic; where records come one by one, each has a topic of its own. */
 export const openGmqSessions: OpenSessions = async ({ addresses, topic, load }, handled, failed) => {
   const brokers = [addresses.brokerUrl];
   const admin = await connect({ brokers });
-  const topicOf = (index: number): string =>
-    load.ratePerSecond > 0 && index % addressedEach === 0 ? `${topic}-${index}` : topic;
+  const topicOf = (index: number): string => (load.ratePerSecond > 0 ? `${topic}-${index}` : topic);
   const topics = [...new Set(Array.from({ length: load.consumers }, (_, index) => topicOf(index)))];
   await inPieces(topics, (name) => admin.admin.createTopic(name, { partitions: load.partitions }));
   const producer = admin.producer();

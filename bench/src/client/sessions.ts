@@ -1,11 +1,11 @@
 /**
  * W9: thousands of idle sessions on one broker, each a connection and a group of its own. Then one record to all of them at once, which is as many deliveries as there
- * are sessions, or at a rate one record to one session after the other.
+ * are sessions, or at a rate one record to each.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createHistogram } from "../measure/histogram.ts";
 import { openFloorSessions } from "./floor-sessions.ts";
-import { addressedEach, openGmqSessions } from "./gmq-sessions.ts";
+import { openGmqSessions } from "./gmq-sessions.ts";
 import type { ClientMessage, Task, TaskResult } from "./task.ts";
 
 /** The sessions of a system. */
@@ -24,8 +24,6 @@ export type OpenSessions = (
 ) => Promise<Sessions>;
 
 const openedAtOnce = 50;
-/** How long records are sent one by one. */
-const sendingMs = 20_000;
 /** How long the last of them may take. */
 const tailMs = 30_000;
 
@@ -38,25 +36,24 @@ export async function runSessions(
   const histogram = createHistogram();
   /** When the record of each was due: what is sent late is late. */
   const dueMs = new Float64Array(consumers);
-  const records = ratePerSecond === 0 ? consumers : Math.floor((ratePerSecond * sendingMs) / 1_000);
   const all = Promise.withResolvers<void>();
   let handled = 0;
   const sessions = await (task.system === "floor-http2" ? openFloorSessions : openGmqSessions)(
     task,
     (index) => {
       histogram.add(performance.now() - (dueMs[index] as number));
-      if (++handled === records) all.resolve();
+      if (++handled === consumers) all.resolve();
     },
     all.reject,
   );
 
   async function sendOneByOne(): Promise<void> {
     const startMs = performance.now();
-    for (let sent = 0; sent < records; sent++) {
+    for (let sent = 0; sent < consumers; sent++) {
       const due = startMs + (sent * 1_000) / ratePerSecond;
       if (due > performance.now()) await sleep(due - performance.now());
       // Far apart, so that no two that follow one another were opened together.
-      const index = (sent * 7_919 * addressedEach) % consumers;
+      const index = (sent * 7_919) % consumers;
       // A timer may be up to a millisecond early.
       dueMs[index] = Math.min(due, performance.now());
       sessions.send(index);
@@ -77,7 +74,7 @@ export async function runSessions(
     sessions.send("all");
   }
   const late = sleep(tailMs, undefined, { ref: false }).then(() => {
-    throw new Error(`${handled} of ${records} records were handled`);
+    throw new Error(`${handled} of ${consumers} records were handled`);
   });
   await Promise.race([all.promise, late]);
   return {
@@ -85,7 +82,7 @@ export async function runSessions(
       records: consumers,
       payloadBytes: consumers * recordBytes,
       elapsedMs: measureMs,
-      storedRecords: ratePerSecond === 0 ? 1 : records,
+      storedRecords: ratePerSecond === 0 ? 1 : consumers,
       latency: histogram.summary(),
     },
     close: sessions.close,
