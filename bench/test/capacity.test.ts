@@ -83,8 +83,8 @@ it("docs/scaling.md names the choices as they are", () => {
 it("grows with what is asked for, and never below what a cluster needs", () => {
   const demand = { recordsPerS: 1e6, recordBytes: 512, groups: 1, retentionS: 600 };
   const { cell } = planFor(demand);
-  // 1e6 records/s x 1.3 µs = 1.3 cores of brokers, at half a core each 3.
-  expect(cell.brokers).toBe(3);
+  // 1e6 records/s x 0.8 µs = 0.8 cores of brokers, at half a core each 2.
+  expect(cell.brokers).toBe(2);
   expect(cell.retainedBytes).toBe(1e6 * 600 * 525);
   expect(planFor({ ...demand, groups: 3 }).cell.brokers).toBeGreaterThan(cell.brokers);
   expect(planFor({ ...demand, recordBytes: 4_096 }).cell.storages).toBeGreaterThan(cell.storages);

@@ -7,18 +7,18 @@
 export const measured = {
   recordBytes: 512,
   /** W1 publish: CPU µs a record of each process. */
-  publishUs: { client: 1.1, broker: 0.6, storage: 0.7, redis: 0.5 },
+  publishUs: { client: 0.8, broker: 0.4, storage: 0.5, redis: 0.3 },
   /** W2 drain, one group. */
-  drainUs: { client: 1.2, broker: 0.5, storage: 0.6, redis: 0.4 },
+  drainUs: { client: 0.8, broker: 0.4, storage: 0.5, redis: 0.3 },
   /** W3, published and delivered to one group at once. */
-  throughUs: { client: 2.1, broker: 1.3, storage: 1.4, redis: 0.7 },
+  throughUs: { client: 1.6, broker: 0.8, storage: 1.1, redis: 0.5 },
   /** W6: deliveries to 10 groups, as a share of what W2 drains. */
-  fanOutShare: 0.9,
+  fanOutShare: 1.14,
   /** W1's rate at 512 B, and W7's at other sizes. */
-  publishPerS: 668_821,
-  smallRecord: { bytes: 100, perS: 1_284_933 },
-  largeRecord: { bytes: 4_096, mbPerS: 447 },
-  hugeRecord: { bytes: 1_048_576, mbPerS: 450 },
+  publishPerS: 901_607,
+  smallRecord: { bytes: 100, perS: 2_009_952 },
+  largeRecord: { bytes: 4_096, mbPerS: 640 },
+  hugeRecord: { bytes: 1_048_576, mbPerS: 675 },
   /** used_memory a record of 512 B at batches of 500. */
   redisBytesPerRecord: 525,
 } as const;
