@@ -1,9 +1,10 @@
 /** Publish → ack → deliver → ack, the same file on every deployment. */
 import { randomUUID } from "node:crypto";
-import { connect, type Gmq, GmqError, topic } from "@gmq/client";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GmqError, topic } from "@gmq/client";
+import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { startServices, startStandalone, type Topology } from "./harness/topologies.js";
+import { useClients } from "./harness/clients.js";
+import { startServices, startStandalone } from "./harness/topologies.js";
 
 const name = (): string => `t-${randomUUID().slice(0, 8)}`;
 
@@ -12,26 +13,11 @@ describe.each([
   ["standalone, in memory", () => startStandalone({ args: ["--memory"] })],
   ["separate processes, Redis, two brokers", () => startServices({ brokers: 2 })],
 ])("%s", (_name, start) => {
-  let topology: Topology;
-  let gmq: Gmq;
-  let other: Gmq;
-
-  beforeAll(async () => {
-    topology = await start();
-    gmq = await connect({ brokers: topology.brokers });
-    // The other end of the list: another broker where there are two.
-    other = await connect({ brokers: topology.brokers.toReversed() });
-  }, 60_000);
-
-  afterAll(async () => {
-    await gmq.close();
-    await other.close();
-    await topology.stop();
-  });
+  const clients = useClients(start);
 
   it("delivers typed records once, in order per key, through any broker", async () => {
     const orders = topic(name(), { value: z.object({ id: z.number().int(), key: z.string() }) });
-    const producer = gmq.producer();
+    const producer = clients.gmq.producer();
     const count = 5_000;
     const sent = await Promise.all(
       Array.from({ length: count }, (_, id) => {
@@ -42,7 +28,7 @@ describe.each([
     expect(new Set(sent.map(({ partition, offset }) => `${partition}/${offset}`)).size).toBe(count);
     const byKey = new Map<string, number[]>();
     let seen = 0;
-    const subscription = other.subscribe(orders, { group: "g", concurrency: 50 }, ({ value, headers, key }) => {
+    const subscription = clients.other.subscribe(orders, { group: "g", concurrency: 50 }, ({ value, headers, key }) => {
       seen++;
       expect(headers["n"]).toBe(String(value.id));
       expect(key).toBe(value.key);
@@ -51,18 +37,18 @@ describe.each([
     await expect.poll(() => seen, { timeout: 20_000 }).toBe(count);
     await subscription.drain();
     for (const ids of byKey.values()) expect(ids).toEqual(ids.toSorted((left, right) => left - right));
-    const { partitions } = await gmq.admin.describeGroup("g");
+    const { partitions } = await clients.gmq.admin.describeGroup("g");
     expect(partitions.map(({ lag }) => lag)).toEqual(partitions.map(() => 0n));
-    await gmq.admin.deleteTopic(orders.name);
-    await gmq.admin.deleteGroup("g");
+    await clients.gmq.admin.deleteTopic(orders.name);
+    await clients.gmq.admin.deleteGroup("g");
   });
 
   it("shares partitions among consumers, and takes over from one that leaves", async () => {
     const target = name();
     const group = `${target}-group`;
-    await gmq.admin.createTopic(target, { partitions: 8 });
+    await clients.gmq.admin.createTopic(target, { partitions: 8 });
     const handled: string[] = [];
-    const consumers = [gmq, other, gmq].map((client, index) =>
+    const consumers = [clients.gmq, clients.other, clients.gmq].map((client, index) =>
       client.subscribe(target, { group, concurrency: 8 }, ({ partition, offset }) => {
         handled.push(`${partition}/${offset}`);
         expect(index).toBeLessThan(3);
@@ -73,7 +59,7 @@ describe.each([
       .toEqual([2, 3, 3]);
     const owned = consumers.flatMap(({ assignments }) => assignments.map(({ partition }) => partition));
     expect(owned.toSorted((left, right) => left - right)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
-    const producer = gmq.producer();
+    const producer = clients.gmq.producer();
     const send = (count: number) =>
       Promise.all(Array.from({ length: count }, (_, n) => producer.send(target, { key: `k${n}`, value: `${n}` })));
     await send(500);
@@ -88,10 +74,10 @@ describe.each([
 
   it("retries a record that failed, in its place, and settles by hand", async () => {
     const target = name();
-    const producer = gmq.producer();
+    const producer = clients.gmq.producer();
     for (const value of ["a", "b", "c"]) await producer.send(target, { key: "k", value });
     const order: string[] = [];
-    const subscription = other.subscribe(
+    const subscription = clients.other.subscribe(
       target,
       { group: `${target}-g`, retry: { backoff: { initialMs: 10, maxMs: 20 } } },
       ({ value, attempt }) => {
@@ -102,14 +88,14 @@ describe.each([
     );
     await expect.poll(() => order, { timeout: 10_000 }).toEqual(["a1", "b1", "b2", "b3", "c1"]);
     await subscription.drain();
-    await using consumer = other.consumer(target, { group: `${target}-hand` });
+    await using consumer = clients.other.consumer(target, { group: `${target}-hand` });
     const batch = await consumer.receive({ timeoutMs: 10_000 });
     expect(batch?.messages.length).toBeGreaterThan(0);
     await batch?.ack();
   });
 
   it("refuses what it must, by name, and goes on", async () => {
-    const producer = gmq.producer();
+    const producer = clients.gmq.producer();
     await expect(producer.send("bad{name}", { value: "x" })).rejects.toSatisfy((e) => GmqError.is(e, "invalid_name"));
     await expect(producer.send("ok", { value: "x", partition: 99 })).rejects.toMatchObject({
       code: "partition_not_found",
@@ -117,27 +103,27 @@ describe.each([
     await expect(producer.send("ok", { value: new Uint8Array(3 * 1024 * 1024) })).rejects.toMatchObject({
       code: "record_too_large",
     });
-    await expect(gmq.admin.createTopic("ok2", { partitions: 5_000 })).rejects.toMatchObject({
+    await expect(clients.gmq.admin.createTopic("ok2", { partitions: 5_000 })).rejects.toMatchObject({
       code: "invalid_argument",
       field: "partitions",
     });
-    await expect(gmq.admin.describeTopic("missing")).rejects.toMatchObject({ code: "topic_not_found" });
+    await expect(clients.gmq.admin.describeTopic("missing")).rejects.toMatchObject({ code: "topic_not_found" });
     expect(await producer.send("ok", { value: "x" })).toMatchObject({ offset: 0n });
   });
 
   it("answers curl on the same port", async () => {
     const target = name();
     const body = { topic: target, key: "user_id_123", value: "T3JkZXIjMTAwMQ==" };
-    const response = await fetch(`${topology.brokers[0]}/gmq.v1.BrokerService/Publish`, {
+    const response = await fetch(`${clients.topology.brokers[0]}/gmq.v1.BrokerService/Publish`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ topic: target, offset: "0" });
-    const { records } = await gmq.admin.browse(target, { partition: 1 });
+    const { records } = await clients.gmq.admin.browse(target, { partition: 1 });
     expect(records.map(({ value }) => new TextDecoder().decode(value))).toEqual(["Order#1001"]);
-    const refused = await fetch(`${topology.brokers[0]}/gmq.v1.BrokerService/Publish`, {
+    const refused = await fetch(`${clients.topology.brokers[0]}/gmq.v1.BrokerService/Publish`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ ...body, topic: "no/slash" }),
@@ -147,11 +133,11 @@ describe.each([
   });
 
   it("shows health and serves the portal", async () => {
-    expect((await fetch(`${topology.brokers[0]}/readyz`)).status).toBe(200);
-    expect((await fetch(`${topology.storageUrl}/healthz`)).status).toBe(200);
-    expect((await fetch(`${topology.adminUrl}/readyz`)).status).toBe(200);
-    expect(await (await fetch(topology.adminUrl)).text()).toContain("<title>GMQ</title>");
-    const listed = await fetch(`${topology.adminUrl}/gmq.v1.AdminService/ListTopics`, {
+    expect((await fetch(`${clients.topology.brokers[0]}/readyz`)).status).toBe(200);
+    expect((await fetch(`${clients.topology.storageUrl}/healthz`)).status).toBe(200);
+    expect((await fetch(`${clients.topology.adminUrl}/readyz`)).status).toBe(200);
+    expect(await (await fetch(clients.topology.adminUrl)).text()).toContain("<title>GMQ</title>");
+    const listed = await fetch(`${clients.topology.adminUrl}/gmq.v1.AdminService/ListTopics`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: "{}",
@@ -161,14 +147,14 @@ describe.each([
 
   it("drains and exits 0 on SIGTERM, and finds its data again", async () => {
     const target = name();
-    await gmq.producer().send(target, { value: "stays", partition: 0 });
-    for (const part of topology.parts) {
+    await clients.gmq.producer().send(target, { value: "stays", partition: 0 });
+    for (const part of clients.topology.parts) {
       await part.stop();
       expect(await part.process.exited).toEqual({ code: 0, signal: null });
     }
-    for (const part of topology.parts) await part.restart();
+    for (const part of clients.topology.parts) await part.restart();
     if (_name.includes("memory")) return;
-    const { records } = await gmq.admin.browse(target, { partition: 0, timeoutMs: 20_000 });
+    const { records } = await clients.gmq.admin.browse(target, { partition: 0, timeoutMs: 20_000 });
     expect(records.length).toBe(1);
   }, 60_000);
 });

@@ -1,34 +1,22 @@
 /** Several topics and patterns in one subscription; topics made later join the running group. */
 import { randomUUID } from "node:crypto";
-import { connect, type Gmq, topic } from "@gmq/client";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { topic } from "@gmq/client";
+import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { startServices, startStandalone, type Topology } from "./harness/topologies.js";
+import { useClients } from "./harness/clients.js";
+import { startServices, startStandalone } from "./harness/topologies.js";
 
 describe.each([
   ["standalone, embedded engine", () => startStandalone()],
   ["separate processes, Redis, two brokers", () => startServices({ brokers: 2 })],
 ])("%s", (_name, start) => {
-  let topology: Topology;
-  let gmq: Gmq;
-  let other: Gmq;
-
-  beforeAll(async () => {
-    topology = await start();
-    gmq = await connect({ brokers: topology.brokers });
-    other = await connect({ brokers: topology.brokers.toReversed() });
-  }, 60_000);
-  afterAll(async () => {
-    await gmq.close();
-    await other.close();
-    await topology.stop();
-  });
+  const clients = useClients(start);
 
   it("consumes what matches, now and later, and what is named", async () => {
     const prefix = `p${randomUUID().slice(0, 6)}`;
     const schema = z.object({ n: z.number() });
     const send = async (name: string, n: number): Promise<void> => {
-      const producer = gmq.producer();
+      const producer = clients.gmq.producer();
       await producer.send(topic(name, { value: schema }), { value: { n }, partition: 0 });
       await producer.close();
     };
@@ -36,7 +24,7 @@ describe.each([
     await send(`${prefix}-extra`, 2);
     await send(`${prefix}other`, 3);
     const seen: string[] = [];
-    const subscription = other.subscribe(
+    const subscription = clients.other.subscribe(
       [topic(`${prefix}.*`, { value: schema }), topic(`${prefix}-extra`, { value: schema })],
       { group: `${prefix}-g` },
       ({ topic: name, value }) => void seen.push(`${name.slice(prefix.length)} ${value.n}`),
@@ -52,7 +40,7 @@ describe.each([
   }, 60_000);
 
   it("refuses a pattern that is none, and one that matches nothing, by name", async () => {
-    const subscribe = (pattern: string) => gmq.subscribe(pattern, { group: "g" }, () => undefined);
+    const subscribe = (pattern: string) => clients.gmq.subscribe(pattern, { group: "g" }, () => undefined);
     expect(() => subscribe("a{*}")).toThrowError(
       expect.objectContaining({ code: "invalid_name", field: "topic_patterns" }),
     );
